@@ -1,0 +1,93 @@
+"""Channels and groups as consumers and the rest of a site use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .exceptions import InvalidMessage
+from .layers.base import BaseChannelLayer, Content
+from .names import require_channel_name, require_group_name
+from .sends import held_sends
+
+DEFAULT_CHANNEL_LAYER = "default"
+
+
+class Channel:
+    """
+    A channel to send to, by name.
+
+    The layer is found by ``alias``, or given as ``channel_layer``. Raises ``InvalidName``.
+    """
+
+    def __init__(self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
+        self.name = require_channel_name(name)
+        self.channel_layer = channel_layer or _find_layer(alias)
+
+    def send(self, content: Content, immediately: bool = False) -> None:
+        """
+        Send a dict.
+
+        Inside a consumer the message leaves when the consumer has finished, unless ``immediately`` is true.
+        Raises ``InvalidMessage`` or ``MessageTooLarge``; and ``ChannelFull`` if it leaves at once.
+        """
+        _send(self.channel_layer, self.name, content, immediately, to_group=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<Channel {self.name}>"
+
+
+class Group:
+    """
+    A group of channels to send to, by name.
+
+    The layer is found by ``alias``, or given as ``channel_layer``. Raises ``InvalidName``.
+    """
+
+    def __init__(self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
+        self.name = require_group_name(name)
+        self.channel_layer = channel_layer or _find_layer(alias)
+
+    def add(self, channel: Channel | str) -> None:
+        """Let a channel join, at once. A member stays one."""
+        self.channel_layer.group_add(self.name, str(channel))
+
+    def discard(self, channel: Channel | str) -> None:
+        """Let a channel leave, at once. Nothing happens if it is no member."""
+        self.channel_layer.group_discard(self.name, str(channel))
+
+    def send(self, content: Content, immediately: bool = False) -> None:
+        """
+        Send a dict to every channel in the group; members whose queue is full miss it, and are counted.
+
+        Inside a consumer the message leaves when the consumer has finished, unless ``immediately`` is true.
+        Raises ``InvalidMessage`` or ``MessageTooLarge``.
+        """
+        _send(self.channel_layer, self.name, content, immediately, to_group=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<Group {self.name}>"
+
+
+def _send(layer: BaseChannelLayer, name: str, content: Content, immediately: bool, to_group: bool) -> None:
+    if not isinstance(content, dict):
+        raise InvalidMessage(f"What is sent to {name!r} must be a dict, not {type(content).__name__}.")
+    held = held_sends()
+    if held is not None and not immediately:
+        held.hold(layer, layer.prepare(name, content, to_group))
+    elif to_group:
+        layer.send_group(name, content)
+    else:
+        layer.send(name, content)
+
+
+def _find_layer(alias: str) -> Any:
+    # channel_layers is a registry of the whole project; it is imported when used, since it imports routing.
+    from .asgi import channel_layers
+
+    return channel_layers[alias]

@@ -1,0 +1,43 @@
+"""
+Let a worker thread do something later, between two messages.
+
+A worker waits for messages no longer than until its next deadline, and then calls what is due, in its own
+thread: no timer threads, and no two things at once.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+Action = Callable[[], None]
+
+_sequence = itertools.count()
+
+
+class _Deadlines(threading.local):
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int, Action]] = []
+
+
+_own = _Deadlines()
+
+
+def call_later(seconds: float, action: Action) -> None:
+    """Have the worker of this thread call ``action`` after some seconds."""
+    heapq.heappush(_own.heap, (time.monotonic() + seconds, next(_sequence), action))
+
+
+def seconds_left() -> float | None:
+    """Return the time until the next deadline of this thread, None if there is none."""
+    return max(0.0, _own.heap[0][0] - time.monotonic()) if _own.heap else None
+
+
+def run_due(now: float | None = None) -> None:
+    """Call what is due in this thread at ``now``, in the seconds of the monotonic clock."""
+    now = time.monotonic() if now is None else now
+    while _own.heap and _own.heap[0][0] <= now:
+        heapq.heappop(_own.heap)[2]()

@@ -1,0 +1,81 @@
+"""
+The interface server: an ASGI 3 application in front of a channel layer.
+
+It holds connections and turns them into messages, and runs none of the site's code. Any ASGI server can serve
+it; what daphne needs beyond the specification is in ``daphne``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ..layers.base import BaseChannelLayer
+from . import daphne
+from .limits import Limits
+from .process import EmbeddedWorkers, InterfaceProcess
+from .signals import watch_stop_signals
+
+logger = logging.getLogger(__name__)
+
+
+def no_workers() -> None:
+    """Start no workers beside the interface server."""
+
+
+class InterfaceApplication:
+    """
+    Serves HTTP and WebSocket over a channel layer.
+
+    ``start_workers`` is called once, when the first connection or the server's start-up comes; what it returns
+    is stopped when the server stops, after the last consumer has been told of the end of its connection.
+    """
+
+    def __init__(
+        self,
+        layer: BaseChannelLayer,
+        limits: Limits | None = None,
+        start_workers: Callable[[], EmbeddedWorkers | None] = no_workers,
+    ) -> None:
+        self._layer = layer
+        self._limits = limits or Limits()
+        self._start_workers = start_workers
+        self._processes: dict[asyncio.AbstractEventLoop, InterfaceProcess] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection, or the server's start and stop."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._live(receive, send)
+            return
+        scope, send = daphne.adapt(scope, send)
+        if kind == "http":
+            await self.process().serve_http(scope, receive, send)
+        elif kind == "websocket":
+            await self.process().serve_socket(scope, receive, send)
+        else:
+            raise ValueError(f"This application serves HTTP and WebSocket, not {kind!r}.")
+
+    def process(self) -> InterfaceProcess:
+        """Return what the connections of the running event loop share."""
+        loop = asyncio.get_running_loop()
+        process = self._processes.get(loop)
+        if process is None:
+            process = self._processes[loop] = InterfaceProcess(self._layer, self._limits, self._start_workers)
+            watch_stop_signals(lambda: loop.call_soon_threadsafe(process.begin_stop))
+            daphne.stop_with(process)
+        return process
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            process = self.process()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await process.stop()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,40 @@
+"""Send messages from clients into the layer, and wait a bounded time for room where a channel is full."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+
+from ..layers.base import BaseChannelLayer, Content, Send
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
+
+
+async def dispatch(layer: BaseChannelLayer, channel: str, content: Content, patience: float = 0.0) -> bool:
+    """
+    Send one message; return False if the layer has not taken it.
+
+    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses.
+    """
+    # What an interface server sends is made for the occasion, so it needs no copy.
+    batch = [Send(channel, content)]
+    loop = asyncio.get_running_loop()
+    deadline, pause = loop.time() + patience, _FIRST_PAUSE
+    while not await _attempt(layer, batch):
+        left = deadline - loop.time()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(pause * random.uniform(0.5, 1), left))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    return True
+
+
+async def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> bool:
+    try:
+        return not await layer.send_many_async(batch)
+    except Exception:
+        logger.exception("Sending to %s failed", batch[0].name)
+        return False

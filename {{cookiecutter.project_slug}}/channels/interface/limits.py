@@ -1,0 +1,41 @@
+"""The limits of an interface server, from the setting ``CHANNELS_INTERFACE``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..exceptions import InvalidChannelLayerError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an interface server allows. Times are seconds, sizes are bytes."""
+
+    # Without the beginning of an answer after this time a request gets status 503.
+    http_timeout: float = 120.0
+    # Without an answer to its connect message after this time a socket is rejected.
+    handshake_timeout: float = 5.0
+    # So long a message from a client waits for room in its channel; nothing more is read from the client meanwhile.
+    full_timeout: float = 2.0
+    # A request body up to this size travels in the request message, a larger one in chunks of this size.
+    body_chunk_size: int = 512 * 1024
+    # What may wait for a slow socket, in bytes and in messages, before it is closed with 1013.
+    socket_outbox_size: int = 2**20
+    socket_outbox_length: int = 1000
+    # What may wait for the slow client of a response before it is cut off.
+    response_outbox_size: int = 16 * 2**20
+    # At a planned stop, requests that are being answered get so long to end.
+    stop_grace: float = 5.0
+
+    @classmethod
+    def from_settings(cls, settings: Any) -> Limits:
+        """Read the setting. Raises ``InvalidChannelLayerError`` for a name that is none of the fields."""
+        chosen = dict(getattr(settings, "CHANNELS_INTERFACE", {}))
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(chosen) - set(known))
+        if unknown:
+            raise InvalidChannelLayerError(
+                f"CHANNELS_INTERFACE has the unknown key {unknown[0]!r}; expected {', '.join(known)}."
+            )
+        return cls(**chosen)

@@ -1,0 +1,91 @@
+"""
+The events on their way to one client.
+
+Each connection has its own bounded queue and, while there is something in it, its own task that sends. So a
+client that reads slowly holds nobody up but itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Event = dict[str, Any]
+Send = Callable[[Event], Awaitable[None]]
+
+
+class Outbox:
+    """
+    A queue of ASGI events in front of a server's ``send``.
+
+    ``max_size`` is the number of bytes, ``max_length`` the number of events that may wait. ``on_sent`` is
+    called with each event after the server has taken it.
+    """
+
+    __slots__ = ("_events", "_max_length", "_max_size", "_on_sent", "_send", "_size", "_task")
+
+    def __init__(
+        self, send: Send, max_size: int, max_length: int, on_sent: Callable[[Event], None] | None = None
+    ) -> None:
+        self._send = send
+        self._max_size = max_size
+        self._max_length = max_length
+        self._on_sent = on_sent
+        self._events: deque[Event] = deque()
+        self._size = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, event: Event) -> bool:
+        """Queue an event; return False, and queue nothing, if there is no room."""
+        size = _size(event)
+        # An empty queue takes anything, or an event above the limit could never be sent.
+        if self._events and (self._size + size > self._max_size or len(self._events) >= self._max_length):
+            return False
+        self._events.append(event)
+        self._size += size
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+        return True
+
+    def replace(self, event: Event) -> None:
+        """Forget what waits and queue this event instead."""
+        self._events.clear()
+        self._size = 0
+        self.put(event)
+
+    async def drained(self) -> None:
+        """Wait until everything has been sent."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    def cancel(self) -> None:
+        """Stop sending."""
+        self._events.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _drain(self) -> None:
+        try:
+            while self._events:
+                event = self._events.popleft()
+                self._size -= _size(event)
+                await self._send(event)
+                if self._on_sent is not None:
+                    self._on_sent(event)
+        except Exception as error:
+            # Servers raise various errors when the client has gone; its disconnect event tells the rest.
+            logger.debug("Sending to a client failed: %r", error)
+            self._events.clear()
+            self._size = 0
+        finally:
+            self._task = None
+
+
+def _size(event: Event) -> int:
+    data = event.get("text") or event.get("bytes") or event.get("body") or b""
+    return len(data)

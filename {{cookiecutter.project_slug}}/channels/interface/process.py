@@ -1,0 +1,138 @@
+"""
+What the connections of one interface process share: the layer, the process queue, and the way to stop.
+
+There is one for each event loop that serves connections, which is one per process with all known servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from ..layers.base import BaseChannelLayer, Content
+from .dispatch import dispatch
+from .http_connection import HttpConnection
+from .limits import Limits
+from .replies import Replies
+from .socket_connection import SocketConnection
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddedWorkers(Protocol):
+    """Worker threads in the interface process."""
+
+    def stop(self, drain: bool) -> None:
+        """Finish what runs, with ``drain`` also what waits, and end the threads."""
+
+
+class InterfaceProcess:
+    """The part of an interface server that outlives its connections."""
+
+    def __init__(
+        self, layer: BaseChannelLayer, limits: Limits, start_workers: Callable[[], EmbeddedWorkers | None]
+    ) -> None:
+        self.layer = layer
+        self.limits = limits
+        self.replies = Replies(layer)
+        self.stopping = False
+        self._loop = asyncio.get_running_loop()
+        self._connections: set[HttpConnection | SocketConnection] = set()
+        self._reports: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._workers = start_workers()
+        self._tasks = [self._loop.create_task(self.replies.read()), self._loop.create_task(self.replies.renew())]
+        self._stopped: asyncio.Task[None] | None = None
+
+    async def serve_http(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        connection = HttpConnection(self, scope, receive, send)
+        self._enter(connection)
+        try:
+            await connection.run()
+        finally:
+            self._exit(connection)
+
+    async def serve_socket(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one WebSocket."""
+        connection = SocketConnection(self, scope, receive, send)
+        self._enter(connection)
+        try:
+            await connection.run(scope)
+        finally:
+            self._exit(connection)
+
+    def report(self, channel: str, content: Content, patience: float | None = None) -> None:
+        """Send a message on behalf of a connection that no longer waits for it, until it is accepted or too old."""
+        patience = self.layer.expiry if patience is None else patience
+        self._keep(dispatch(self.layer, channel, content, patience))
+
+    def _keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+
+    def why_refused(self, channel: str) -> str:
+        """Say why a message from a client was not taken."""
+        return "the server is stopping." if self.stopping else self.layer.describe_full(channel)
+
+    def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
+        """Log that nobody has answered a message, and whether any worker reads its channel."""
+        self._keep(self._warn_unanswered(channel, warning, *arguments))
+
+    async def _warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
+        try:
+            idle = (await self.layer.statistics_async(channel))["seconds_since_received"]
+        except Exception as error:
+            hint = f"The channel layer does not answer either: {error!r}."
+        else:
+            hint = (
+                f"No worker is listening on {channel}: start one with 'manage.py runworker'."
+                if idle is None
+                else f"A worker last took a message from {channel} {idle:.0f} s ago."
+            )
+        logger.warning(f"{warning} %s", *arguments, hint)
+
+    # Stopping
+
+    def begin_stop(self) -> None:
+        """Take nothing new and close the sockets, with code 1012; requests get a grace to end."""
+        if not self.stopping:
+            self.stopping = True
+            logger.info("Stopping with %d open connection(s)", len(self._connections))
+            for connection in list(self._connections):
+                if isinstance(connection, SocketConnection):
+                    connection.stop()
+            self._loop.call_later(self.limits.stop_grace, self._end_requests)
+
+    async def stop(self) -> None:
+        """Stop, and return when every connection has ended and every consumer has been told."""
+        if self._stopped is None:
+            self._stopped = self._loop.create_task(self._stop())
+        await asyncio.shield(self._stopped)
+
+    async def _stop(self) -> None:
+        self.begin_stop()
+        await self._idle.wait()
+        while self._reports:
+            await asyncio.wait(self._reports)
+        if self._workers is not None:
+            await self._loop.run_in_executor(None, self._workers.stop, True)
+        for task in self._tasks:
+            task.cancel()
+
+    def _end_requests(self) -> None:
+        for connection in list(self._connections):
+            connection.stop()
+
+    def _enter(self, connection: HttpConnection | SocketConnection) -> None:
+        self._connections.add(connection)
+        self._idle.clear()
+
+    def _exit(self, connection: HttpConnection | SocketConnection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._idle.set()

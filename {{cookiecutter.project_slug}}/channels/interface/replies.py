@@ -1,0 +1,136 @@
+"""
+Read the process queue of an interface process and hand its entries to the connections.
+
+The reader keeps the groups of its own sockets: the layer delivers a broadcast once per process, and here it
+is handed to each member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from ..layers.base import BaseChannelLayer, Content, Entry
+from ..layers.members import GroupMembers
+from .dispatch import dispatch
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# Memberships are renewed so many times within the life of one.
+_RENEWALS = 3
+
+
+class Connection(Protocol):
+    """What the reader knows of a connection."""
+
+    def reply(self, content: Content) -> None:
+        """Take a message sent to this connection."""
+
+    def broadcast(self, content: Content) -> None:
+        """Take a message sent to a group this connection is in. It is shared: read only."""
+
+
+class Replies:
+    """The process queue of one interface process and the connections behind it."""
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self._layer = layer
+        self.queue = f"reply.{secrets.token_hex(8)}!"
+        self._connections: dict[str, Connection] = {}
+        self._members = GroupMembers()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def new_channel(self) -> str:
+        """Return an unused reply channel. Its local part cannot be guessed and is never used again."""
+        return self.queue + secrets.token_urlsafe(12)
+
+    def register(self, reply_channel: str, connection: Connection) -> None:
+        """Let a connection have what is sent to its reply channel."""
+        self._connections[self._local(reply_channel)] = connection
+
+    def forget(self, reply_channel: str) -> None:
+        """Drop a closed connection, and take it out of all its groups."""
+        local = self._local(reply_channel)
+        if self._connections.pop(local, None) is not None:
+            groups = self._members.discard_all(local)
+            if groups:
+                self._leave([(group, local) for group in groups])
+
+    async def read(self) -> None:
+        """Hand on what comes, for ever. A layer that fails is asked again, with growing pauses."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                entries = await self._layer.read_queue(self.queue)
+                pause = _FIRST_PAUSE
+            except Exception:
+                logger.exception("Reading replies from the channel layer failed; the next try follows")
+                await asyncio.sleep(pause * random.uniform(0.5, 1))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            for entry in entries:
+                self._take(entry)
+
+    async def renew(self) -> None:
+        """Renew the memberships of the living connections, for ever."""
+        while True:
+            await asyncio.sleep(self._layer.group_expiry / _RENEWALS)
+            try:
+                await self._layer.renew_groups(self.queue, list(self._members))
+            except Exception:
+                logger.exception("Renewing group memberships failed; the next try follows")
+
+    def _take(self, entry: Entry) -> None:
+        try:
+            if entry.content is None:
+                self._change_membership(entry)
+            elif entry.group:
+                self._broadcast(entry.group, entry.content)
+            elif entry.local in self._connections:
+                self._connections[entry.local].reply(entry.content)
+            else:
+                self._refuse(entry)
+        except Exception:
+            logger.exception("A reply could not be handed to its connection: %r", entry)
+
+    def _refuse(self, entry: Entry) -> None:
+        logger.debug("A reply came for %s%s, which has gone", self.queue, entry.local)
+        ack = (entry.content or {}).get("ack")
+        if ack:
+            self._start(dispatch(self._layer, ack, {"closed": True}))
+
+    def _broadcast(self, group: str, content: Content) -> None:
+        # A connection that closes because of this message leaves the group while we iterate: hence the list.
+        for local in list(self._members.of(group)):
+            self._connections[local].broadcast(content)
+
+    def _change_membership(self, entry: Entry) -> None:
+        if not entry.joins:
+            self._members.discard(entry.group, entry.local)
+        elif entry.local in self._connections:
+            self._members.add(entry.group, entry.local)
+        else:
+            # It joined after its connection had closed.
+            self._leave([(entry.group, entry.local)])
+
+    def _leave(self, memberships: list[tuple[str, str]]) -> None:
+        self._start(self._leave_groups(memberships))
+
+    def _start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _leave_groups(self, memberships: list[tuple[str, str]]) -> None:
+        try:
+            await self._layer.leave_groups(self.queue, memberships)
+        except Exception:
+            logger.exception("A closed connection could not leave its groups; its memberships will lapse")
+
+    def _local(self, reply_channel: str) -> str:
+        return reply_channel[len(self.queue) :]

@@ -1,0 +1,197 @@
+"""
+The life of one WebSocket as a state machine: ASGI events and layer messages in and out, no I/O.
+
+    CONNECTING ──accepted──> OPEN ──either side closes──> CLOSED
+        │ ╲──────────────────refused────────────────────────^
+        └──client left, or no answer in time──> ABANDONED ──the answer comes──^
+
+Nothing of a socket but its connect message is dispatched before a consumer has answered that. So a socket
+that ends too early is ABANDONED until the answer comes, and its disconnect message follows the answer.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Content = dict[str, Any]
+Event = dict[str, Any]
+Scope = Mapping[str, Any]
+
+# Group messages that reach a member which is still connecting wait for its acceptance, so many at most.
+MAX_EARLY_BROADCASTS = 100
+# What a peer may see in a close frame (RFC 6455, section 7.4; the registry at IANA).
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
+_REPLY_KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol"})
+
+
+class State(enum.Enum):
+    """Where a socket is in its life."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    ABANDONED = "abandoned"
+    CLOSED = "closed"
+
+
+class WebSocket:
+    """One socket. Methods return the ASGI events to send to the client."""
+
+    __slots__ = ("_code", "_early", "_order", "_reported", "path", "reply_channel", "state")
+
+    def __init__(self, path: str, reply_channel: str) -> None:
+        self.path = path
+        self.reply_channel = reply_channel
+        self.state = State.CONNECTING
+        self._order = 0
+        self._code = 1006
+        self._reported = False
+        self._early: list[Content] = []
+
+    # Towards the layer
+
+    def connect_message(self, scope: Scope) -> Content:
+        """Return the ``websocket.connect`` message."""
+        return {
+            "reply_channel": self.reply_channel,
+            "scheme": scope.get("scheme", "ws"),
+            "path": self.path,
+            "query_string": scope.get("query_string", b""),
+            "root_path": scope.get("root_path", ""),
+            "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
+            "subprotocols": list(scope.get("subprotocols") or ()),
+            "client": list(scope["client"]) if scope.get("client") else None,
+            "server": list(scope["server"]) if scope.get("server") else None,
+            "order": 0,
+        }
+
+    def receive_message(self, event: Event) -> Content:
+        """Return the ``websocket.receive`` message for a frame from the client."""
+        text = event.get("text")
+        data = {"text": text} if text is not None else {"bytes": event.get("bytes") or b""}
+        return {"reply_channel": self.reply_channel, "path": self.path, "order": self._next_order(), **data}
+
+    def take_disconnect_message(self) -> Content | None:
+        """Return the ``websocket.disconnect`` message, once, as soon as it is due."""
+        if self.state is not State.CLOSED or self._reported:
+            return None
+        self._reported = True
+        return {
+            "reply_channel": self.reply_channel,
+            "path": self.path,
+            "code": self._code,
+            "order": self._next_order(),
+        }
+
+    def forget_disconnect(self) -> None:
+        """End a socket that no consumer has heard of, so that none hears of its end."""
+        self.state = State.CLOSED
+        self._reported = True
+
+    # Replies
+
+    def reply(self, content: Content) -> list[Event]:
+        """Take a message sent to the socket's reply channel."""
+        if unknown := content.keys() - _REPLY_KEYS:
+            logger.warning("Reply to socket %s has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
+        if not _is_sound(content):
+            logger.warning("Reply to socket %s ignored: it needs text (str) or bytes, not both", self.path)
+            return []
+        if self.state is State.CONNECTING:
+            return self._answer(content)
+        if self.state is State.OPEN:
+            return self._say(content)
+        if self.state is State.ABANDONED:
+            self.state = State.CLOSED
+        return []
+
+    def broadcast(self, content: Content) -> list[Event]:
+        """Take a message sent to a group the socket is in. It cannot accept the socket, only follow that."""
+        if self.state is State.OPEN:
+            return self._say(content) if _is_sound(content) else []
+        if self.state is State.CONNECTING and len(self._early) < MAX_EARLY_BROADCASTS:
+            self._early.append(content)
+        return []
+
+    # Ends
+
+    def leave(self, code: int) -> None:
+        """The client has gone, with this close code."""
+        if self.state is State.CONNECTING:
+            self.state = State.ABANDONED
+            self._code = code
+        elif self.state is State.OPEN:
+            self.state = State.CLOSED
+            self._code = code
+
+    def close(self, code: int) -> list[Event]:
+        """The server closes the socket; one that is still connecting is rejected."""
+        if self.state not in (State.CONNECTING, State.OPEN):
+            return []
+        self.leave(code)
+        return [{"type": "websocket.close", "code": code}]
+
+    def give_up(self) -> None:
+        """No answer to the connect message will come any more."""
+        if self.state is State.ABANDONED:
+            self.state = State.CLOSED
+
+    def _answer(self, content: Content) -> list[Event]:
+        has_data = _has_data(content)
+        if content.get("accept") or (content.get("accept") is None and has_data):
+            self.state = State.OPEN
+            early, self._early = self._early, []
+            return [
+                {"type": "websocket.accept", "subprotocol": content.get("subprotocol")},
+                *self._say(content),
+                *(event for message in early for event in self.broadcast(message)),
+            ]
+        if content.get("accept") is False or content.get("close"):
+            self.state = State.CLOSED
+            self._code = _close_code(content)
+            return [{"type": "websocket.close", "code": self._code}]
+        return []
+
+    def _say(self, content: Content) -> list[Event]:
+        events = list(_data_events(content))
+        if content.get("close"):
+            self.state = State.CLOSED
+            self._code = _close_code(content)
+            events.append({"type": "websocket.close", "code": self._code})
+        return events
+
+    def _next_order(self) -> int:
+        self._order += 1
+        return self._order
+
+
+def _has_data(content: Content) -> bool:
+    return content.get("text") is not None or content.get("bytes") is not None
+
+
+def _is_sound(content: Content) -> bool:
+    text, data = content.get("text"), content.get("bytes")
+    if text is not None and data is not None:
+        return False
+    return (text is None or isinstance(text, str)) and (data is None or isinstance(data, bytes))
+
+
+def _data_events(content: Content) -> Iterable[Event]:
+    if content.get("text") is not None:
+        yield {"type": "websocket.send", "text": content["text"]}
+    elif content.get("bytes") is not None:
+        yield {"type": "websocket.send", "bytes": content["bytes"]}
+
+
+def _close_code(content: Content) -> int:
+    code = content.get("close")
+    if code is True or not code:
+        return 1000
+    if code not in _CLOSE_CODES:
+        logger.warning("A consumer closed a socket with the code %r, which cannot be sent; 1000 is sent instead", code)
+        return 1000
+    return int(code)

@@ -1,0 +1,226 @@
+"""
+The contract of a channel layer, and what all layers share.
+
+A layer carries messages at most once, first in first out for one writer and one reader of a ``!`` or ``?``
+channel, and drops what nobody has read after ``expiry`` seconds. Groups live where the sockets live: the layer
+knows which *process queues* have members of a group in them and pushes a broadcast once to each of those; the
+reader of the queue keeps the member sockets itself, told of them by entries in the same queue.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from .. import exceptions
+from ..names import prefix_of, queue_of, require_channel_name, require_group_name, require_pattern
+from .content import MAX_MESSAGE_SIZE, copy_message
+from .statistics import Statistics
+
+Content = dict[str, Any]
+Capacities = Mapping[str | re.Pattern[str], int]
+
+# The queue of an interface process carries the replies to all of its sockets, so it is far larger than a
+# channel; the parts of a request body are big, and few of them are enough to keep a worker busy.
+DEFAULT_CAPACITIES: dict[str | re.Pattern[str], int] = {"reply.*!": 10_000, "http.request.body?*": 4}
+
+
+class Send(NamedTuple):
+    """One send of a batch: to a channel, or to a group."""
+
+    name: str
+    content: Content
+    to_group: bool = False
+
+
+class Entry(NamedTuple):
+    """
+    One entry of a process queue, as its reader gets it.
+
+    ``group`` empty: ``content`` is for the channel with this ``local`` part. ``local`` empty: ``content`` is
+    for the members of ``group``. Both given: ``local`` joins the group (``joins`` true) or leaves it.
+    """
+
+    local: str = ""
+    group: str = ""
+    content: Content | None = None
+    joins: bool = False
+
+
+class BaseChannelLayer(ABC):
+    """
+    What every channel layer promises.
+
+    ``expiry`` is the life of an unread message and ``group_expiry`` that of an unrenewed membership, both in
+    seconds. ``capacity`` is the number of unread messages a channel takes; ``channel_capacity`` maps shell
+    patterns or compiled regular expressions to other numbers, the first match counting. All the channels of
+    one process queue share one capacity. ``clock`` returns seconds and never goes backwards.
+    """
+
+    ChannelFull = exceptions.ChannelFull
+    MessageTooLarge = exceptions.MessageTooLarge
+    extensions: ClassVar[Sequence[str]] = ("groups", "flush", "statistics", "async")
+    spans_processes: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        expiry: float = 60,
+        group_expiry: float = 86_400,
+        capacity: int = 100,
+        channel_capacity: Capacities | None = None,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.expiry = expiry
+        self.group_expiry = group_expiry
+        self.capacity = capacity
+        self.channel_capacity = dict(channel_capacity or {})
+        self.max_message_size = max_message_size
+        self.clock = clock
+        self.statistics = Statistics(clock)
+        self._capacity_patterns = _compile({**self.channel_capacity, **DEFAULT_CAPACITIES})
+        self._capacities: dict[str, int] = {}
+
+    # Sending
+
+    def send(self, channel: str, message: Content) -> None:
+        """
+        Put a message at the end of a channel, without waiting.
+
+        Raises ``ChannelFull``, ``MessageTooLarge``, ``InvalidMessage`` or ``InvalidName``.
+        """
+        if self.send_many([self.prepare(channel, message)]):
+            raise self.ChannelFull(self.describe_full(channel))
+
+    def send_group(self, group: str, message: Content) -> None:
+        """Send a message to every channel of a group; those that are full miss it, and are counted."""
+        self.send_many([self.prepare(group, message, to_group=True)])
+
+    def prepare(self, name: str, message: Content, to_group: bool = False) -> Send:
+        """Check and copy a send, for ``send_many``; what is wrong with it is raised here."""
+        require_group_name(name) if to_group else require_channel_name(name)
+        return Send(name, copy_message(message, self.max_message_size), to_group)
+
+    @abstractmethod
+    def send_many(self, batch: Iterable[Send]) -> list[Send]:
+        """
+        Send prepared messages in their order and return those refused because their channel is full.
+
+        After a refusal, later messages of the batch to the same channel are refused as well, so that a
+        repeated attempt keeps the order.
+        """
+
+    # Receiving
+
+    @abstractmethod
+    def receive(
+        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
+    ) -> tuple[str, Content] | tuple[None, None]:
+        """
+        Take one message from any of ``channels``; return ``(channel, message)`` or ``(None, None)``.
+
+        ``block`` waits for one: at most ``timeout`` seconds, or until ``interrupt``. A layer may come back
+        earlier without a message.
+        """
+
+    def receive_many(self, channels: Sequence[str], block: bool = False) -> tuple[str, Content] | tuple[None, None]:
+        """Be ``receive`` under the name that the first layers gave it."""
+        return self.receive(channels, block)
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Make every ``receive`` that waits in this process come back at once."""
+
+    def new_channel(self, pattern: str) -> str:
+        """Return an unused single-reader channel: ``pattern``, which ends in ``?``, with a random end."""
+        return require_pattern(pattern) + secrets.token_hex(12)
+
+    # Groups
+
+    @abstractmethod
+    def group_add(self, group: str, channel: str) -> None:
+        """
+        Add a channel to a group, or renew its membership.
+
+        Membership lapses ``group_expiry`` seconds after the last renewal. Raises ``InvalidName``.
+        """
+
+    @abstractmethod
+    def group_discard(self, group: str, channel: str) -> None:
+        """Remove a channel from a group; nothing happens if it is no member. Raises ``InvalidName``."""
+
+    @abstractmethod
+    def group_channels(self, group: str) -> list[str]:
+        """Return the names of the channels in a group."""
+
+    # Looking after it
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Remove all messages and groups; they are gone when this returns."""
+
+    @abstractmethod
+    def channel_statistics(self, channel: str) -> dict[str, Any]:
+        """Return the figures of one channel; see ``layers.statistics`` for the keys."""
+
+    @abstractmethod
+    def global_statistics(self) -> dict[str, Any]:
+        """Return the same figures summed over all channels."""
+
+    # What an interface server needs
+
+    @abstractmethod
+    async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
+        """Be ``send_many`` on an event loop."""
+
+    @abstractmethod
+    async def read_queue(self, queue: str) -> list[Entry]:
+        """Wait for entries in a process queue (its name ends in ``!``) and take all there are, in order."""
+
+    @abstractmethod
+    async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        """Remove the memberships ``(group, local part)`` of closed channels of a process queue."""
+
+    @abstractmethod
+    async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        """Renew the memberships ``(group, local part)`` of the living channels of a process queue."""
+
+    @abstractmethod
+    async def statistics_async(self, channel: str) -> dict[str, Any]:
+        """Be ``channel_statistics`` on an event loop."""
+
+    # Capacity
+
+    def get_capacity(self, channel: str) -> int:
+        """Return how many unread messages the channel, or the process queue it belongs to, may hold."""
+        queue = queue_of(channel)
+        known = prefix_of(queue)
+        if known not in self._capacities:
+            matching = (size for pattern, size in self._capacity_patterns if pattern.match(queue))
+            self._capacities[known] = next(matching, self.capacity)
+        return self._capacities[known]
+
+    def describe_full(self, channel: str) -> str:
+        """Say in a sentence why a message was refused and which setting to change."""
+        return (
+            f"The channel {prefix_of(channel)!r} holds {self.get_capacity(channel)} messages that nobody has read. "
+            "Start more workers for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
+        )
+
+
+def _compile(capacities: Capacities) -> list[tuple[re.Pattern[str], int]]:
+    return [
+        (re.compile(_translate(pattern)) if isinstance(pattern, str) else pattern, size)
+        for pattern, size in capacities.items()
+    ]
+
+
+def _translate(pattern: str) -> str:
+    """Turn a shell pattern into a regular expression in which ``?`` is the mark of a channel name."""
+    return fnmatch.translate(pattern.replace("?", "[?]"))

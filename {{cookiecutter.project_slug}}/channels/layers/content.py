@@ -1,0 +1,110 @@
+"""
+Copy and check the content of messages: what may travel through a channel layer, the same for every layer.
+
+A message is a dict with text keys. Values are bytes, text, booleans, None, floats, integers of 64 bits (signed
+or unsigned), lists and dicts of the same. Tuples arrive as lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..exceptions import InvalidMessage, MessageTooLarge
+
+MAX_DEPTH = 64
+# One mebibyte of data, and room for the keys and headers around it.
+MAX_MESSAGE_SIZE = 2**20 + 2**16
+
+_SMALLEST_INTEGER = -(2**63)
+_LARGEST_INTEGER = 2**64 - 1
+_PLAIN_TYPES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (bytes, bytes),
+    (bytearray, bytes),
+    (memoryview, bytes),
+    (int, int),
+    (float, float),
+    (dict, dict),
+    (list, list),
+    (tuple, list),
+)
+
+
+def copy_message(content: dict[str, Any], max_size: int = MAX_MESSAGE_SIZE) -> dict[str, Any]:
+    """
+    Return a deep copy of a message's content that the sender can no longer change.
+
+    Raises ``InvalidMessage`` for what cannot travel, and ``MessageTooLarge`` when the text and bytes in it
+    come to more than ``max_size`` bytes.
+    """
+    if not isinstance(content, dict):
+        raise InvalidMessage(f"The content of a message is a dict, not {type(content).__name__}.")
+    copy: dict[str, Any] = _Copier(max_size).copy(content, None, 0)
+    return copy
+
+
+class _Copier:
+    __slots__ = ("left", "max_size")
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self.left = max_size
+
+    def copy(self, value: Any, key: str | None, depth: int) -> Any:
+        kind = type(value)
+        if kind is str:
+            self._take(len(value) if value.isascii() else _encoded_length(value, key))
+            return value
+        if kind is bytes:
+            self._take(len(value))
+            return value
+        if value is None or kind is bool or kind is float:
+            return value
+        if kind is int:
+            if not _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
+                raise InvalidMessage(f"{_at(key)} is an integer of more than 64 bits.")
+            return value
+        if depth >= MAX_DEPTH:
+            raise InvalidMessage(f"{_at(key)} is nested more than {MAX_DEPTH} levels deep.")
+        if kind is dict:
+            return {self._key(name): self.copy(item, name, depth + 1) for name, item in value.items()}
+        if kind is list or kind is tuple:
+            return [self.copy(item, key, depth + 1) for item in value]
+        return self.copy(_plain(value, key), key, depth)
+
+    def _key(self, key: Any) -> str:
+        if not isinstance(key, str):
+            raise InvalidMessage(f"A message has the key {key!r}; keys are text.")
+        self._take(len(key))
+        return str(key)
+
+    def _take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise MessageTooLarge(
+                f"The message is larger than {self.max_size} bytes. Send it in parts, or store it and send its key."
+            )
+
+
+def _plain(value: Any, key: str | None) -> Any:
+    """Turn subclasses (safe strings, enums, ordered dicts, views of bytes) into the plain types."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    for base, plain in _PLAIN_TYPES:
+        if isinstance(value, base):
+            return plain(value)
+    raise InvalidMessage(
+        f"{_at(key)} is of type {type(value).__name__}, which cannot travel through a channel layer. "
+        "Send text, bytes, numbers, booleans, None, lists or dicts."
+    )
+
+
+def _encoded_length(text: str, key: str | None) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidMessage(f"{_at(key)} holds a lone surrogate, which is no text: {error}.") from error
+
+
+def _at(key: str | None) -> str:
+    return "The message" if key is None else f"The value of {key!r}"

@@ -1,0 +1,318 @@
+"""
+The layer within one process: for development, for tests, and for small sites that run as one process.
+
+Interface server and workers are threads that share one instance. A lock guards all state; whoever waits for a
+message leaves a waiter at its channels, and a send wakes exactly one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+from ..names import local_part, queue_of, require_channel_name, require_group_name, require_readable_name
+from .base import BaseChannelLayer, Content, Entry, Send
+from .content import copy_message
+from .groups import Groups
+from .members import QueueReader
+
+# Expired messages on channels that nobody reads or writes are swept out this often, in seconds.
+SWEEP_INTERVAL = 10.0
+
+
+class InMemoryChannelLayer(BaseChannelLayer):
+    """
+    A channel layer in the memory of this process, safe to use from any number of threads and event loops.
+
+    It takes the arguments of ``BaseChannelLayer`` and has no others.
+    """
+
+    spans_processes: ClassVar[bool] = False
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._lock = threading.Lock()
+        self._queues: dict[str, _Queue] = {}
+        self._groups = Groups()
+        self._readers: dict[str, QueueReader] = {}
+        self._waiters: dict[str, dict[_Waiter, None]] = {}
+        self._next_sweep = self.clock() + SWEEP_INTERVAL
+
+    # Sending
+
+    def send_many(self, batch: Iterable[Send]) -> list[Send]:
+        refused: list[Send] = []
+        full: set[str] = set()
+        with self._lock:
+            self._sweep()
+            for send in batch:
+                if send.to_group:
+                    self._broadcast(send.name, send.content)
+                elif send.name in full or not self._push(send.name, Entry(local_part(send.name), "", send.content)):
+                    full.add(send.name)
+                    refused.append(send)
+        return refused
+
+    def _broadcast(self, group: str, content: Content) -> None:
+        for queue in self._groups.queues(group, self.clock()):
+            own = content if queue.endswith("!") else copy_message(content, self.max_message_size)
+            if not self._push(queue, Entry(group=group, content=own)):
+                self.statistics.count_dropped(queue, "full, group message", self.describe_full(queue))
+
+    def _push(self, channel: str, entry: Entry) -> bool:
+        name, now = queue_of(channel), self.clock()
+        queue = self._queues.get(name) or _Queue()
+        self._drop_expired(name, queue, now)
+        if entry.content is not None:
+            if queue.messages >= self.get_capacity(name):
+                self.statistics.count_full(name)
+                return False
+            self.statistics.count_sent(name)
+        self._queues[name] = queue
+        queue.push(entry, now)
+        self._wake_one(name)
+        return True
+
+    # Receiving
+
+    def receive(
+        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
+    ) -> tuple[str, Content] | tuple[None, None]:
+        names = [require_readable_name(channel) for channel in channels]
+        woken = threading.Event()
+        waiter = _Waiter(names, woken.set)
+        with self._lock:
+            message = self._take_any(names)
+            if message or not block:
+                return message or (None, None)
+            self._enlist(waiter)
+        woken.wait(timeout)
+        with self._lock:
+            self._delist(waiter)
+            return self._take_any(names) or (None, None)
+
+    def interrupt(self) -> None:
+        with self._lock:
+            for waiter in {waiter for waiters in self._waiters.values() for waiter in waiters}:
+                self._delist(waiter)
+                waiter.wake()
+
+    def _take_any(self, names: Sequence[str]) -> tuple[str, Content] | None:
+        # A random order, so that a busy channel cannot starve a quiet one.
+        for name in random.sample(names, len(names)):
+            message = self._take_by_queue(name) if name.endswith("!") else self._take(name)
+            if message:
+                return message
+        return None
+
+    def _take(self, name: str) -> tuple[str, Content] | None:
+        queue = self._living_queue(name)
+        if queue is None:
+            return None
+        content = queue.pop().content
+        self._settle(name, queue)
+        self.statistics.count_received(name)
+        return name, content or {}
+
+    def _take_by_queue(self, name: str) -> tuple[str, Content] | None:
+        reader = self._readers.get(name)
+        if reader is None:
+            reader = self._readers[name] = QueueReader(name, self.group_expiry, self.clock)
+        reader.feed(self._take_entries(name))
+        return reader.take()
+
+    def _take_entries(self, name: str) -> list[Entry]:
+        queue = self._living_queue(name)
+        if queue is None:
+            return []
+        self.statistics.count_received(name, queue.messages)
+        entries = queue.pop_all()
+        self._settle(name, queue)
+        return entries
+
+    # Groups
+
+    def group_add(self, group: str, channel: str) -> None:
+        require_group_name(group), require_channel_name(channel)
+        with self._lock:
+            self._groups.add(group, channel, self.clock() + self.group_expiry)
+            self._tell_reader(group, channel, joins=True)
+
+    def group_discard(self, group: str, channel: str) -> None:
+        require_group_name(group), require_channel_name(channel)
+        with self._lock:
+            self._groups.discard(group, channel)
+            self._tell_reader(group, channel, joins=False)
+
+    def group_channels(self, group: str) -> list[str]:
+        with self._lock:
+            return self._groups.channels(require_group_name(group), self.clock())
+
+    def _tell_reader(self, group: str, channel: str, joins: bool) -> None:
+        if local_part(channel):
+            self._push(channel, Entry(local_part(channel), group, None, joins))
+
+    # Looking after it
+
+    def flush(self) -> None:
+        with self._lock:
+            self._queues.clear()
+            self._readers.clear()
+            self._groups = Groups()
+
+    def channel_statistics(self, channel: str) -> dict[str, Any]:
+        name, now = queue_of(require_channel_name(channel)), self.clock()
+        with self._lock:
+            queue = self._queues.get(name) or _Queue()
+            self._drop_expired(name, queue, now)
+            return self.statistics.of_channel(name, queue.messages, queue.age(now))
+
+    def global_statistics(self) -> dict[str, Any]:
+        now = self.clock()
+        with self._lock:
+            for name, queue in list(self._queues.items()):
+                self._drop_expired(name, queue, now)
+            queues = list(self._queues.values())
+            ages = [queue.age(now) for queue in queues]
+            return self.statistics.of_all(sum(queue.messages for queue in queues), max(ages, default=0.0))
+
+    # What an interface server needs
+
+    async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
+        return self.send_many(batch)
+
+    async def read_queue(self, queue: str) -> list[Entry]:
+        loop = asyncio.get_running_loop()
+        while True:
+            woken = loop.create_future()
+            waiter = _Waiter([queue], functools.partial(loop.call_soon_threadsafe, _finish, woken))
+            with self._lock:
+                entries = self._take_entries(queue)
+                if entries:
+                    return entries
+                self._enlist(waiter)
+            try:
+                await woken
+            finally:
+                with self._lock:
+                    self._delist(waiter)
+
+    async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        with self._lock:
+            for group, local in memberships:
+                self._groups.discard(group, queue + local)
+
+    async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        lapses = self.clock() + self.group_expiry
+        with self._lock:
+            for group, local in memberships:
+                self._groups.add(group, queue + local, lapses)
+
+    async def statistics_async(self, channel: str) -> dict[str, Any]:
+        return self.channel_statistics(channel)
+
+    # Waiters; the lock is held
+
+    def _enlist(self, waiter: _Waiter) -> None:
+        for name in waiter.names:
+            self._waiters.setdefault(name, {})[waiter] = None
+
+    def _delist(self, waiter: _Waiter) -> None:
+        for name in waiter.names:
+            waiters = self._waiters.get(name)
+            if waiters is not None:
+                waiters.pop(waiter, None)
+                if not waiters:
+                    del self._waiters[name]
+
+    def _wake_one(self, name: str) -> None:
+        waiters = self._waiters.get(name)
+        if waiters:
+            waiter = next(iter(waiters))
+            self._delist(waiter)
+            waiter.wake()
+
+    # Expiry; the lock is held
+
+    def _living_queue(self, name: str) -> _Queue | None:
+        queue = self._queues.get(name)
+        if queue is None:
+            return None
+        self._drop_expired(name, queue, self.clock())
+        return queue if queue.entries else None
+
+    def _drop_expired(self, name: str, queue: _Queue, now: float) -> None:
+        expired = queue.drop_older_than(now - self.expiry)
+        if expired:
+            # Nobody reads this channel: whatever it subscribed to is of no use to it.
+            self._groups.discard_queue(name)
+            self.statistics.count_dropped(name, "expired", "Is a worker or interface server reading it?", expired)
+            self._settle(name, queue)
+
+    def _settle(self, name: str, queue: _Queue) -> None:
+        if not queue.entries:
+            self._queues.pop(name, None)
+
+    def _sweep(self) -> None:
+        now = self.clock()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_INTERVAL
+            for name, queue in list(self._queues.items()):
+                self._drop_expired(name, queue, now)
+
+
+class _Queue:
+    """Entries in order. Those that change a membership neither expire nor count as messages."""
+
+    __slots__ = ("entries", "messages")
+
+    def __init__(self) -> None:
+        self.entries: deque[tuple[float, Entry]] = deque()
+        self.messages = 0
+
+    def push(self, entry: Entry, now: float) -> None:
+        self.entries.append((now, entry))
+        self.messages += entry.content is not None
+
+    def pop(self) -> Entry:
+        entry = self.entries.popleft()[1]
+        self.messages -= entry.content is not None
+        return entry
+
+    def pop_all(self) -> list[Entry]:
+        entries = [entry for _, entry in self.entries]
+        self.entries.clear()
+        self.messages = 0
+        return entries
+
+    def age(self, now: float) -> float:
+        return next((now - sent for sent, entry in self.entries if entry.content is not None), 0.0)
+
+    def drop_older_than(self, limit: float) -> int:
+        if not self.messages or self.entries[0][0] > limit:
+            return 0
+        kept = deque(item for item in self.entries if item[0] > limit or item[1].content is None)
+        dropped = len(self.entries) - len(kept)
+        self.entries = kept
+        self.messages -= dropped
+        return dropped
+
+
+class _Waiter:
+    """Somebody who waits for a message on any of some channels."""
+
+    __slots__ = ("names", "wake")
+
+    def __init__(self, names: Sequence[str], wake: Callable[[], object]) -> None:
+        self.names = names
+        self.wake = wake
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,64 @@
+"""``manage.py runserver``: daphne and worker threads in one process, with reload and static files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daphne.management.commands.runserver import Command as DaphneCommand
+from django.conf import settings
+from django.core.management.base import CommandParser
+
+from channels.asgi import channel_layers
+from channels.channel import DEFAULT_CHANNEL_LAYER
+from channels.worker import WorkerGroup, prepare_router
+
+THREADS = 4
+
+
+class Command(DaphneCommand):
+    """Runs daphne with the default channel layer, and workers beside it unless told otherwise."""
+
+    help = "Starts a development server: daphne as interface server, and worker threads."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add ``--noworker`` to the arguments of daphne's command."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--noworker",
+            action="store_false",
+            dest="run_worker",
+            help="Run no workers in this process; start them with 'manage.py runworker'.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the server; without channel layers, Django's own."""
+        options["use_asgi"] = options["use_asgi"] and DEFAULT_CHANNEL_LAYER in channel_layers
+        super().handle(*args, **options)
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        """Start the workers, then daphne."""
+        workers = self._start_workers(options) if options["use_asgi"] else None
+        try:
+            super().inner_run(*args, **options)
+        finally:
+            if workers is not None:
+                workers.stop(drain=True, timeout=10)
+
+    def get_application(self, options: dict[str, Any]) -> Any:
+        """Return the ASGI application of the default channel layer."""
+        return channel_layers[DEFAULT_CHANNEL_LAYER]
+
+    def _start_workers(self, options: dict[str, Any]) -> WorkerGroup | None:
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        if not options["run_worker"]:
+            if not layer.spans_processes:
+                self.stderr.write(
+                    "The in-memory channel layer ends with this process: without workers in it, no page answers."
+                )
+            return None
+        static = options.get("use_static_handler", False) and (settings.DEBUG or options.get("insecure_serving", False))
+        prepare_router(layer, serve_static=static)
+        workers = WorkerGroup(layer, THREADS if options.get("use_threading", True) else 1)
+        workers.start()
+        self.stdout.write(f"{len(workers.workers)} worker threads read {', '.join(workers.channels)}")
+        return workers

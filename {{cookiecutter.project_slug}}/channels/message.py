@@ -1,0 +1,70 @@
+"""What a consumer is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .channel import Channel
+from .layers.base import Content
+
+
+class Message:
+    """
+    A message as a consumer gets it.
+
+    ``content`` is the dict that was sent, also open to ``message["key"]``; ``channel`` is the ``Channel`` it
+    came from, ``reply_channel`` that of the connection behind it, or None; ``channel_layer`` is the layer that
+    carried it, to hand on to ``Channel`` and ``Group`` in projects with several.
+    """
+
+    # Set by the decorators in sessions and auth.
+    channel_session: Any = None
+    http_session: Any = None
+    user: Any = None
+
+    def __init__(self, content: Content, channel_name: str, channel_layer: Any) -> None:
+        self.content = content
+        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.channel_layer = channel_layer
+        reply_channel = content.get("reply_channel")
+        self.reply_channel = Channel(reply_channel, channel_layer=channel_layer) if reply_channel else None
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.content[key] = value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.content
+
+    def keys(self) -> Any:
+        """Return the keys of the content."""
+        return self.content.keys()
+
+    def values(self) -> Any:
+        """Return the values of the content."""
+        return self.content.values()
+
+    def items(self) -> Any:
+        """Return the items of the content."""
+        return self.content.items()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return one value of the content, or a default."""
+        return self.content.get(key, default)
+
+    def copy(self) -> Message:
+        """Return a message with a content of its own, one level deep."""
+        return self.with_content(dict(self.content))
+
+    def with_content(self, content: Content) -> Message:
+        """Return this message with another content."""
+        copy = Message.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.content = content
+        return copy
+
+    def __repr__(self) -> str:
+        reply = f" from {self.reply_channel.name}" if self.reply_channel else ""
+        return f"<Message on {self.channel.name}{reply}>"

@@ -1,0 +1,182 @@
+"""
+Run the messages of one socket in their order, whichever workers they reach.
+
+The channel session holds the number of the message that comes next. A message that is early waits on a channel
+of its own for its socket, and is put back when the one before it is done, whether that succeeded or not. A gap
+that does not close, because a message was lost, closes the socket with 1013: the client can connect again and
+catch up, which is better than a socket that never answers.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .channel_sessions import Consumer, channel_session, message_of, session_for_reply_channel
+from .deadlines import call_later
+from .exceptions import ChannelFull
+from .message import Message
+from .sends import send_with_patience
+
+logger = logging.getLogger(__name__)
+
+# A message that is missing for so long, in seconds, is taken for lost.
+GAP_TIMEOUT = 5.0
+TRY_AGAIN_LATER = 1013
+
+_NEXT = "_next_order"
+_BROKEN = "_order_broken"
+
+
+class _Running:
+    """The messages that consumers of this process are working on: these are late, but not lost."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._messages: set[tuple[str, int]] = set()
+
+    def add(self, socket: str, order: int) -> None:
+        with self._lock:
+            self._messages.add((socket, order))
+
+    def discard(self, socket: str, order: int) -> None:
+        with self._lock:
+            self._messages.discard((socket, order))
+
+    def __contains__(self, message: tuple[str, int]) -> bool:
+        return message in self._messages
+
+
+_running = _Running()
+
+
+def enforce_ordering(consumer: Consumer | None = None, slight: bool = False) -> Any:
+    """
+    Run a consumer only when those of all earlier messages of its socket have ended.
+
+    Decorate every websocket consumer of the route with it. It brings ``channel_session`` along. Raises
+    ``ValueError`` for a message without ``order``, and for ``slight``, which Channels 1 has given up.
+    """
+    if slight:
+        raise ValueError("enforce_ordering has no slight mode any more: connect always comes first. Leave it out.")
+    if consumer is None:
+        return enforce_ordering
+    return _in_order(consumer)
+
+
+def _in_order(consumer: Consumer) -> Consumer:
+    @channel_session
+    @functools.wraps(consumer)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        message = message_of(args)
+        order = message.get("order")
+        if order is None:
+            raise ValueError(
+                f"A message on {message.channel} has no order. enforce_ordering is for websocket.* messages."
+            )
+        if message.channel_session.get(_BROKEN):
+            return consumer(*args, **kwargs) if _is_disconnect(message.channel.name) else None
+        expected = _expected(message.channel_session, order)
+        if order == expected:
+            return _run(functools.partial(consumer, *args, **kwargs), message, order)
+        if order > expected:
+            _park(message, order)
+        else:
+            logger.warning("Message %d of socket %s came twice and is dropped", order, message.reply_channel)
+        return None
+
+    return inner
+
+
+def _run(call: Callable[[], Any], message: Message, order: int) -> Any:
+    socket = _socket_of(message)
+    _running.add(socket, order)
+    try:
+        return call()
+    finally:
+        message.channel_session[_NEXT] = order + 1
+        message.channel_session.save()
+        _running.discard(socket, order)
+        _put_back(socket, message.channel_layer)
+
+
+def _park(message: Message, order: int) -> None:
+    socket, layer = _socket_of(message), message.channel_layer
+    try:
+        layer.send(_waiting_channel(socket), {"channel": message.channel.name, "content": message.content})
+    except ChannelFull:
+        _give_up(socket, layer, "too many of its messages are waiting for an earlier one")
+        return
+    # The message before this one may have ended after we looked and before this one was parked.
+    expected = _expected(session_for_reply_channel(socket), order)
+    if expected >= order:
+        _put_back(socket, layer)
+    else:
+        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, order, expected))
+
+
+def _put_back(socket: str, layer: Any) -> None:
+    batch = [layer.prepare(waiting["channel"], waiting["content"]) for waiting in _take_waiting(socket, layer)]
+    if batch:
+        send_with_patience(layer, batch)
+
+
+def _check_gap(socket: str, layer: Any, order: int, expected_before: int) -> None:
+    expected = session_for_reply_channel(socket).get(_NEXT)
+    if expected is None and (socket, 0) not in _running and (socket, 1) not in _running:
+        # The socket has disconnected, and its session has gone.
+        return
+    expected = expected or 0
+    if expected >= order:
+        return
+    if expected > expected_before or (socket, expected) in _running:
+        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, order, expected))
+        return
+    _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
+
+
+def _give_up(socket: str, layer: Any, reason: str) -> None:
+    session = session_for_reply_channel(socket)
+    session[_BROKEN] = True
+    session.save()
+    waiting = _take_waiting(socket, layer)
+    ends = [item for item in waiting if _is_disconnect(item["channel"])]
+    logger.warning(
+        "Socket %s closed with %d and %d of its messages dropped: %s",
+        socket,
+        TRY_AGAIN_LATER,
+        len(waiting) - len(ends),
+        reason,
+    )
+    batch = [layer.prepare(item["channel"], item["content"]) for item in ends]
+    send_with_patience(layer, [layer.prepare(socket, {"close": TRY_AGAIN_LATER}), *batch])
+
+
+def _take_waiting(socket: str, layer: Any) -> list[dict[str, Any]]:
+    waiting = []
+    while (item := layer.receive([_waiting_channel(socket)])[1]) is not None:
+        waiting.append(item)
+    return sorted(waiting, key=lambda item: item["content"]["order"])
+
+
+def _expected(session: Any, order: int) -> int:
+    # Nothing is dispatched before the connect message has been answered; a connect consumer without this
+    # decorator is therefore over when message 1 comes.
+    expected: int = session.get(_NEXT, min(order, 1))
+    return expected
+
+
+def _is_disconnect(channel: str) -> bool:
+    return channel == "websocket.disconnect"
+
+
+def _socket_of(message: Message) -> str:
+    return str(message.reply_channel)
+
+
+def _waiting_channel(socket: str) -> str:
+    return f"websocket.waiting?{hashlib.sha256(socket.encode()).hexdigest()[:40]}"

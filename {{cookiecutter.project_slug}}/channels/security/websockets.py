@@ -1,0 +1,100 @@
+"""
+Refuse sockets that a foreign site opens in a visitor's browser.
+
+The same-origin policy does not hold for WebSocket, and the browser sends the visitor's cookies along. What it
+also sends, and no script can forge, is the Origin header (RFC 6455, section 10.2).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http.request import validate_host
+
+from ..channel_sessions import Consumer, message_of
+from ..exceptions import DenyConnection
+from ..message import Message
+
+logger = logging.getLogger(__name__)
+
+# What Django allows while DEBUG is on and ALLOWED_HOSTS is empty.
+_DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+
+
+class BaseOriginValidator:
+    """
+    Decorates a connect consumer, function or method, so that it only runs for valid origins.
+
+    A subclass decides in ``validate_origin``. Raises ``DenyConnection`` for the others.
+    """
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        functools.update_wrapper(self, consumer)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the consumer, or raise ``DenyConnection``."""
+        message = message_of(args)
+        if not self.validate_origin(message, self.get_origin(message)):
+            raise DenyConnection
+        return self._consumer(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def get_origin(self, message: Message) -> str | None:
+        """Return the origin the browser names; None if it is missing, given twice, or not ASCII."""
+        values = _origins(message)
+        return values[0].decode("ascii") if len(values) == 1 and values[0].isascii() else None
+
+    def validate_origin(self, message: Message, origin: str | None) -> bool:
+        """Say whether a socket may connect from this origin."""
+        raise NotImplementedError(f"{type(self).__name__} must define validate_origin(message, origin).")
+
+
+class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
+    """
+    Lets sockets connect from pages of the hosts in ``ALLOWED_HOSTS``.
+
+    On a socket that is itself encrypted, the page must be too. The port is not compared: subclass for that.
+    """
+
+    def validate_origin(self, message: Message, origin: str | None) -> bool:
+        """Compare the host of the origin with the setting, and log why if it does not fit."""
+        hosts = settings.ALLOWED_HOSTS or (_DEBUG_HOSTS if settings.DEBUG else [])
+        schemes = ("https",) if message.get("scheme") == "wss" else ("http", "https")
+        host = _host(origin, schemes)
+        if host and validate_host(host, hosts):
+            return True
+        logger.warning(
+            "Socket %s refused: its Origin is %s, allowed are %s pages of %s. "
+            "Add the host to ALLOWED_HOSTS if the page is yours.",
+            message.get("path"),
+            b" and ".join(_origins(message)).decode("ascii", "backslashreplace") or "missing",
+            " and ".join(schemes),
+            ", ".join(hosts) or "no host",
+        )
+        return False
+
+
+allowed_hosts_only = AllowedHostsOnlyOriginValidator
+
+
+def _origins(message: Message) -> list[bytes]:
+    return [value for name, value in message["headers"] if name.lower() == b"origin"]
+
+
+def _host(origin: str | None, schemes: tuple[str, ...]) -> str | None:
+    """Return the host of an origin as ALLOWED_HOSTS writes it; None for anything but scheme, host and port."""
+    try:
+        parts = urlsplit(origin or "")
+        sound = parts.scheme in schemes and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        return None
+    if not sound or not parts.hostname or parts.path or parts.query or parts.fragment:
+        return None
+    return f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -1,0 +1,250 @@
+"""
+Run consumers: receive a message, find its consumer, run it, send what it has sent.
+
+One guard stands around all of that: whatever a message does, it is logged and the worker goes on. A stop is
+seen between messages only, so a message that has been taken is always finished.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import logging
+import random
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+
+from . import deadlines
+from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
+from .layers.base import Content
+from .message import Message
+from .routing import Match, describe
+from .sends import HeldSends, hold_sends
+from .signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
+from .staticfiles import default_http_consumer
+
+logger = logging.getLogger(__name__)
+
+# How often a message may be put back by ConsumeLater.
+MESSAGE_RETRIES = 10
+# A blocking receive comes back at least this often, in seconds.
+RECEIVE_TIMEOUT = 10.0
+_RETRIES_KEY = "__retries__"
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+Callback = Callable[[str, Message], None]
+
+
+class Worker:
+    """
+    Reads the channels that the router of a layer knows, and runs their consumers one at a time.
+
+    ``only_channels`` and ``exclude_channels`` are shell patterns that narrow the channels; ``callback`` is
+    called with channel name and message before each consumer. The router should have its default routes:
+    ``prepare_router`` adds them.
+    """
+
+    def __init__(
+        self,
+        channel_layer: Any,
+        callback: Callback | None = None,
+        message_retries: int = MESSAGE_RETRIES,
+        only_channels: Iterable[str] | None = None,
+        exclude_channels: Iterable[str] | None = None,
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.callback = callback
+        self.message_retries = message_retries
+        self.channels = filter_channels(channel_layer.router.channels, only_channels, exclude_channels)
+        self._stop = threading.Event()
+        self._drain = False
+
+    def run(self) -> None:
+        """Run consumers until ``stop``."""
+        worker_ready.send(sender=self)
+        pause = _FIRST_PAUSE
+        while not self._stop.is_set():
+            try:
+                self.step(block=True)
+                pause = _FIRST_PAUSE
+            except Exception:
+                logger.exception("The worker cannot read from the channel layer; the next try follows")
+                self._stop.wait(pause * random.uniform(0.5, 1))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        while self._drain and self.step():
+            pass
+
+    def stop(self, drain: bool = False) -> None:
+        """Make ``run`` end after the message it is working on; with ``drain``, when nothing more waits."""
+        self._drain = drain
+        self._stop.set()
+        self.channel_layer.interrupt()
+
+    def step(self, block: bool = False) -> bool:
+        """
+        Receive one message and run its consumer; return whether there was one.
+
+        ``block`` waits for one. What the consumer raises is logged; what the layer raises while a message is
+        received comes out here.
+        """
+        channel, content = self._receive(block)
+        deadlines.run_due()
+        if channel is None or content is None:
+            return False
+        self.handle(channel, content)
+        return True
+
+    def handle(self, channel: str, content: Content) -> None:
+        """Run the consumer of one message. ``SystemExit`` and ``KeyboardInterrupt`` come out after its sends."""
+        try:
+            message = Message(content, channel, self.channel_layer)
+            found = self.channel_layer.router.match(message)
+        except Exception:
+            logger.exception("A message on %s could not be routed and is dropped: %r", channel, list(content))
+            return
+        if found is None:
+            self._count_unrouted(message)
+            return
+        self._consume(message, found)
+
+    def _receive(self, block: bool) -> tuple[str, Content] | tuple[None, None]:
+        if not block:
+            return self.channel_layer.receive(self.channels)  # type: ignore[no-any-return]
+        left = deadlines.seconds_left()
+        timeout = RECEIVE_TIMEOUT if left is None else min(left, RECEIVE_TIMEOUT)
+        return self.channel_layer.receive(self.channels, block=True, timeout=timeout)  # type: ignore[no-any-return]
+
+    def _count_unrouted(self, message: Message) -> None:
+        advice = f"No route matches, for example for path {message.get('path')!r}. Add one to the ROUTING."
+        self.channel_layer.statistics.count_dropped(message.channel.name, "no route", advice)
+
+    def _consume(self, message: Message, found: Match) -> None:
+        consumer, kwargs = found
+        # The consumer may change the content, and ConsumeLater puts the message back as it was.
+        original = dict(message.content)
+        with hold_sends() as held:
+            try:
+                consumer_started.send(sender=type(self), environ={}, message=message)
+                if self.callback is not None:
+                    self.callback(message.channel.name, message)
+                consumer(message, **kwargs)
+            except DenyConnection:
+                self._deny(message, held, consumer)
+            except ChannelSocketException as error:
+                self._guarded(functools.partial(error.run, message), consumer, message)
+            except ConsumeLater:
+                self._guarded(functools.partial(self._put_back, message, original), consumer, message)
+            except (KeyboardInterrupt, SystemExit):
+                logger.warning("The worker is told to end by %s, with %r", describe(consumer), message)
+                raise
+            except BaseException as error:
+                _log_failure(consumer, message)
+                self._guarded(functools.partial(_answer_failure, message, held, error), consumer, message)
+            finally:
+                self._guarded(held.flush, consumer, message)
+                # After the sends, since this may close the database connections of the consumer.
+                self._guarded(functools.partial(_finish, type(self), message), consumer, message)
+
+    def _deny(self, message: Message, held: HeldSends, consumer: Any) -> None:
+        if message.channel.name != "websocket.connect" or message.reply_channel is None:
+            _log_failure(consumer, message, "DenyConnection is for websocket.connect consumers; nothing is denied")
+            return
+        held.discard(message.reply_channel.name)
+        message.reply_channel.send({"accept": False})
+
+    def _put_back(self, message: Message, original: Content) -> None:
+        retries = original.get(_RETRIES_KEY, 0)
+        if retries >= self.message_retries:
+            advice = f"ConsumeLater was raised {retries + 1} times for the same message."
+            self.channel_layer.statistics.count_dropped(message.channel.name, "consumed later too often", advice)
+            return
+        message.channel.send({**original, _RETRIES_KEY: retries + 1})
+
+    def _guarded(self, action: Callable[[], Any], consumer: Any, message: Message) -> None:
+        try:
+            action()
+        except Exception:
+            _log_failure(consumer, message, "After the consumer something failed")
+
+
+class WorkerGroup:
+    """Several workers on one layer, each in a thread of its own. It takes the arguments of ``Worker``."""
+
+    def __init__(self, channel_layer: Any, n_threads: int, **options: Any) -> None:
+        self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
+        self._threads = [
+            threading.Thread(target=worker.run, name=f"worker-{number}", daemon=True)
+            for number, worker in enumerate(self.workers, 1)
+        ]
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """The channels that the workers read."""
+        return self.workers[0].channels
+
+    def start(self) -> None:
+        """Start the threads."""
+        worker_process_ready.send(sender=self)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, drain: bool = False, timeout: float | None = None) -> None:
+        """Let each worker finish its message, with ``drain`` also those that wait, and end the threads."""
+        for worker in self.workers:
+            worker.stop(drain)
+        for thread in self._threads:
+            thread.join(timeout)
+
+
+def prepare_router(channel_layer: Any, serve_static: bool | None = None) -> None:
+    """Give the router of a layer the default routes: pages by Django's views, and sockets that are accepted."""
+    channel_layer.router.check_default(default_http_consumer(serve_static))
+
+
+def start_embedded_workers(channel_layer: Any, threads: int) -> WorkerGroup:
+    """Start worker threads beside an interface server. Django must be set up."""
+    prepare_router(channel_layer)
+    group = WorkerGroup(channel_layer, threads)
+    group.start()
+    logger.info("%d worker threads read %s", threads, ", ".join(group.channels))
+    return group
+
+
+def filter_channels(
+    channels: Iterable[str], only: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+) -> list[str]:
+    """Return the channels that match a pattern in ``only``, if there are any there, and none in ``exclude``."""
+    only, exclude = list(only or ["*"]), list(exclude or [])
+    return sorted(channel for channel in channels if _matches(channel, only) and not _matches(channel, exclude))
+
+
+def _matches(channel: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
+
+
+def _finish(sender: type, message: Message) -> None:
+    consumer_finished.send(sender=sender, environ={}, message=message)
+
+
+def _log_failure(consumer: Any, message: Message, text: str = "A consumer failed") -> None:
+    try:
+        logger.exception("%s: %s with %r", text, describe(consumer), message)
+    except Exception:
+        # An exception whose own text cannot be made must not end the worker either.
+        logger.error("%s: %s with %r, and its exception cannot be shown", text, describe(consumer), message)
+
+
+def _answer_failure(message: Message, held: HeldSends, error: BaseException) -> None:
+    """Do not let a client wait whose consumer failed before it had answered."""
+    if isinstance(error, ResponseLater) or message.reply_channel is None or held.has(message.reply_channel.name):
+        return
+    if message.channel.name == "websocket.connect":
+        message.reply_channel.send({"close": 1011})
+    elif message.channel.name == "http.request":
+        text = "".join(traceback.format_exception(error)) if settings.DEBUG else "Server error (500)\n"
+        headers = [[b"content-type", b"text/plain; charset=utf-8"]]
+        message.reply_channel.send({"status": 500, "headers": headers, "content": text.encode(errors="replace")})
