@@ -28,6 +28,7 @@ __all__ = ["ChannelLayerManager", "ChannelLayerWrapper", "channel_layers", "from
 # The dotted paths of the layers of Channels 1, so that its settings go on working.
 _OLD_BACKENDS = {
     "asgiref.inmemory.ChannelLayer": "channels.layers.inmemory.InMemoryChannelLayer",
+    "asgi_redis.RedisChannelLayer": "channels.layers.redis.RedisChannelLayer",
 }
 _KEYS = {"BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG"}
 

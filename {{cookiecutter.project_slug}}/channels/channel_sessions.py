@@ -160,7 +160,9 @@ def message_of(args: tuple[Any, ...]) -> Message:
 
 def remove_session(message: Message | None = None, **kwargs: Any) -> None:
     """Remove the channel session of a socket that has disconnected, whether its consumer asked for it or not."""
-    if message is None or message.channel.name != "websocket.disconnect" or message.reply_channel is None:
+    if message is None or message.channel.name != "websocket.disconnect" or message.comes_again:
+        return
+    if message.reply_channel is None:
         return
     session = message.channel_session or session_for_reply_channel(message.reply_channel.name)
     session.delete()

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
 
 Action = Callable[[], None]
 
@@ -37,7 +40,13 @@ def seconds_left() -> float | None:
 
 
 def run_due(now: float | None = None) -> None:
-    """Call what is due in this thread at ``now``, in the seconds of the monotonic clock."""
+    """Call what is due in this thread at ``now``, in the seconds of the monotonic clock. What fails is logged."""
     now = time.monotonic() if now is None else now
+    due = []
     while _own.heap and _own.heap[0][0] <= now:
-        heapq.heappop(_own.heap)[2]()
+        due.append(heapq.heappop(_own.heap)[2])
+    for action in due:
+        try:
+            action()
+        except Exception:
+            logger.exception("What was put off until now has failed: %r", action)

@@ -7,6 +7,7 @@ The engine's exceptions.
     ├── InvalidMessage               content that no layer can carry
     │   └── MessageTooLarge          content above the layer's size limit
     ├── ChannelFull                  the channel has reached its capacity
+    ├── ChannelLayerUnavailable      the store behind the layer does not answer
     ├── RequestAborted               the client left while its body was being read
     ├── RequestTimeout               the client sent no more of its body in time
     ├── ConsumeLater                 a consumer asks for this message again, later
@@ -55,6 +56,18 @@ class ChannelFull(ChannelsException):
     """Is raised by a layer's ``send`` when the channel has reached its capacity."""
 
 
+class ChannelLayerUnavailable(ChannelsException):
+    """
+    Is raised when the store behind a layer cannot be reached, or refuses to work.
+
+    ``uncertain`` says whether what was asked for may have been done all the same.
+    """
+
+    def __init__(self, reason: str, uncertain: bool = False) -> None:
+        super().__init__(reason)
+        self.uncertain = uncertain
+
+
 class RequestAborted(ChannelsException):
     """Is raised when the client left while its request body was being read."""
 
@@ -97,9 +110,10 @@ class WebsocketCloseException(ChannelSocketException):
         super().__init__(code)
 
     def run(self, message: Message) -> None:
-        """Close the socket that ``message`` came from."""
-        if message.reply_channel is not None:
-            message.reply_channel.send({"close": self.code or True})
+        """Close the socket that ``message`` came from. Raises ``ValueError`` if it came from none."""
+        if message.reply_channel is None:
+            raise ValueError(f"There is no socket to close: {message!r} has no reply_channel.")
+        message.reply_channel.send({"close": self.code or True})
 
 
 class ResponseLater(BaseException):

@@ -7,11 +7,12 @@ yields the response as messages; ``ViewConsumer`` is the consumer that a site ge
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import IO, Any
 
@@ -100,8 +101,8 @@ class AsgiHandler(BaseHandler):
         yield {**head, "content": content, "more_content": False}
 
     @classmethod
-    def _split(cls, parts: Iterable[Any]) -> Iterator[bytes]:
-        for part in parts:
+    def _split(cls, parts: Iterable[Any] | AsyncIterator[Any]) -> Iterator[bytes]:
+        for part in _step_through(parts) if isinstance(parts, AsyncIterator) else parts:
             data = bytes(part)
             for start in range(0, len(data), cls.chunk_size):
                 yield data[start : start + cls.chunk_size]
@@ -167,10 +168,18 @@ def _scope_of(message: Message) -> dict[str, Any]:
         "root_path": message.get("root_path", ""),
         "query_string": message.get("query_string", b""),
         "scheme": message.get("scheme", "http"),
-        "headers": [(name.lower(), value) for name, value in message.get("headers", [])],
+        "headers": _join_cookies([(name.lower(), value) for name, value in message.get("headers", [])]),
         "client": message.get("client"),
         "server": message.get("server"),
     }
+
+
+def _join_cookies(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Make one of several cookie headers, which HTTP/2 allows (RFC 9113, section 8.2.3); Django takes one."""
+    cookies = [value for name, value in headers if name == b"cookie"]
+    if len(cookies) < 2:
+        return headers
+    return [header for header in headers if header[0] != b"cookie"] + [(b"cookie", b"; ".join(cookies))]
 
 
 def _read_body(message: Message) -> IO[bytes]:
@@ -203,6 +212,18 @@ def _read_parts(channel_layer: Any, channel: str) -> Iterator[bytes]:
         if not part.get("more_content"):
             return
         deadline = time.monotonic() + BODY_TIMEOUT
+
+
+def _step_through(parts: AsyncIterator[Any]) -> Iterator[Any]:
+    """Yield what an asynchronous iterator yields, each part when it comes."""
+    end = object()
+
+    async def step() -> Any:
+        return await anext(parts, end)
+
+    with asyncio.Runner() as runner:
+        while (part := runner.run(step())) is not end:
+            yield part
 
 
 def _encode_headers(response: HttpResponseBase) -> list[list[bytes]]:

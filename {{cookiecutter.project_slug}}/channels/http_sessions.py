@@ -94,4 +94,7 @@ def _session_key_in_url(message: Message) -> str | None:
 
 def _existing_session(key: str) -> SessionBase | None:
     session: SessionBase = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    return session if session.exists(key) else None
+    # Engines tell of a session that is not there, or no longer, when it is loaded: by dropping its key, or,
+    # where the session is the cookie itself, by wanting it changed.
+    session.keys()
+    return session if session.session_key and not session.modified else None

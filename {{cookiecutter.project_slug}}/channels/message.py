@@ -21,6 +21,8 @@ class Message:
     channel_session: Any = None
     http_session: Any = None
     user: Any = None
+    # True when the message was put back or waits for another, so that its consumer will run later.
+    comes_again = False
 
     def __init__(self, content: Content, channel_name: str, channel_layer: Any) -> None:
         self.content = content

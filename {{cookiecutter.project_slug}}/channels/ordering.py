@@ -18,9 +18,9 @@ from typing import Any
 
 from .channel_sessions import Consumer, channel_session, message_of, session_for_reply_channel
 from .deadlines import call_later
-from .exceptions import ChannelFull
+from .exceptions import ChannelFull, ConsumeLater
 from .message import Message
-from .sends import send_with_patience
+from .sends import after_sends, send_with_patience
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +83,10 @@ def _in_order(consumer: Consumer) -> Consumer:
         expected = _expected(message.channel_session, order)
         if order == expected:
             return _run(functools.partial(consumer, *args, **kwargs), message, order)
-        if order > expected:
-            _park(message, order)
-        else:
+        if order < expected:
             logger.warning("Message %d of socket %s came twice and is dropped", order, message.reply_channel)
+        elif not _park(message, order) and _is_disconnect(message.channel.name):
+            return consumer(*args, **kwargs)
         return None
 
     return inner
@@ -95,28 +95,48 @@ def _in_order(consumer: Consumer) -> Consumer:
 def _run(call: Callable[[], Any], message: Message, order: int) -> Any:
     socket = _socket_of(message)
     _running.add(socket, order)
+    # Not before its sends have left, or the next message might be answered before this one.
+    advance = functools.partial(_advance, message, order)
     try:
-        return call()
-    finally:
+        result = call()
+    except ConsumeLater:
+        # It comes again under its number, and the later ones go on waiting for it.
+        _running.discard(socket, order)
+        raise
+    except BaseException:
+        after_sends(advance)
+        raise
+    after_sends(advance)
+    return result
+
+
+def _advance(message: Message, order: int) -> None:
+    """Let the next message of the socket run."""
+    socket = _socket_of(message)
+    try:
         message.channel_session[_NEXT] = order + 1
         message.channel_session.save()
+    finally:
         _running.discard(socket, order)
-        _put_back(socket, message.channel_layer)
+    _put_back(socket, message.channel_layer)
 
 
-def _park(message: Message, order: int) -> None:
+def _park(message: Message, order: int) -> bool:
+    """Let a message wait; return False if too many do, and the socket has been given up."""
     socket, layer = _socket_of(message), message.channel_layer
     try:
         layer.send(_waiting_channel(socket), {"channel": message.channel.name, "content": message.content})
     except ChannelFull:
         _give_up(socket, layer, "too many of its messages are waiting for an earlier one")
-        return
+        return False
+    message.comes_again = True
     # The message before this one may have ended after we looked and before this one was parked.
     expected = _expected(session_for_reply_channel(socket), order)
     if expected >= order:
         _put_back(socket, layer)
     else:
         call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, order, expected))
+    return True
 
 
 def _put_back(socket: str, layer: Any) -> None:

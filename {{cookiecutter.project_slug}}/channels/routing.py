@@ -180,7 +180,7 @@ def describe(consumer: Consumer) -> str:
 
 
 def _compile(filters: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
-    compiled = {key: re.compile(pattern) for key, pattern in filters.items()}
+    compiled = {key: _compile_one(key, pattern) for key, pattern in filters.items()}
     for key, pattern in compiled.items():
         if pattern.groups != len(pattern.groupindex):
             raise InvalidChannelLayerError(
@@ -188,6 +188,13 @@ def _compile(filters: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
                 "Captures become keyword arguments: name it, (?P<name>…), or do not capture, (?:…)."
             )
     return compiled
+
+
+def _compile_one(key: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (TypeError, re.error) as error:
+        raise InvalidChannelLayerError(f"The filter {key}={pattern!r} is no regular expression: {error}.") from error
 
 
 def _match_all(filters: Mapping[str, re.Pattern[str]], message: Message) -> dict[str, re.Match[str]] | None:

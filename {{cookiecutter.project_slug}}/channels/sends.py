@@ -8,13 +8,16 @@ saved to the database before it ended.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .layers.base import BaseChannelLayer, Send
+
+logger = logging.getLogger(__name__)
 
 # How long the sends of a finished consumer wait for room in full channels, in seconds.
 FULL_TIMEOUT = 2.0
@@ -28,6 +31,7 @@ class HeldSends:
 
     def __init__(self) -> None:
         self._batches: dict[int, tuple[BaseChannelLayer, list[Send]]] = {}
+        self._afterwards: list[Callable[[], None]] = []
 
     def hold(self, layer: BaseChannelLayer, send: Send) -> None:
         """Keep a prepared send."""
@@ -42,11 +46,26 @@ class HeldSends:
         """Say whether anything is held for a channel."""
         return any(send.name == channel for _, batch in self._batches.values() for send in batch)
 
+    def call_afterwards(self, action: Callable[[], None]) -> None:
+        """Have something done when the sends have left."""
+        self._afterwards.append(action)
+
     def flush(self) -> None:
-        """Send everything; what a full channel refuses for ``FULL_TIMEOUT`` seconds is logged and counted."""
-        for layer, batch in self._batches.values():
-            send_with_patience(layer, batch)
-        self._batches.clear()
+        """
+        Send everything, then do what waits for that.
+
+        What a full channel refuses for ``FULL_TIMEOUT`` seconds is logged and counted, what a layer fails to
+        send is logged.
+        """
+        batches, self._batches = self._batches, {}
+        actions, self._afterwards = self._afterwards, []
+        for layer, batch in batches.values():
+            try:
+                send_with_patience(layer, batch)
+            except Exception:
+                logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
+        for action in actions:
+            action()
 
 
 @contextmanager
@@ -63,6 +82,15 @@ def hold_sends() -> Iterator[HeldSends]:
 def held_sends() -> HeldSends | None:
     """Return where this thread collects its sends, None outside of a consumer."""
     return getattr(_held, "sends", None)
+
+
+def after_sends(action: Callable[[], None]) -> None:
+    """Do something when what this consumer has sent has left; outside of a consumer at once."""
+    held = held_sends()
+    if held is None:
+        action()
+    else:
+        held.call_afterwards(action)
 
 
 def send_with_patience(layer: BaseChannelLayer, batch: list[Send]) -> None:

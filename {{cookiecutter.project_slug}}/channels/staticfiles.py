@@ -11,7 +11,6 @@ from django.conf import settings
 from django.contrib.staticfiles import utils
 from django.contrib.staticfiles.views import serve
 from django.core.handlers.exception import response_for_exception
-from django.http import Http404
 from django.http.response import HttpResponseBase
 
 from .handler import AsgiHandler, ViewConsumer, view_consumer
@@ -33,7 +32,7 @@ class StaticFilesHandler(AsgiHandler):
             return super().get_response(request)
         try:
             return serve(request, url2pathname(request.path.removeprefix(self._path)), insecure=True)
-        except Http404 as error:
+        except Exception as error:
             return response_for_exception(request, error)
 
 

@@ -158,7 +158,8 @@ class Worker:
 
     def _put_back(self, message: Message, original: Content) -> None:
         retries = original.get(_RETRIES_KEY, 0)
-        if retries >= self.message_retries:
+        message.comes_again = retries < self.message_retries
+        if not message.comes_again:
             advice = f"ConsumeLater was raised {retries + 1} times for the same message."
             self.channel_layer.statistics.count_dropped(message.channel.name, "consumed later too often", advice)
             return

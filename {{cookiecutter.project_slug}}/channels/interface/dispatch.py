@@ -17,10 +17,10 @@ async def dispatch(layer: BaseChannelLayer, channel: str, content: Content, pati
     """
     Send one message; return False if the layer has not taken it.
 
-    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses.
+    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses. Raises
+    ``MessageTooLarge``.
     """
-    # What an interface server sends is made for the occasion, so it needs no copy.
-    batch = [Send(channel, content)]
+    batch = [layer.prepare(channel, content)]
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + patience, _FIRST_PAUSE
     while not await _attempt(layer, batch):

@@ -84,12 +84,12 @@ class HttpExchange:
         return self._start({"status": status, "headers": headers, "content": f"{text}\n".encode()})
 
     def abort(self) -> list[Event]:
-        """Cut the response off; one that has not begun becomes status 500."""
-        if self.state is State.STREAMING:
-            self.state = State.DONE
-            self.aborted = True
-            return []
-        return self.refuse(500, "The server could not complete this response.")
+        """Cut the response off, even if its end was on its way; one that has not begun becomes status 500."""
+        if self.state is State.WAITING:
+            return self.refuse(500, "The server could not complete this response.")
+        self.state = State.DONE
+        self.aborted = True
+        return []
 
     def leave(self) -> Content | None:
         """The client has gone: return the ``http.disconnect`` message if the response was not complete."""
@@ -101,7 +101,7 @@ class HttpExchange:
     def _start(self, content: Content) -> list[Event]:
         try:
             start = _start_event(content)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             logger.error("Response to %s is not valid and becomes status 500: %s", self.path, error)
             return self.refuse(500, "The server produced a response that is not valid.")
         self.state = State.STREAMING

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import MessageTooLarge
 from ..layers.base import Content
 from .dispatch import dispatch
 from .http import Event, HttpExchange, Scope, State
@@ -35,6 +36,8 @@ class HttpConnection:
         self._outbox = Outbox(send, process.limits.response_outbox_size, 2**20, self._acknowledge)
         self._acks: dict[int, str] = {}
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # True once a consumer may have heard of the request.
+        self._dispatched = False
         self._gone = False
 
     async def run(self) -> None:
@@ -42,8 +45,9 @@ class HttpConnection:
         self._process.replies.register(self._exchange.reply_channel, self)
         watcher = None
         try:
-            rest = await self._dispatch_request()
-            watcher = asyncio.create_task(self._watch(rest))
+            body, more = await self._read_body()
+            body_channel = await self._dispatch_request(body, more)
+            watcher = asyncio.create_task(self._watch(body_channel, body, more))
             await self._wait()
         finally:
             self._process.replies.forget(self._exchange.reply_channel)
@@ -54,27 +58,32 @@ class HttpConnection:
         if self._exchange.aborted and not self._gone:
             raise ResponseAborted(f"The response to {self._exchange.path} could not be completed.")
 
-    async def _dispatch_request(self) -> str | None:
-        """Read the beginning of the body and send the request; return the channel for the rest of the body."""
-        body, more = await self._read_body(self._process.limits.body_chunk_size)
+    async def _dispatch_request(self, body: bytes, more: bool) -> str | None:
+        """Send the request; return the channel for its body unless that travels in the request itself."""
         if self._gone:
             return None
-        body_channel = self._process.layer.new_channel(BODY_PATTERN) if more else None
-        message = self._exchange.request_message(self._scope, b"" if more else body, body_channel)
+        in_chunks = more or len(body) > self._process.limits.body_chunk_size
+        body_channel = self._process.layer.new_channel(BODY_PATTERN) if in_chunks else None
+        message = self._exchange.request_message(self._scope, b"" if in_chunks else body, body_channel)
         if self._process.stopping:
             self._refuse(503, "The server is stopping.")
-        elif not await dispatch(self._process.layer, "http.request", message):
+            return None
+        self._dispatched = True
+        try:
+            if await dispatch(self._process.layer, "http.request", message):
+                return body_channel
             logger.warning("Request %s refused: %s", self._exchange.path, self._process.why_refused("http.request"))
             self._refuse(503, "The server is busy. Please try again.")
-        elif body_channel is not None and await self._send_chunk(body_channel, body, more=True):
-            return body_channel
+        except MessageTooLarge as error:
+            logger.warning("Request %s refused: %s", self._exchange.path, error)
+            self._refuse(431, "The address or the headers of the request are too large.")
         return None
 
-    async def _read_body(self, at_least: int) -> tuple[bytes, bool]:
-        """Read until the body has ended or comes to a size; return it and whether more follows."""
+    async def _read_body(self) -> tuple[bytes, bool]:
+        """Read until the body has ended or comes to the size of a chunk; return it and whether more follows."""
         parts: list[bytes] = []
         size, more = 0, True
-        while more and size < at_least:
+        while more and size < self._process.limits.body_chunk_size:
             event = await self._receive()
             if event["type"] == "http.disconnect":
                 self._leave()
@@ -85,22 +94,27 @@ class HttpConnection:
             more = event.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts), more
 
-    async def _watch(self, body_channel: str | None) -> None:
-        """Hand on the rest of the body, then wait for the client to leave."""
-        more = body_channel is not None
-        while more and body_channel is not None:
-            body, more = await self._read_body(self._process.limits.body_chunk_size)
-            if self._gone:
-                await dispatch(self._process.layer, body_channel, {"closed": True})
-                return
-            if not await self._send_chunk(body_channel, body, more):
-                self._refuse(503, "The server is busy. Please try again.")
-                return
+    async def _watch(self, body_channel: str | None, body: bytes, more: bool) -> None:
+        """Hand on the body, if it travels in chunks, then wait for the client to leave."""
+        if body_channel is not None and not await self._send_body(body_channel, body, more):
+            return
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._leave()
 
-    async def _send_chunk(self, body_channel: str, body: bytes, more: bool) -> bool:
+    async def _send_body(self, body_channel: str, body: bytes, more: bool) -> bool:
+        """Send the body, which begins with ``body``, and return True if that could be done."""
+        while await self._send_part(body_channel, body, more):
+            if not more:
+                return True
+            body, more = await self._read_body()
+            if self._gone:
+                self._process.report(body_channel, {"closed": True})
+                return False
+        self._refuse(503, "The server is busy. Please try again.")
+        return False
+
+    async def _send_part(self, body_channel: str, body: bytes, more: bool) -> bool:
         """Send a part of the body. While the consumer is behind, nothing more is read from the client."""
         size = self._process.limits.body_chunk_size
         for start in range(0, max(len(body), 1), size):
@@ -138,10 +152,12 @@ class HttpConnection:
         """Take a message sent to a group this request is in: the answer to a long poll, or a part of a stream."""
         self.reply(content)
 
-    def stop(self) -> None:
-        """End the request because the server stops and its grace is over."""
-        self._perform(self._exchange.refuse(503, "The server is stopping."))
-        self._perform(self._exchange.abort())
+    def end_grace(self) -> None:
+        """End the request because the server stops and has waited long enough."""
+        if self._exchange.state is State.WAITING:
+            self._refuse(503, "The server is stopping.")
+        else:
+            self._cut_off()
 
     def _refuse(self, status: int, text: str) -> None:
         self._perform(self._exchange.refuse(status, text))
@@ -160,10 +176,18 @@ class HttpConnection:
         for event in events:
             if not self._outbox.put(event):
                 logger.warning("Response to %s cut off: its client reads too slowly", self._exchange.path)
-                self._exchange.abort()
-                self._outbox.cancel()
-                break
-        if self._exchange.state is State.DONE and not self._done.done():
+                self._cut_off()
+                return
+        if self._exchange.state is State.DONE:
+            self._finish()
+
+    def _cut_off(self) -> None:
+        self._exchange.abort()
+        self._outbox.cancel()
+        self._finish()
+
+    def _finish(self) -> None:
+        if not self._done.done():
             self._done.set_result(None)
 
     def _acknowledge(self, event: Event) -> None:
@@ -176,13 +200,12 @@ class HttpConnection:
 
     def _leave(self) -> None:
         self._gone = True
-        if not self._done.done():
-            self._done.set_result(None)
+        self._finish()
 
     def _report_leaving(self) -> None:
         message = self._exchange.leave()
         if message is not None or self._exchange.aborted:
             for ack in self._acks.values():
                 self._process.report(ack, {"closed": True})
-        if message is not None:
+        if message is not None and self._dispatched:
             self._process.report("http.disconnect", message, patience=0.0)

@@ -59,9 +59,9 @@ class Outbox:
         self.put(event)
 
     async def drained(self) -> None:
-        """Wait until everything has been sent."""
+        """Wait until everything has been sent, or the sending has been stopped."""
         if self._task is not None:
-            await asyncio.shield(self._task)
+            await asyncio.wait([self._task])
 
     def cancel(self) -> None:
         """Stop sending."""

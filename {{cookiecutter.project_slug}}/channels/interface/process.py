@@ -40,6 +40,8 @@ class InterfaceProcess:
         self.stopping = False
         self._loop = asyncio.get_running_loop()
         self._connections: set[HttpConnection | SocketConnection] = set()
+        # Sockets that have ended before their connect message was answered: their disconnect message is due.
+        self._unanswered: set[SocketConnection] = set()
         self._reports: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -63,7 +65,14 @@ class InterfaceProcess:
         try:
             await connection.run(scope)
         finally:
+            if connection.is_unanswered:
+                self._unanswered.add(connection)
             self._exit(connection)
+
+    def forget(self, connection: SocketConnection) -> None:
+        """Wait no longer for the answer to a socket's connect message."""
+        self._unanswered.discard(connection)
+        self._notice_idleness()
 
     def report(self, channel: str, content: Content, patience: float | None = None) -> None:
         """Send a message on behalf of a connection that no longer waits for it, until it is accepted or too old."""
@@ -106,7 +115,7 @@ class InterfaceProcess:
             for connection in list(self._connections):
                 if isinstance(connection, SocketConnection):
                     connection.stop()
-            self._loop.call_later(self.limits.stop_grace, self._end_requests)
+            self._loop.call_later(self.limits.stop_grace, self._end_grace)
 
     async def stop(self) -> None:
         """Stop, and return when every connection has ended and every consumer has been told."""
@@ -124,9 +133,9 @@ class InterfaceProcess:
         for task in self._tasks:
             task.cancel()
 
-    def _end_requests(self) -> None:
-        for connection in list(self._connections):
-            connection.stop()
+    def _end_grace(self) -> None:
+        for connection in [*self._connections, *self._unanswered]:
+            connection.end_grace()
 
     def _enter(self, connection: HttpConnection | SocketConnection) -> None:
         self._connections.add(connection)
@@ -134,5 +143,8 @@ class InterfaceProcess:
 
     def _exit(self, connection: HttpConnection | SocketConnection) -> None:
         self._connections.discard(connection)
-        if not self._connections:
+        self._notice_idleness()
+
+    def _notice_idleness(self) -> None:
+        if not self._connections and not self._unanswered:
             self._idle.set()

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from ..layers.base import BaseChannelLayer, Content, Entry
@@ -86,28 +86,27 @@ class Replies:
                 logger.exception("Renewing group memberships failed; the next try follows")
 
     def _take(self, entry: Entry) -> None:
-        try:
-            if entry.content is None:
-                self._change_membership(entry)
-            elif entry.group:
-                self._broadcast(entry.group, entry.content)
-            elif entry.local in self._connections:
-                self._connections[entry.local].reply(entry.content)
-            else:
-                self._refuse(entry)
-        except Exception:
-            logger.exception("A reply could not be handed to its connection: %r", entry)
+        if entry.content is None:
+            _guarded(self._change_membership, entry)
+        elif entry.group:
+            # A connection that closes because of this message leaves the group while we iterate: hence the list.
+            for local in list(self._members.of(entry.group)):
+                _guarded(self._broadcast, local, entry.content)
+        else:
+            _guarded(self._reply, entry.local, entry.content)
 
-    def _refuse(self, entry: Entry) -> None:
-        logger.debug("A reply came for %s%s, which has gone", self.queue, entry.local)
-        ack = (entry.content or {}).get("ack")
+    def _broadcast(self, local: str, content: Content) -> None:
+        if local in self._connections:
+            self._connections[local].broadcast(content)
+
+    def _reply(self, local: str, content: Content) -> None:
+        if local in self._connections:
+            self._connections[local].reply(content)
+            return
+        logger.debug("A reply came for %s%s, which has gone", self.queue, local)
+        ack = content.get("ack")
         if ack:
             self._start(dispatch(self._layer, ack, {"closed": True}))
-
-    def _broadcast(self, group: str, content: Content) -> None:
-        # A connection that closes because of this message leaves the group while we iterate: hence the list.
-        for local in list(self._members.of(group)):
-            self._connections[local].broadcast(content)
 
     def _change_membership(self, entry: Entry) -> None:
         if not entry.joins:
@@ -134,3 +133,11 @@ class Replies:
 
     def _local(self, reply_channel: str) -> str:
         return reply_channel[len(self.queue) :]
+
+
+def _guarded(action: Callable[..., None], *arguments: Any) -> None:
+    """Let nobody miss a message because another one, or another connection, has failed."""
+    try:
+        action(*arguments)
+    except Exception:
+        logger.exception("A message from the channel layer could not be handed to its connection")

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import MessageTooLarge
 from ..layers.base import Content
 from .dispatch import dispatch
 from .outbox import Outbox
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MESSAGE_TOO_BIG = 1009
 GOING_AWAY = 1012
 TRY_AGAIN_LATER = 1013
 # A client that does not take even the close frame is cut off after this time, in seconds.
@@ -26,7 +28,17 @@ CLOSE_TIMEOUT = 10.0
 class SocketConnection:
     """One WebSocket: drives its state machine with what comes from both sides."""
 
-    __slots__ = ("_answered", "_dispatching", "_outbox", "_process", "_receive", "_socket", "_task", "_timer")
+    __slots__ = (
+        "_answered",
+        "_dispatching",
+        "_outbox",
+        "_process",
+        "_receive",
+        "_receiving",
+        "_socket",
+        "_task",
+        "_timer",
+    )
 
     def __init__(self, process: InterfaceProcess, scope: Scope, receive: Any, send: Any) -> None:
         self._process = process
@@ -35,6 +47,8 @@ class SocketConnection:
         limits = process.limits
         self._outbox = Outbox(send, limits.socket_outbox_size, limits.socket_outbox_length)
         self._task: asyncio.Task[Any] | None = None
+        # True while the connection waits for its client and for nothing else.
+        self._receiving = False
         # Runs while the socket waits for an answer to its connect message, and again while it closes.
         self._timer: asyncio.TimerHandle | None = None
         # Set while a frame of a socket that is not accepted yet has to wait for that.
@@ -61,15 +75,35 @@ class SocketConnection:
                 self._cancel_timer()
 
     async def _converse(self, scope: Scope) -> None:
-        if self._process.stopping or not await self._connect(scope):
+        try:
+            taken = not self._process.stopping and await self._connect(scope)
+        except MessageTooLarge as error:
+            logger.warning("Socket %s rejected: %s", self._socket.path, error)
+            self._perform(self._socket.close(MESSAGE_TOO_BIG))
+            self._forget()
+            return
+        if not taken:
             await self._refuse(scope)
             return
-        while True:
-            event = await self._receive()
+        while self._socket.state in (State.CONNECTING, State.OPEN):
+            event = await self._next_event()
             if event["type"] == "websocket.disconnect":
                 self._socket.leave(event.get("code") or 1005)
-                return
-            await self._take_frame(event)
+            else:
+                await self._take_frame(event)
+
+    async def _next_event(self) -> Event:
+        """Wait for the client, until the server closes the socket: some servers send no close frame before that."""
+        self._receiving = True
+        try:
+            return await self._receive()  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            if self._receiving or self._task is None:
+                raise
+            self._task.uncancel()
+            return {"type": "websocket.disconnect"}
+        finally:
+            self._receiving = False
 
     async def _connect(self, scope: Scope) -> bool:
         self._start_timer(self._process.limits.handshake_timeout, self._handshake_expired)
@@ -78,9 +112,7 @@ class SocketConnection:
     async def _refuse(self, scope: Scope) -> None:
         """Reject a socket that no consumer will hear of: with status 503 where the server can, else with 1013."""
         logger.warning("Socket %s refused: %s", self._socket.path, self._process.why_refused("websocket.connect"))
-        self._cancel_timer()
-        self._process.replies.forget(self._socket.reply_channel)
-        self._socket.forget_disconnect()
+        self._forget()
         if "websocket.http.response" in (scope.get("extensions") or {}):
             headers = [(b"retry-after", b"5"), (b"content-length", b"0")]
             self._outbox.put({"type": "websocket.http.response.start", "status": 503, "headers": headers})
@@ -90,22 +122,37 @@ class SocketConnection:
             self._outbox.put({"type": "websocket.close", "code": TRY_AGAIN_LATER})
         await self._outbox.drained()
 
+    def _forget(self) -> None:
+        """End a socket that no consumer has heard of."""
+        self._cancel_timer()
+        self._process.replies.forget(self._socket.reply_channel)
+        self._socket.forget_disconnect()
+
     async def _take_frame(self, event: Event) -> None:
         if self._socket.state is State.CONNECTING:
             self._answered = asyncio.get_running_loop().create_future()
             await self._answered
         if self._socket.state is not State.OPEN:
             return
+        code = await self._dispatch_frame(event)
+        if code is not None:
+            self._perform(self._socket.close(code))
+        self._end()
+
+    async def _dispatch_frame(self, event: Event) -> int | None:
+        """Send a frame into the layer; return the code to close the socket with if that cannot be done."""
         message = self._socket.receive_message(event)
         self._dispatching = True
         try:
-            taken = await dispatch(self._process.layer, "websocket.receive", message, self._process.limits.full_timeout)
+            if await dispatch(self._process.layer, "websocket.receive", message, self._process.limits.full_timeout):
+                return None
+            logger.warning("Socket %s closed: %s", self._socket.path, self._process.why_refused("websocket.receive"))
+            return TRY_AGAIN_LATER
+        except MessageTooLarge as error:
+            logger.warning("Socket %s closed: %s", self._socket.path, error)
+            return MESSAGE_TOO_BIG
         finally:
             self._dispatching = False
-        if not taken:
-            logger.warning("Socket %s closed: %s", self._socket.path, self._process.why_refused("websocket.receive"))
-            self._perform(self._socket.close(TRY_AGAIN_LATER))
-        self._end()
 
     # From the layer
 
@@ -127,7 +174,18 @@ class SocketConnection:
     def stop(self) -> None:
         """Close the socket because the server stops."""
         self._perform(self._socket.close(GOING_AWAY))
+        self._release_frame()
         self._end()
+
+    def end_grace(self) -> None:
+        """Wait no longer for an answer to the connect message of a socket that has ended."""
+        self._socket.give_up()
+        self._end()
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the socket has ended, and its disconnect message waits for the answer to its connect message."""
+        return self._socket.state is State.ABANDONED
 
     def _perform(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -135,18 +193,22 @@ class SocketConnection:
                 self._overflow()
                 return
             if event["type"] == "websocket.close":
-                self._limit_closing()
+                self._end_conversation()
 
     def _overflow(self) -> None:
         logger.warning("Socket %s closed: it reads too slowly and its outbox is full", self._socket.path)
         code = TRY_AGAIN_LATER
         self._socket.close(code)
         self._outbox.replace({"type": "websocket.close", "code": code})
-        self._limit_closing()
+        self._end_conversation()
 
-    def _limit_closing(self) -> None:
+    def _end_conversation(self) -> None:
+        """Listen no longer to the client, and give it a limited time to take the close frame."""
         if self._task is not None and not self._task.done():
             self._start_timer(CLOSE_TIMEOUT, self._cut_off)
+            if self._receiving:
+                self._receiving = False
+                self._task.cancel()
 
     def _cut_off(self) -> None:
         self._outbox.cancel()
@@ -167,11 +229,7 @@ class SocketConnection:
             self._perform(self._socket.close(1000))
             self._release_frame()
         # The message may still be waiting for a worker. Its consumer may run until it expires.
-        self._start_timer(self._process.layer.expiry, self._answer_expired)
-
-    def _answer_expired(self) -> None:
-        self._socket.give_up()
-        self._end()
+        self._start_timer(self._process.layer.expiry, self.end_grace)
 
     def _release_frame(self) -> None:
         if self._answered is not None and not self._answered.done():
@@ -185,6 +243,7 @@ class SocketConnection:
         if message is not None:
             self._process.replies.forget(self._socket.reply_channel)
             self._process.report("websocket.disconnect", message)
+            self._process.forget(self)
 
     def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
         self._cancel_timer()

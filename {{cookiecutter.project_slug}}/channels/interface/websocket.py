@@ -41,7 +41,7 @@ class State(enum.Enum):
 class WebSocket:
     """One socket. Methods return the ASGI events to send to the client."""
 
-    __slots__ = ("_code", "_early", "_order", "_reported", "path", "reply_channel", "state")
+    __slots__ = ("_code", "_early", "_offered", "_order", "_reported", "path", "reply_channel", "state")
 
     def __init__(self, path: str, reply_channel: str) -> None:
         self.path = path
@@ -51,11 +51,13 @@ class WebSocket:
         self._code = 1006
         self._reported = False
         self._early: list[Content] = []
+        self._offered: list[str] = []
 
     # Towards the layer
 
     def connect_message(self, scope: Scope) -> Content:
         """Return the ``websocket.connect`` message."""
+        self._offered = list(scope.get("subprotocols") or ())
         return {
             "reply_channel": self.reply_channel,
             "scheme": scope.get("scheme", "ws"),
@@ -63,7 +65,7 @@ class WebSocket:
             "query_string": scope.get("query_string", b""),
             "root_path": scope.get("root_path", ""),
             "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
-            "subprotocols": list(scope.get("subprotocols") or ()),
+            "subprotocols": list(self._offered),
             "client": list(scope["client"]) if scope.get("client") else None,
             "server": list(scope["server"]) if scope.get("server") else None,
             "order": 0,
@@ -96,10 +98,7 @@ class WebSocket:
 
     def reply(self, content: Content) -> list[Event]:
         """Take a message sent to the socket's reply channel."""
-        if unknown := content.keys() - _REPLY_KEYS:
-            logger.warning("Reply to socket %s has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
-        if not _is_sound(content):
-            logger.warning("Reply to socket %s ignored: it needs text (str) or bytes, not both", self.path)
+        if not self._understands(content):
             return []
         if self.state is State.CONNECTING:
             return self._answer(content)
@@ -111,9 +110,11 @@ class WebSocket:
 
     def broadcast(self, content: Content) -> list[Event]:
         """Take a message sent to a group the socket is in. It cannot accept the socket, only follow that."""
+        if self.state not in (State.CONNECTING, State.OPEN) or not self._understands(content):
+            return []
         if self.state is State.OPEN:
-            return self._say(content) if _is_sound(content) else []
-        if self.state is State.CONNECTING and len(self._early) < MAX_EARLY_BROADCASTS:
+            return self._say(content)
+        if len(self._early) < MAX_EARLY_BROADCASTS:
             self._early.append(content)
         return []
 
@@ -140,21 +141,44 @@ class WebSocket:
         if self.state is State.ABANDONED:
             self.state = State.CLOSED
 
+    def _understands(self, content: Content) -> bool:
+        """Log what is wrong with a message to the socket; return False if nothing can be done with it."""
+        if unknown := content.keys() - _REPLY_KEYS:
+            logger.warning("Reply to socket %s has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
+        if not _is_sound(content):
+            logger.warning("Reply to socket %s ignored: it needs text (str) or bytes, not both", self.path)
+            return False
+        return True
+
     def _answer(self, content: Content) -> list[Event]:
         has_data = _has_data(content)
         if content.get("accept") or (content.get("accept") is None and has_data):
             self.state = State.OPEN
+            events: list[Event] = [{"type": "websocket.accept", "subprotocol": self._chosen_subprotocol(content)}]
             early, self._early = self._early, []
-            return [
-                {"type": "websocket.accept", "subprotocol": content.get("subprotocol")},
-                *self._say(content),
-                *(event for message in early for event in self.broadcast(message)),
-            ]
+            for message in [content, *early]:
+                if self.state is State.OPEN:
+                    events += self._say(message)
+            return events
         if content.get("accept") is False or content.get("close"):
             self.state = State.CLOSED
             self._code = _close_code(content)
             return [{"type": "websocket.close", "code": self._code}]
         return []
+
+    def _chosen_subprotocol(self, content: Content) -> str | None:
+        chosen = content.get("subprotocol")
+        # Clients fail on a subprotocol that they have not offered, and some servers do (RFC 6455, section 4.2.2).
+        if chosen in self._offered:
+            return str(chosen)
+        if chosen:
+            logger.warning(
+                "A consumer chose the subprotocol %r for socket %s, whose client offered %s; none is used",
+                chosen,
+                self.path,
+                ", ".join(self._offered) or "none",
+            )
+        return None
 
     def _say(self, content: Content) -> list[Event]:
         events = list(_data_events(content))

@@ -9,6 +9,7 @@ reader of the queue keeps the member sockets itself, told of them by entries in 
 
 from __future__ import annotations
 
+import enum
 import fnmatch
 import re
 import secrets
@@ -31,11 +32,26 @@ DEFAULT_CAPACITIES: dict[str | re.Pattern[str], int] = {"reply.*!": 10_000, "htt
 
 
 class Send(NamedTuple):
-    """One send of a batch: to a channel, or to a group."""
+    """One send of a batch, to a channel or to a group, as a layer's ``prepare`` makes it."""
 
     name: str
-    content: Content
+    # The content as the layer carries it: a copy of the dict, or bytes.
+    content: Any
     to_group: bool = False
+    # Given where the message opens or closes a connection: its reply channel, and the last will that the layer
+    # keeps from now on; None to forget it.
+    reply_channel: str = ""
+    will: Send | None = None
+
+
+class Lease(enum.Enum):
+    """What a layer knew of an interface process when that renewed its lease."""
+
+    KEPT = "kept"
+    # Nothing: the process is new, or the layer has lost its data.
+    NEW = "new"
+    # It had been taken for dead: the last wills of its connections have been carried out.
+    LOST = "lost"
 
 
 class Entry(NamedTuple):
@@ -66,6 +82,8 @@ class BaseChannelLayer(ABC):
     MessageTooLarge = exceptions.MessageTooLarge
     extensions: ClassVar[Sequence[str]] = ("groups", "flush", "statistics", "async")
     spans_processes: ClassVar[bool] = True
+    # None: the layer ends with its processes, and nobody needs to say that they are alive.
+    lease_interval: ClassVar[float | None] = None
 
     def __init__(
         self,
@@ -84,7 +102,7 @@ class BaseChannelLayer(ABC):
         self.max_message_size = max_message_size
         self.clock = clock
         self.statistics = Statistics(clock)
-        self._capacity_patterns = _compile({**self.channel_capacity, **DEFAULT_CAPACITIES})
+        self._capacity_patterns = [*_compile(self.channel_capacity), *_compile(DEFAULT_CAPACITIES)]
         self._capacities: dict[str, int] = {}
 
     # Sending
@@ -105,7 +123,11 @@ class BaseChannelLayer(ABC):
     def prepare(self, name: str, message: Content, to_group: bool = False) -> Send:
         """Check and copy a send, for ``send_many``; what is wrong with it is raised here."""
         require_group_name(name) if to_group else require_channel_name(name)
-        return Send(name, copy_message(message, self.max_message_size), to_group)
+        return Send(name, self.encode(name, message, to_group), to_group)
+
+    def encode(self, name: str, message: Content, to_group: bool) -> Any:
+        """Return the content as this layer carries it. Raises ``InvalidMessage`` or ``MessageTooLarge``."""
+        return copy_message(message, self.max_message_size)
 
     @abstractmethod
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
@@ -191,6 +213,21 @@ class BaseChannelLayer(ABC):
     async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         """Renew the memberships ``(group, local part)`` of the living channels of a process queue."""
 
+    async def renew_lease(self, queue: str) -> Lease:
+        """
+        Say that the interface process that reads a process queue is alive, every ``lease_interval`` seconds.
+
+        When a process has stopped saying so, its memberships lapse and the last wills of its connections are
+        carried out, each once: so consumers hear of the end of connections whose server was killed.
+        """
+        return Lease.KEPT
+
+    async def end_lease(self, queue: str) -> None:  # noqa: B027
+        """Say that the process ends, and that consumers have been told of the end of all its connections."""
+
+    async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:  # noqa: B027
+        """Keep last wills of connections, by the local parts of their reply channels; None to forget one."""
+
     @abstractmethod
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         """Be ``channel_statistics`` on an event loop."""
@@ -200,11 +237,13 @@ class BaseChannelLayer(ABC):
     def get_capacity(self, channel: str) -> int:
         """Return how many unread messages the channel, or the process queue it belongs to, may hold."""
         queue = queue_of(channel)
-        known = prefix_of(queue)
-        if known not in self._capacities:
-            matching = (size for pattern, size in self._capacity_patterns if pattern.match(queue))
-            self._capacities[known] = next(matching, self.capacity)
-        return self._capacities[known]
+        size = self._capacities.get(queue)
+        if size is None:
+            size = next((size for pattern, size in self._capacity_patterns if pattern.match(queue)), self.capacity)
+            # Names with a random end are not remembered: there is no end of them.
+            if "?" not in queue:
+                self._capacities[queue] = size
+        return size
 
     def describe_full(self, channel: str) -> str:
         """Say in a sentence why a message was refused and which setting to change."""

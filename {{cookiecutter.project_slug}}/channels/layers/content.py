@@ -53,7 +53,7 @@ class _Copier:
     def copy(self, value: Any, key: str | None, depth: int) -> Any:
         kind = type(value)
         if kind is str:
-            self._take(len(value) if value.isascii() else _encoded_length(value, key))
+            self._take(len(value) if value.isascii() else _encoded_length(value, _at(key)))
             return value
         if kind is bytes:
             self._take(len(value))
@@ -75,8 +75,8 @@ class _Copier:
     def _key(self, key: Any) -> str:
         if not isinstance(key, str):
             raise InvalidMessage(f"A message has the key {key!r}; keys are text.")
-        self._take(len(key))
-        return str(key)
+        self._take(len(key) if key.isascii() else _encoded_length(key, f"The key {key!r}"))
+        return key if type(key) is str else _plain_text(key)
 
     def _take(self, size: int) -> None:
         self.left -= size
@@ -89,7 +89,7 @@ class _Copier:
 def _plain(value: Any, key: str | None) -> Any:
     """Turn subclasses (safe strings, enums, ordered dicts, views of bytes) into the plain types."""
     if isinstance(value, str):
-        return str.__str__(value)
+        return _plain_text(value)
     for base, plain in _PLAIN_TYPES:
         if isinstance(value, base):
             return plain(value)
@@ -99,11 +99,16 @@ def _plain(value: Any, key: str | None) -> Any:
     )
 
 
-def _encoded_length(text: str, key: str | None) -> int:
+def _plain_text(value: str) -> str:
+    # An enum's value, where str() may give its name. Lazy objects only claim to be text: they must be asked.
+    return str.__str__(value) if issubclass(type(value), str) else str(value)
+
+
+def _encoded_length(text: str, place: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError as error:
-        raise InvalidMessage(f"{_at(key)} holds a lone surrogate, which is no text: {error}.") from error
+        raise InvalidMessage(f"{place} holds a lone surrogate, which is no text: {error}.") from error
 
 
 def _at(key: str | None) -> str:

@@ -7,6 +7,8 @@ the number of members. An ordinary channel is a queue with itself as its only me
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from ..names import queue_of
 
 
@@ -14,19 +16,20 @@ class Groups:
     """Memberships and when they lapse, in the seconds of the layer's clock."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, dict[str, _Members]] = {}
+        # By group and queue: when each channel's membership lapses, the next one first.
+        self._groups: dict[str, dict[str, dict[str, float]]] = {}
 
     def add(self, group: str, channel: str, lapses: float) -> None:
-        """Let a channel join a group until ``lapses``."""
-        members = self._groups.setdefault(group, {}).setdefault(queue_of(channel), _Members())
-        members.lapses[channel] = lapses
-        members.latest = max(members.latest, lapses)
+        """Let a channel join a group until ``lapses``, which is never before that of an earlier call."""
+        members = self._groups.setdefault(group, {}).setdefault(queue_of(channel), {})
+        members.pop(channel, None)
+        members[channel] = lapses
 
     def discard(self, group: str, channel: str) -> None:
         """Let a channel leave a group; nothing happens if it is no member."""
         queue = queue_of(channel)
         members = self._groups.get(group, {}).get(queue)
-        if members is not None and members.lapses.pop(channel, None) is not None and not members.lapses:
+        if members is not None and members.pop(channel, None) is not None and not members:
             self._remove(group, queue)
 
     def discard_queue(self, queue: str) -> None:
@@ -36,26 +39,28 @@ class Groups:
 
     def queues(self, group: str, now: float) -> list[str]:
         """Return the queues that have members in a group."""
-        queues = self._groups.get(group, {})
-        for queue in [queue for queue, members in queues.items() if members.latest <= now]:
-            self._remove(group, queue)
-        return list(queues)
+        self._drop_lapsed(group, now)
+        return list(self._groups.get(group, ()))
 
     def channels(self, group: str, now: float) -> list[str]:
         """Return the channels in a group."""
-        queues = self._groups.get(group, {})
-        return [channel for members in queues.values() for channel, lapses in members.lapses.items() if lapses > now]
+        self._drop_lapsed(group, now)
+        return [channel for members in self._groups.get(group, {}).values() for channel in members]
+
+    def sweep(self, now: float) -> None:
+        """Forget the memberships that have lapsed, in all groups."""
+        for group in list(self._groups):
+            self._drop_lapsed(group, now)
+
+    def _drop_lapsed(self, group: str, now: float) -> None:
+        for queue, members in list(self._groups.get(group, {}).items()):
+            for channel, _ in list(takewhile(lambda member: member[1] <= now, members.items())):
+                del members[channel]
+            if not members:
+                self._remove(group, queue)
 
     def _remove(self, group: str, queue: str) -> None:
         queues = self._groups[group]
         del queues[queue]
         if not queues:
             del self._groups[group]
-
-
-class _Members:
-    __slots__ = ("lapses", "latest")
-
-    def __init__(self) -> None:
-        self.lapses: dict[str, float] = {}
-        self.latest = 0.0

@@ -36,7 +36,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may interrupt, and a discarded reader end, in a thread that holds it.
+        self._lock = threading.RLock()
         self._queues: dict[str, _Queue] = {}
         self._groups = Groups()
         self._readers: dict[str, QueueReader] = {}
@@ -59,22 +60,21 @@ class InMemoryChannelLayer(BaseChannelLayer):
         return refused
 
     def _broadcast(self, group: str, content: Content) -> None:
-        for queue in self._groups.queues(group, self.clock()):
+        for queue in self._queues_of(group):
             own = content if queue.endswith("!") else copy_message(content, self.max_message_size)
             if not self._push(queue, Entry(group=group, content=own)):
                 self.statistics.count_dropped(queue, "full, group message", self.describe_full(queue))
 
     def _push(self, channel: str, entry: Entry) -> bool:
-        name, now = queue_of(channel), self.clock()
-        queue = self._queues.get(name) or _Queue()
-        self._drop_expired(name, queue, now)
+        name = queue_of(channel)
+        queue = self._living_queue(name) or _Queue()
         if entry.content is not None:
             if queue.messages >= self.get_capacity(name):
                 self.statistics.count_full(name)
                 return False
             self.statistics.count_sent(name)
         self._queues[name] = queue
-        queue.push(entry, now)
+        queue.push(entry, self.clock())
         self._wake_one(name)
         return True
 
@@ -84,17 +84,28 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self, channels: Sequence[str], block: bool = False, timeout: float | None = None
     ) -> tuple[str, Content] | tuple[None, None]:
         names = [require_readable_name(channel) for channel in channels]
-        woken = threading.Event()
-        waiter = _Waiter(names, woken.set)
         with self._lock:
             message = self._take_any(names)
-            if message or not block:
-                return message or (None, None)
-            self._enlist(waiter)
-        woken.wait(timeout)
-        with self._lock:
-            self._delist(waiter)
-            return self._take_any(names) or (None, None)
+        if message is None and block:
+            message = self._wait(names, timeout)
+        return message or (None, None)
+
+    def _wait(self, names: Sequence[str], timeout: float | None) -> tuple[str, Content] | None:
+        woken = threading.Event()
+        waiter = _Waiter(names, functools.partial(_wake_thread, woken))
+        # A signal handler may raise anywhere in here, KeyboardInterrupt for example.
+        try:
+            with self._lock:
+                self._enlist(waiter)
+                message = self._take_any(names)
+            if message is None:
+                woken.wait(timeout)
+                with self._lock:
+                    message = self._take_any(names)
+            return message
+        finally:
+            with self._lock:
+                self._retire(waiter)
 
     def interrupt(self) -> None:
         with self._lock:
@@ -114,23 +125,32 @@ class InMemoryChannelLayer(BaseChannelLayer):
         queue = self._living_queue(name)
         if queue is None:
             return None
-        content = queue.pop().content
+        _, entry = queue.pop()
         self._settle(name, queue)
         self.statistics.count_received(name)
-        return name, content or {}
+        return name, entry.content or {}
 
     def _take_by_queue(self, name: str) -> tuple[str, Content] | None:
         reader = self._readers.get(name)
         if reader is None:
-            reader = self._readers[name] = QueueReader(name, self.group_expiry, self.clock)
-        reader.feed(self._take_entries(name))
-        return reader.take()
+            reader = self._readers[name] = QueueReader(name, self.group_expiry, self.clock, self.expiry)
+        message = reader.take()
+        # One entry at a time: what has not been read goes on to fill the queue, and to expire.
+        while message is None and (queue := self._living_queue(name)):
+            sent, entry = queue.pop()
+            self._settle(name, queue)
+            if entry.content is not None:
+                self.statistics.count_received(name)
+            reader.feed([entry], sent)
+            message = reader.take()
+        return message
 
     def _take_entries(self, name: str) -> list[Entry]:
         queue = self._living_queue(name)
         if queue is None:
             return []
-        self.statistics.count_received(name, queue.messages)
+        if queue.messages:
+            self.statistics.count_received(name, queue.messages)
         entries = queue.pop_all()
         self._settle(name, queue)
         return entries
@@ -140,7 +160,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def group_add(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
         with self._lock:
-            self._groups.add(group, channel, self.clock() + self.group_expiry)
+            self._join([(group, channel)])
             self._tell_reader(group, channel, joins=True)
 
     def group_discard(self, group: str, channel: str) -> None:
@@ -151,7 +171,21 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def group_channels(self, group: str) -> list[str]:
         with self._lock:
-            return self._groups.channels(require_group_name(group), self.clock())
+            self._queues_of(require_group_name(group))
+            return self._groups.channels(group, self.clock())
+
+    def _join(self, memberships: Iterable[tuple[str, str]]) -> None:
+        lapses = self.clock() + self.group_expiry
+        for group, channel in memberships:
+            # What has expired before must not end the membership that begins now.
+            self._living_queue(queue_of(channel))
+            self._groups.add(group, channel, lapses)
+
+    def _queues_of(self, group: str) -> list[str]:
+        """Return the queues with members of a group, after those that nobody reads have left it."""
+        for queue in self._groups.queues(group, self.clock()):
+            self._living_queue(queue)
+        return self._groups.queues(group, self.clock())
 
     def _tell_reader(self, group: str, channel: str, joins: bool) -> None:
         if local_part(channel):
@@ -166,19 +200,15 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._groups = Groups()
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
-        name, now = queue_of(require_channel_name(channel)), self.clock()
+        name = queue_of(require_channel_name(channel))
         with self._lock:
-            queue = self._queues.get(name) or _Queue()
-            self._drop_expired(name, queue, now)
-            return self.statistics.of_channel(name, queue.messages, queue.age(now))
+            queue = self._living_queue(name) or _Queue()
+            return self.statistics.of_channel(name, queue.messages, queue.age(self.clock()))
 
     def global_statistics(self) -> dict[str, Any]:
-        now = self.clock()
         with self._lock:
-            for name, queue in list(self._queues.items()):
-                self._drop_expired(name, queue, now)
-            queues = list(self._queues.values())
-            ages = [queue.age(now) for queue in queues]
+            queues = [queue for name in list(self._queues) if (queue := self._living_queue(name))]
+            ages = [queue.age(self.clock()) for queue in queues]
             return self.statistics.of_all(sum(queue.messages for queue in queues), max(ages, default=0.0))
 
     # What an interface server needs
@@ -190,7 +220,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         loop = asyncio.get_running_loop()
         while True:
             woken = loop.create_future()
-            waiter = _Waiter([queue], functools.partial(loop.call_soon_threadsafe, _finish, woken))
+            waiter = _Waiter([queue], functools.partial(_wake_loop, loop, woken))
             with self._lock:
                 entries = self._take_entries(queue)
                 if entries:
@@ -200,7 +230,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 await woken
             finally:
                 with self._lock:
-                    self._delist(waiter)
+                    self._retire(waiter)
 
     async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         with self._lock:
@@ -208,10 +238,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 self._groups.discard(group, queue + local)
 
     async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
-        lapses = self.clock() + self.group_expiry
         with self._lock:
-            for group, local in memberships:
-                self._groups.add(group, queue + local, lapses)
+            self._join((group, queue + local) for group, local in memberships)
 
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         return self.channel_statistics(channel)
@@ -230,12 +258,19 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 if not waiters:
                     del self._waiters[name]
 
+    def _retire(self, waiter: _Waiter) -> None:
+        """Take a waiter out; for what it leaves on its channels, others may be waiting."""
+        self._delist(waiter)
+        for name in waiter.names:
+            if name in self._queues:
+                self._wake_one(name)
+
     def _wake_one(self, name: str) -> None:
-        waiters = self._waiters.get(name)
-        if waiters:
+        while waiters := self._waiters.get(name):
             waiter = next(iter(waiters))
             self._delist(waiter)
-            waiter.wake()
+            if waiter.wake():
+                return
 
     # Expiry; the lock is held
 
@@ -243,16 +278,13 @@ class InMemoryChannelLayer(BaseChannelLayer):
         queue = self._queues.get(name)
         if queue is None:
             return None
-        self._drop_expired(name, queue, self.clock())
-        return queue if queue.entries else None
-
-    def _drop_expired(self, name: str, queue: _Queue, now: float) -> None:
-        expired = queue.drop_older_than(now - self.expiry)
+        expired = queue.drop_messages(self.clock() - self.expiry)
         if expired:
             # Nobody reads this channel: whatever it subscribed to is of no use to it.
             self._groups.discard_queue(name)
             self.statistics.count_dropped(name, "expired", "Is a worker or interface server reading it?", expired)
             self._settle(name, queue)
+        return queue if queue.entries else None
 
     def _settle(self, name: str, queue: _Queue) -> None:
         if not queue.entries:
@@ -262,12 +294,16 @@ class InMemoryChannelLayer(BaseChannelLayer):
         now = self.clock()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
-            for name, queue in list(self._queues.items()):
-                self._drop_expired(name, queue, now)
+            self._groups.sweep(now)
+            for name in list(self._queues):
+                queue = self._living_queue(name)
+                if queue:
+                    queue.drop_memberships(now - self.group_expiry)
+                    self._settle(name, queue)
 
 
 class _Queue:
-    """Entries in order. Those that change a membership neither expire nor count as messages."""
+    """Entries in order. Those that change a membership do not count as messages and live as long as it does."""
 
     __slots__ = ("entries", "messages")
 
@@ -279,10 +315,10 @@ class _Queue:
         self.entries.append((now, entry))
         self.messages += entry.content is not None
 
-    def pop(self) -> Entry:
-        entry = self.entries.popleft()[1]
+    def pop(self) -> tuple[float, Entry]:
+        sent, entry = self.entries.popleft()
         self.messages -= entry.content is not None
-        return entry
+        return sent, entry
 
     def pop_all(self) -> list[Entry]:
         entries = [entry for _, entry in self.entries]
@@ -293,7 +329,7 @@ class _Queue:
     def age(self, now: float) -> float:
         return next((now - sent for sent, entry in self.entries if entry.content is not None), 0.0)
 
-    def drop_older_than(self, limit: float) -> int:
+    def drop_messages(self, limit: float) -> int:
         if not self.messages or self.entries[0][0] > limit:
             return 0
         kept = deque(item for item in self.entries if item[0] > limit or item[1].content is None)
@@ -302,15 +338,32 @@ class _Queue:
         self.messages -= dropped
         return dropped
 
+    def drop_memberships(self, limit: float) -> None:
+        self.entries = deque(item for item in self.entries if item[0] > limit or item[1].content is not None)
+
 
 class _Waiter:
-    """Somebody who waits for a message on any of some channels."""
+    """Somebody who waits for a message on any of some channels. ``wake`` returns False if nobody is there."""
 
     __slots__ = ("names", "wake")
 
-    def __init__(self, names: Sequence[str], wake: Callable[[], object]) -> None:
+    def __init__(self, names: Sequence[str], wake: Callable[[], bool]) -> None:
         self.names = names
         self.wake = wake
+
+
+def _wake_thread(woken: threading.Event) -> bool:
+    woken.set()
+    return True
+
+
+def _wake_loop(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> bool:
+    try:
+        loop.call_soon_threadsafe(_finish, woken)
+    except RuntimeError:
+        # The loop was closed without its reader being cancelled.
+        return False
+    return True
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -17,6 +17,7 @@ Channels with a random or local part are counted together, under what they share
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
@@ -66,47 +67,51 @@ class _Figures:
 
 
 class Statistics:
-    """The counters of one layer in this process. The layer's own lock guards them."""
+    """The counters of one layer in this process, for any number of threads."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._lock = threading.RLock()
         self._channels: dict[str, _Figures] = {}
 
     def count_sent(self, channel: str) -> None:
         """Count an accepted message."""
-        self._of(channel).sent.add(self._clock())
+        with self._lock:
+            self._of(channel).sent.add(self._clock())
 
     def count_received(self, channel: str, count: int = 1) -> None:
         """Count messages taken by a reader."""
-        figures = self._of(channel)
-        figures.received += count
-        figures.last_received = self._clock()
+        with self._lock:
+            figures = self._of(channel)
+            figures.received += count
+            figures.last_received = self._clock()
 
     def count_full(self, channel: str) -> None:
         """Count a message refused for want of room."""
-        self._of(channel).full.add(self._clock())
+        with self._lock:
+            self._of(channel).full.add(self._clock())
 
     def count_dropped(self, channel: str, reason: str, advice: str = "", count: int = 1) -> None:
         """Count lost messages, and warn of them once a minute per channel and reason."""
-        figures, now = self._of(channel), self._clock()
-        figures.dropped[reason] += count
-        if now - figures.warned_at.get(reason, -WARNING_INTERVAL) >= WARNING_INTERVAL:
+        with self._lock:
+            figures, now = self._of(channel), self._clock()
+            figures.dropped[reason] += count
+            dropped = figures.dropped[reason]
+            if now - figures.warned_at.get(reason, -WARNING_INTERVAL) < WARNING_INTERVAL:
+                return
             figures.warned_at[reason] = now
-            logger.warning(
-                "%d message(s) for channel %s dropped so far (%s). %s",
-                figures.dropped[reason],
-                prefix_of(channel),
-                reason,
-                advice,
-            )
+        text = "%d message(s) for channel %s dropped so far (%s). %s"
+        logger.warning(text, dropped, prefix_of(channel), reason, advice)
 
     def of_channel(self, channel: str, pending: int, max_age: float) -> dict[str, Any]:
         """Return the figures of a channel, given what waits in it."""
-        return self._describe([self._of(channel)], pending, max_age)
+        with self._lock:
+            return self._describe([self._of(channel)], pending, max_age)
 
     def of_all(self, pending: int, max_age: float) -> dict[str, Any]:
         """Return the figures of all channels together."""
-        return self._describe(list(self._channels.values()), pending, max_age)
+        with self._lock:
+            return self._describe(list(self._channels.values()), pending, max_age)
 
     def _of(self, channel: str) -> _Figures:
         prefix = prefix_of(channel)

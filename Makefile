@@ -1,0 +1,83 @@
+# `make demo` needs Python 3.11 or newer and nothing else; it uses uv where there is one.
+# Everything made here lies in build/.
+
+PYTHON ?= python3
+PORT ?= 8000
+
+DEMO := build/demo
+SITE := $(DEMO)/my_chat
+TOOLS := build/tools
+UV := $(shell command -v uv)
+
+ifdef UV
+make_venv = uv venv --quiet --python $(PYTHON) $(1)
+install = uv pip install --quiet --python $(1)/bin/python
+else
+make_venv = $(PYTHON) -m venv $(1)
+install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
+endif
+
+define new_venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "This needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	"Name another one, for example: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+rm -rf $(1)
+$(call make_venv,$(1))
+endef
+
+.PHONY: help demo test check format clean
+
+help:
+	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
+	@echo "make test     run every test"
+	@echo "make check    formatting, lint and types"
+	@echo "make format   put the code into shape"
+	@echo "make clean    remove build/"
+
+# A project that is there is used as it is, with its users and messages and with what you changed.
+demo: $(DEMO)/installed
+	@cd $(SITE) && ../venv/bin/python manage.py migrate --verbosity 0
+	@echo
+	@echo "The chat is on http://127.0.0.1:$(PORT)/ : open it in two windows. Ctrl+C stops it."
+	@cd $(SITE) && exec ../venv/bin/python manage.py runserver 127.0.0.1:$(PORT)
+
+$(DEMO)/installed: $(SITE)/requirements.txt
+	$(call install,$(DEMO)/venv) -r $<
+	@touch $@
+
+# From the files git knows: cookiecutter would copy caches and databases along.
+$(SITE)/requirements.txt: | $(DEMO)/cookiecutter
+	@rm -rf $(DEMO)/template && mkdir $(DEMO)/template
+	@{ git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -name build -prune -o -type f -print0; } \
+		| tar -cf - --null -T - | tar -xf - -C $(DEMO)/template
+	$(DEMO)/venv/bin/python -m cookiecutter --no-input --default-config --output-dir $(DEMO) $(DEMO)/template > $(DEMO)/bake.log
+
+$(DEMO)/cookiecutter:
+	@mkdir -p $(DEMO)
+	$(call new_venv,$(DEMO)/venv)
+	$(call install,$(DEMO)/venv) "cookiecutter>=2.7.1"
+	@touch $@
+
+test: $(TOOLS)/installed
+	$(TOOLS)/bin/python -m pytest
+
+check: $(TOOLS)/installed
+	$(TOOLS)/bin/python -m ruff format --check
+	$(TOOLS)/bin/python -m ruff check
+	$(TOOLS)/bin/python -m mypy
+
+format: $(TOOLS)/installed
+	$(TOOLS)/bin/python -m ruff format
+	$(TOOLS)/bin/python -m ruff check --fix
+
+$(TOOLS)/installed: pyproject.toml
+	@mkdir -p $(TOOLS)
+	$(call new_venv,$(TOOLS))
+ifndef UV
+	$(call install,$(TOOLS)) "pip>=25.1"
+endif
+	$(call install,$(TOOLS)) --group dev
+	@touch $@
+
+clean:
+	rm -rf build

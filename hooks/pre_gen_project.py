@@ -1,0 +1,84 @@
+"""Checks the answers before a file is written: each bad one gets a sentence that says what to do."""
+
+import json
+import keyword
+import re
+import sys
+import unicodedata
+
+# JSON inside a raw string: no quote, backslash or brace in an answer can end it.
+ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
+
+FREE_TEXT = ("project_name", "description", "author_name")
+LONGEST = {"project_name": 100, "project_slug": 50, "description": 200, "author_name": 100}
+# Packages of the generated project, and what it imports: a folder of that name would hide them.
+TAKEN = {
+    *("channels", "chat", "config", "tests", "manage"),
+    *("asgiref", "autobahn", "daphne", "django", "environ", "psycopg", "pytest", "redis"),
+    *("twisted", "uvicorn", "whitenoise"),
+}
+HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
+EMAIL = re.compile(r"[^@\s\"\\<>,;]+@[^@\s\"\\<>,;]+")
+# Control characters, lone surrogates, line and paragraph separators.
+BREAKING = {"Cc", "Cs", "Zl", "Zp"}
+
+
+def problem_with_slug(slug):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", slug, re.ASCII):
+        return (
+            "must start with a lower-case letter and go on with lower-case letters, digits and "
+            f"underscores, for example my_chat; {slug!r} does not."
+        )
+    if keyword.iskeyword(slug):
+        return f"cannot be {slug!r}, a word of the Python language: try {slug}_project."
+    # "test" is a package of Python's own, but not in that list.
+    if slug in sys.stdlib_module_names or slug == "test":
+        return f"cannot be {slug!r}, a module of Python's own library: try {slug}_project."
+    if slug in TAKEN:
+        return f"cannot be {slug!r}, a package the project itself uses: try {slug}_project."
+    return None
+
+
+def problem_with_text(text):
+    if not text.strip():
+        return "is empty: please give one."
+    if any(unicodedata.category(character) in BREAKING for character in text):
+        return "must be a single line without control characters."
+    return None
+
+
+def problem_with_domain(domain):
+    if len(domain) > 253 or not HOST_NAME.fullmatch(domain):
+        return (
+            "must be a plain host name such as chat.example.com, without https://, port or path "
+            f"(write others than ASCII letters as xn--...); {domain!r} is not."
+        )
+    return None
+
+
+def problem_with_email(email):
+    if not EMAIL.fullmatch(email) or problem_with_text(email):
+        return f"must be one plain address such as you@example.com; {email!r} is not."
+    return None
+
+
+def problems(answers):
+    """Yield one sentence for each answer that cannot be used."""
+    checks = dict.fromkeys(FREE_TEXT, problem_with_text) | {
+        "project_slug": problem_with_slug,
+        "domain_name": problem_with_domain,
+        "email": problem_with_email,
+    }
+    for name, check in checks.items():
+        answer = answers[name]
+        if len(answer) > LONGEST.get(name, 254):
+            yield f"{name} must be at most {LONGEST.get(name, 254)} characters long; it has {len(answer)}."
+        elif problem := check(answer):
+            yield f"{name} {problem}"
+
+
+if __name__ == "__main__":
+    found = list(problems(ANSWERS))
+    for sentence in found:
+        print(f"chan-template: {sentence}", file=sys.stderr)
+    sys.exit(1 if found else 0)

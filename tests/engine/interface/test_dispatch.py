@@ -1,0 +1,63 @@
+"""Sending for clients: at once where there is room, else for a bounded time."""
+
+import asyncio
+
+import pytest
+
+from channels.interface.dispatch import dispatch
+from channels.layers.inmemory import InMemoryChannelLayer
+
+
+@pytest.fixture
+def layer():
+    return InMemoryChannelLayer(capacity=1)
+
+
+async def test_a_message_is_sent_at_once(layer):
+    assert await dispatch(layer, "news", {"text": "1"})
+    assert layer.receive(["news"]) == ("news", {"text": "1"})
+
+
+async def test_without_patience_a_full_channel_refuses_at_once(layer):
+    layer.send("news", {"text": "1"})
+    started = asyncio.get_running_loop().time()
+
+    assert not await dispatch(layer, "news", {"text": "2"})
+    assert asyncio.get_running_loop().time() == started
+
+
+async def test_with_patience_a_message_waits_for_room(layer):
+    layer.send("news", {"text": "1"})
+    waiting = asyncio.create_task(dispatch(layer, "news", {"text": "2"}, patience=10))
+    await asyncio.sleep(9)
+    assert not waiting.done()
+
+    layer.receive(["news"])
+
+    assert await waiting
+    assert layer.receive(["news"]) == ("news", {"text": "2"})
+
+
+async def test_patience_ends(layer):
+    layer.send("news", {"text": "1"})
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+
+    assert not await dispatch(layer, "news", {"text": "2"}, patience=10)
+    assert loop.time() - started == pytest.approx(10)
+
+
+async def test_a_layer_that_fails_is_tried_again_and_logged(layer, monkeypatch, caplog):
+    failures = [OSError("no connection")] * 2
+    working = layer.send_many_async
+
+    async def send_many_async(batch):
+        if failures:
+            raise failures.pop()
+        return await working(batch)
+
+    monkeypatch.setattr(layer, "send_many_async", send_many_async)
+
+    assert await dispatch(layer, "news", {"text": "1"}, patience=10)
+    assert layer.receive(["news"]) == ("news", {"text": "1"})
+    assert caplog.messages == ["Sending to news failed"] * 2

@@ -1,0 +1,362 @@
+"""One request between a client and the layer: its body, its response, and a client that leaves."""
+
+import asyncio
+
+import pytest
+
+from channels.interface.http_connection import ResponseAborted
+from channels.interface.limits import Limits
+
+from .interface_server import InterfaceServer
+from .simulated_time import settle
+
+PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+
+
+async def begin(server, *parts, **request):
+    """Begin a request; return its client and the message that a worker gets."""
+    client = await server.request(*parts, **request)
+    return client, await server.message("http.request")
+
+
+# Request and response
+
+
+async def test_a_request_becomes_a_message_and_the_reply_its_response():
+    server = InterfaceServer()
+    client, request = await begin(
+        server, b"a=1", path="/page/", method="POST", headers=[(b"Host", b"example.org")], query_string=b"q"
+    )
+
+    assert (request["method"], request["path"], request["query_string"]) == ("POST", "/page/", b"q")
+    assert (request["headers"], request["body"], request["body_channel"]) == ([[b"host", b"example.org"]], b"a=1", None)
+
+    await server.reply(request["reply_channel"], {"status": 201, "headers": [[b"X-A", b"1"]], "content": b"made"})
+    assert client.sent == [
+        {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"1")]},
+        {"type": "http.response.body", "body": b"made", "more_body": False},
+    ]
+    assert client.task.done()
+    assert await server.message("http.disconnect") is None
+
+
+async def test_a_response_arrives_part_by_part():
+    server = InterfaceServer()
+    client, request = await begin(server)
+    await server.reply(request["reply_channel"], {"status": 200, "content": b"1", "more_content": True})
+    assert client.content == b"1"
+
+    await server.reply(request["reply_channel"], {"content": b"2", "more_content": True})
+    assert (client.content, client.task.done()) == (b"12", False)
+
+    await server.reply(request["reply_channel"], {"content": b"3"})
+    assert (client.content, client.task.done()) == (b"123", True)
+
+
+async def test_a_response_that_is_not_valid_becomes_status_500_at_once(caplog):
+    server = InterfaceServer()
+    client, request = await begin(server)
+
+    await server.reply(request["reply_channel"], {"status": 200, "headers": [[b"x-a", b"1\r\nx-b: 2"]]})
+
+    assert (client.status, client.task.done()) == (500, True)
+    assert "Response to /page/ is not valid" in caplog.text
+
+
+async def test_a_full_request_channel_answers_503_at_once(caplog):
+    server = InterfaceServer(capacity=1)
+    await server.request()
+
+    client = await server.request()
+
+    assert client.sent == [
+        {"type": "http.response.start", "status": 503, "headers": [PLAIN, (b"retry-after", b"5")]},
+        {"type": "http.response.body", "body": b"The server is busy. Please try again.\n", "more_body": False},
+    ]
+    assert caplog.messages == [
+        "Request /page/ refused: The channel 'http.request' holds 1 messages that nobody has read. Start more workers "
+        "for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
+    ]
+
+
+async def test_a_request_whose_headers_are_too_large_for_the_layer_gets_431(caplog):
+    server = InterfaceServer(max_message_size=1000)
+
+    client = await server.request(headers=[(b"x-huge", b"x" * 1000)])
+
+    assert (client.status, client.content) == (431, b"The address or the headers of the request are too large.\n")
+    assert caplog.messages[0].startswith("Request /page/ refused: ")
+    assert await server.message("http.disconnect") is None
+
+
+async def test_no_answer_in_time_is_503_and_the_log_says_that_no_worker_is_listening(caplog):
+    server = InterfaceServer(Limits(http_timeout=3))
+    client = await server.request()
+    await asyncio.sleep(2.9)
+    assert client.sent == []
+
+    await asyncio.sleep(0.2)
+    assert (client.status, client.content) == (503, b"The server did not answer in time.\n")
+    assert caplog.messages == [
+        "Request /page/ got no answer within 3 s and becomes status 503. "
+        "No worker is listening on http.request: start one with 'manage.py runworker'."
+    ]
+
+
+async def test_a_reply_after_the_timeout_is_dropped():
+    server = InterfaceServer(Limits(http_timeout=3))
+    client, request = await begin(server)
+    await asyncio.sleep(4)
+
+    await server.reply(request["reply_channel"], {"status": 200, "content": b"late"})
+
+    assert (client.status, len(client.sent)) == (503, 2)
+
+
+async def test_a_response_that_has_begun_in_time_may_take_its_time():
+    server = InterfaceServer(Limits(http_timeout=3))
+    client, request = await begin(server)
+    await server.reply(request["reply_channel"], {"status": 200, "more_content": True})
+    await asyncio.sleep(1000)
+
+    await server.reply(request["reply_channel"], {"content": b"done"})
+
+    assert (client.status, client.content, client.task.done()) == (200, b"done", True)
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("parts", [[b""], [b"0123"], [b"01", b"", b"23456"], [b"0"] * 8])
+async def test_a_small_body_travels_in_the_request(parts):
+    server = InterfaceServer(Limits(body_chunk_size=8))
+    _, request = await begin(server, *parts)
+
+    assert (request["body"], request["body_channel"]) == (b"".join(parts), None)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[b"0123456789"] * 3, [b"x" * 9], [b"x" * 100], [b"0" * 8, b""], [b"0" * 8, b"", b"1"], [b"0" * 8] * 3],
+    ids=lambda parts: "+".join(str(len(part)) for part in parts),
+)
+async def test_a_large_body_travels_in_chunks_on_a_channel_of_its_own(parts):
+    server = InterfaceServer(Limits(body_chunk_size=8))
+    _, request = await begin(server, *parts)
+
+    assert request["body"] == b""
+    chunks = []
+    while not chunks or chunks[-1]["more_content"]:
+        chunks.append(await server.message(request["body_channel"]))
+        await asyncio.sleep(1)
+    assert b"".join(chunk["content"] for chunk in chunks) == b"".join(parts)
+    assert max(len(chunk["content"]) for chunk in chunks) <= 8
+    assert await server.message(request["body_channel"]) is None
+
+
+async def test_nothing_is_read_from_a_client_whose_consumer_is_behind():
+    server = InterfaceServer(Limits(body_chunk_size=8))
+    client, request = await begin(server, *[b"01234567"] * 100)
+    capacity = server.layer.get_capacity(request["body_channel"])
+    await asyncio.sleep(10)
+    assert client.received == capacity + 1
+
+    await server.message(request["body_channel"])
+    await asyncio.sleep(1)
+    assert client.received == capacity + 2
+
+
+async def test_a_body_that_no_consumer_reads_ends_in_503():
+    server = InterfaceServer(Limits(body_chunk_size=8, http_timeout=20))
+    client, _ = await begin(server, *[b"01234567"] * 100)
+
+    await asyncio.sleep(21)
+
+    assert (client.status, client.task.done()) == (503, True)
+
+
+@pytest.mark.parametrize("parts", [[b"01234567"] * 100, [b"01234567" * 100]])
+async def test_a_consumer_may_answer_before_it_has_read_the_body(parts):
+    server = InterfaceServer(Limits(body_chunk_size=8))
+    client, request = await begin(server, *parts)
+
+    await server.reply(request["reply_channel"], {"status": 413, "content": b"Too large"})
+
+    assert (client.status, client.task.done()) == (413, True)
+
+
+# The client leaves
+
+
+async def test_a_client_that_leaves_before_its_body_has_come_troubles_nobody():
+    server = InterfaceServer()
+    client = await server.request(b"half", None, method="POST")
+    client.leaves()
+    await settle()
+
+    assert client.task.done()
+    assert await server.message("http.request") is None
+    assert await server.message("http.disconnect") is None
+
+
+@pytest.mark.parametrize("number", [1, 2, 4], ids=["at its beginning", "in its middle", "with its channel full"])
+async def test_a_client_that_leaves_in_its_body_closes_the_body_channel(number):
+    server = InterfaceServer(Limits(body_chunk_size=4))
+    client, request = await begin(server, *[b"0123"] * number, None)
+    client.leaves()
+    await settle()
+
+    parts = []
+    for _ in range(number + 1):
+        parts.append(await server.message(request["body_channel"]))
+        await asyncio.sleep(1)
+
+    assert parts == [{"content": b"0123", "more_content": True}] * number + [{"closed": True}]
+    disconnect = {"reply_channel": request["reply_channel"], "path": "/page/"}
+    assert await server.message("http.disconnect") == disconnect
+    assert client.task.done()
+
+
+@pytest.mark.parametrize("replies", [[], [{"status": 200, "content": b"1", "more_content": True}]])
+async def test_a_client_that_leaves_during_a_long_poll_or_a_stream_is_reported_once(replies):
+    server = InterfaceServer()
+    client, request = await begin(server)
+    for reply in replies:
+        await server.reply(request["reply_channel"], reply)
+    server.layer.group_add("news", request["reply_channel"])
+    await settle()
+
+    client.leaves()
+
+    disconnect = {"reply_channel": request["reply_channel"], "path": "/page/"}
+    assert await server.message("http.disconnect") == disconnect
+    assert await server.message("http.disconnect") is None
+    assert (client.task.done(), client.task.exception()) == (True, None)
+    assert server.layer.group_channels("news") == []
+
+
+async def test_a_full_disconnect_channel_holds_nobody_up():
+    server = InterfaceServer(channel_capacity={"http.disconnect": 1})
+    clients = [(await begin(server))[0] for _ in range(3)]
+
+    for client in clients:
+        client.leaves()
+    await settle()
+
+    assert all(client.task.done() for client in clients)
+
+
+async def test_a_request_that_its_server_cancels_is_reported():
+    server = InterfaceServer()
+    client, request = await begin(server)
+
+    client.task.cancel()
+
+    assert (await server.message("http.disconnect"))["reply_channel"] == request["reply_channel"]
+    assert client.task.cancelled()
+
+
+# Held open at no cost
+
+
+async def test_a_long_poll_is_answered_through_a_group():
+    server = InterfaceServer()
+    polls = [await begin(server) for _ in range(3)]
+    for _, request in polls:
+        server.layer.group_add("news", request["reply_channel"])
+    await asyncio.sleep(60)
+
+    server.layer.send_group("news", {"status": 200, "content": b"news"})
+    await settle()
+
+    assert [(client.content, client.task.done()) for client, _ in polls] == [(b"news", True)] * 3
+    assert server.layer.group_channels("news") == []
+
+
+async def test_an_event_stream_is_held_open_and_fed_through_a_group():
+    server = InterfaceServer()
+    client, request = await begin(server)
+    headers = [[b"content-type", b"text/event-stream"]]
+    server.layer.send(request["reply_channel"], {"status": 200, "headers": headers, "more_content": True})
+    server.layer.group_add("news", request["reply_channel"])
+
+    for number in range(3):
+        await asyncio.sleep(300)
+        server.layer.send_group("news", {"content": b"data: %d\n\n" % number, "more_content": True})
+    await settle()
+
+    assert client.content == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
+    assert not client.task.done()
+
+
+# Acknowledgements: how a worker keeps to the pace of its client
+
+
+async def test_a_part_with_an_ack_is_confirmed_when_the_client_has_taken_it():
+    server = InterfaceServer()
+    client, request = await begin(server)
+    client.reads.clear()
+    reply = {"status": 200, "content": b"1", "more_content": True, "ack": "http.response.ack?a"}
+    await server.reply(request["reply_channel"], reply)
+    assert await server.message("http.response.ack?a") is None
+
+    client.reads.set()
+
+    assert await server.message("http.response.ack?a") == {"closed": False}
+    assert await server.message("http.response.ack?a") is None
+
+
+async def test_a_worker_that_waits_for_an_ack_is_told_that_the_client_has_left():
+    server = InterfaceServer()
+    client, request = await begin(server)
+    client.reads.clear()
+    reply = {"status": 200, "content": b"1", "more_content": True, "ack": "http.response.ack?a"}
+    await server.reply(request["reply_channel"], reply)
+
+    client.leaves()
+
+    assert await server.message("http.response.ack?a") == {"closed": True}
+    assert await server.message("http.disconnect") is not None
+
+
+async def test_a_part_for_a_client_that_has_gone_is_confirmed_as_closed():
+    server = InterfaceServer()
+    client, request = await begin(server)
+    client.leaves()
+    await settle()
+
+    await server.reply(request["reply_channel"], {"content": b"1", "more_content": True, "ack": "http.response.ack?a"})
+
+    assert await server.message("http.response.ack?a") == {"closed": True}
+
+
+# Responses that cannot be completed
+
+
+async def test_an_aborted_response_is_cut_off_so_that_nobody_takes_it_for_whole():
+    server = InterfaceServer()
+    client, request = await begin(server)
+    await server.reply(request["reply_channel"], {"status": 200, "content": b"half", "more_content": True})
+
+    await server.reply(request["reply_channel"], {"abort": True})
+
+    assert client.content == b"half"
+    assert client.sent[-1]["more_body"]
+    assert isinstance(client.task.exception(), ResponseAborted)
+
+
+@pytest.mark.parametrize("more", [True, False], ids=["in its middle", "with its last part"])
+async def test_a_response_that_outgrows_its_outbox_is_cut_off(more, caplog):
+    server = InterfaceServer(Limits(response_outbox_size=1000))
+    client, request = await begin(server)
+    client.reads.clear()
+    for _ in range(2):
+        await server.reply(
+            request["reply_channel"], {"status": 200, "content": b"x" * 400, "more_content": True, "ack": "ack?a"}
+        )
+
+    await server.reply(request["reply_channel"], {"content": b"x" * 900, "more_content": more})
+
+    assert caplog.messages == ["Response to /page/ cut off: its client reads too slowly"]
+    assert isinstance(client.task.exception(), ResponseAborted)
+    assert await server.message("ack?a") == {"closed": True}

@@ -1,0 +1,228 @@
+"""What the connections of a process share, and above all the way it stops."""
+
+import asyncio
+
+import pytest
+
+from channels.interface.http_connection import ResponseAborted
+from channels.interface.limits import Limits
+
+from .interface_server import InterfaceServer
+from .simulated_time import settle
+
+
+class Workers:
+    """Embedded workers that write down when they were stopped."""
+
+    def __init__(self):
+        self.stopped = []
+
+    def start(self):
+        self.loop = asyncio.get_running_loop()
+        return self
+
+    def stop(self, drain):
+        self.stopped.append((self.loop.time(), drain))
+
+
+async def test_a_stop_closes_every_socket_with_1012_and_tells_each_consumer_once():
+    server = InterfaceServer()
+    sockets = [await server.open_socket("room") for _ in range(20)]
+
+    stopped = await server.stop()
+
+    assert [socket.sent for socket, _ in sockets] == [[{"type": "websocket.close", "code": 1012}]] * 20
+    messages = [await server.message("websocket.disconnect") for _ in range(20)]
+    assert {message["code"] for message in messages} == {1012}
+    assert {message["reply_channel"] for message in messages} == {reply_channel for _, reply_channel in sockets}
+    assert await server.message("websocket.disconnect") is None
+    assert server.layer.group_channels("room") == []
+    assert stopped.done()
+
+
+async def test_requests_that_are_being_answered_have_a_grace():
+    server = InterfaceServer(Limits(stop_grace=5))
+    client = await server.request()
+    reply_channel = (await server.message("http.request"))["reply_channel"]
+    stopped = await server.stop()
+    await asyncio.sleep(4)
+    assert not stopped.done()
+
+    await server.reply(reply_channel, {"status": 200, "content": b"in time"})
+
+    assert (client.content, stopped.done()) == (b"in time", True)
+
+
+async def test_the_cancellation_of_a_request_does_not_shorten_its_grace():
+    server = InterfaceServer(Limits(stop_grace=5))
+    client = await server.request()
+    reply_channel = (await server.message("http.request"))["reply_channel"]
+    await server.stop()
+
+    client.task.cancel()
+    await asyncio.sleep(4)
+    await server.reply(reply_channel, {"status": 200, "content": b"in time"})
+
+    assert client.content == b"in time"
+
+
+async def test_after_the_grace_what_waits_gets_503_and_what_has_begun_is_cut_off():
+    server = InterfaceServer(Limits(stop_grace=5))
+    waits, begun = await server.request(), await server.request()
+    await server.message("http.request")
+    reply_channel = (await server.message("http.request"))["reply_channel"]
+    await server.reply(reply_channel, {"status": 200, "content": b"half", "more_content": True})
+
+    stopped = await server.stop()
+    await asyncio.sleep(5.1)
+
+    assert (waits.status, waits.content) == (503, b"The server is stopping.\n")
+    assert isinstance(begun.task.exception(), ResponseAborted)
+    assert stopped.done()
+
+
+@pytest.mark.parametrize("more", [True, False], ids=["in its middle", "on its last part"])
+async def test_a_slow_client_cannot_hold_up_a_stop(more):
+    server = InterfaceServer(Limits(stop_grace=5))
+    client = await server.request()
+    reply_channel = (await server.message("http.request"))["reply_channel"]
+    client.reads.clear()
+    await server.reply(reply_channel, {"status": 200, "content": b"x", "more_content": more})
+
+    stopped = await server.stop()
+    await asyncio.sleep(5.1)
+
+    assert isinstance(client.task.exception(), ResponseAborted)
+    assert stopped.done()
+
+
+async def test_a_client_that_does_not_take_its_close_frame_cannot_hold_up_a_stop():
+    server = InterfaceServer()
+    socket, _ = await server.open_socket()
+    socket.reads.clear()
+
+    stopped = await server.stop()
+    await asyncio.sleep(11)
+
+    assert (socket.task.done(), stopped.done()) == (True, True)
+    assert (await server.message("websocket.disconnect"))["code"] == 1012
+
+
+async def test_a_stopping_server_takes_nothing_new(caplog):
+    server = InterfaceServer()
+    await server.stop()
+
+    client, socket = await server.request(), await server.socket()
+
+    assert (client.status, client.content) == (503, b"The server is stopping.\n")
+    assert [event.get("code") for event in socket.sent] == [None, 1013]
+    assert "Socket /rooms/ refused: the server is stopping." in caplog.text
+    assert server.layer.global_statistics()["messages_count"] == 0
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["a socket that waits", "one with an early frame"])
+async def test_a_socket_that_is_connecting_at_a_stop_is_reported_after_its_answer(early):
+    server = InterfaceServer(Limits(stop_grace=5))
+    socket = await server.socket()
+    reply_channel = (await server.message("websocket.connect"))["reply_channel"]
+    if early:
+        socket.writes(text="early")
+        await settle()
+
+    stopped = await server.stop()
+    await asyncio.sleep(1)
+    assert await server.message("websocket.disconnect") is None
+    assert not stopped.done()
+
+    await server.reply(reply_channel, {"accept": True})
+    assert (await server.message("websocket.disconnect"))["reply_channel"] == reply_channel
+    assert (socket.task.done(), stopped.done()) == (True, True)
+
+
+async def test_a_socket_that_left_before_the_stop_is_reported_after_its_answer():
+    server = InterfaceServer()
+    socket = await server.socket()
+    reply_channel = (await server.message("websocket.connect"))["reply_channel"]
+    socket.leaves()
+    await settle()
+
+    stopped = await server.stop()
+    assert not stopped.done()
+
+    await server.reply(reply_channel, {"accept": False})
+    assert (await server.message("websocket.disconnect"))["reply_channel"] == reply_channel
+    assert stopped.done()
+
+
+async def test_a_socket_without_an_answer_is_reported_at_the_end_of_the_grace():
+    server = InterfaceServer(Limits(stop_grace=5))
+    await server.socket()
+    await server.message("websocket.connect")
+
+    stopped = await server.stop()
+    await asyncio.sleep(5.1)
+
+    assert (await server.message("websocket.disconnect"))["code"] == 1012
+    assert await server.message("websocket.disconnect") is None
+    assert stopped.done()
+
+
+async def test_a_stop_waits_until_a_full_channel_has_taken_the_disconnects():
+    server = InterfaceServer(channel_capacity={"websocket.disconnect": 1})
+    for _ in range(3):
+        await server.open_socket()
+
+    stopped = await server.stop()
+    codes = []
+    while not stopped.done():
+        await asyncio.sleep(1)
+        message = await server.message("websocket.disconnect")
+        codes += [message["code"]] if message else []
+
+    assert codes == [1012, 1012, 1012]
+
+
+async def test_the_workers_stop_last_and_drain_what_waits():
+    workers = Workers()
+    server = InterfaceServer(Limits(stop_grace=5), start_workers=workers.start)
+    await server.open_socket()
+    await server.request()
+
+    stopped = await server.stop()
+    await asyncio.sleep(4)
+    assert workers.stopped == []
+
+    await stopped
+    assert [(round(time), drain) for time, drain in workers.stopped] == [(5, True)]
+
+
+async def test_a_second_stop_is_the_same_stop():
+    workers = Workers()
+    server = InterfaceServer(start_workers=workers.start)
+    socket, _ = await server.open_socket()
+
+    await asyncio.gather(await server.stop(), await server.stop())
+
+    assert len(workers.stopped) == 1
+    assert len(socket.sent) == 1
+
+
+async def test_an_idle_process_stops_at_once():
+    server = InterfaceServer()
+
+    stopped = await server.stop()
+
+    assert stopped.done()
+
+
+async def test_the_log_says_if_the_layer_does_not_answer_either(caplog, monkeypatch):
+    server = InterfaceServer(Limits(http_timeout=1))
+
+    async def fail(channel):
+        raise OSError("no connection")
+
+    monkeypatch.setattr(server.layer, "statistics_async", fail)
+    await server.request()
+    await asyncio.sleep(2)
+
+    assert "The channel layer does not answer either: OSError('no connection')." in caplog.text

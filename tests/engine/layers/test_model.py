@@ -1,0 +1,193 @@
+"""The layer against a model of thirty lines for each of its ideas: whatever is done to both, both do the same."""
+
+import collections
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from channels.exceptions import ChannelFull
+from channels.layers.inmemory import InMemoryChannelLayer
+
+from .fake_clock import FakeClock
+
+CHANNELS = ["jobs", "parts?a1", "reply.x!1", "reply.x!2", "reply.y!1"]
+QUEUES = ["jobs", "parts?a1", "reply.x!", "reply.y!"]
+GROUPS = ["room", "hall"]
+EXPIRY, GROUP_EXPIRY, CAPACITY = 10, 30, 3
+
+
+def queue_of(channel):
+    return channel[: channel.index("!") + 1] if "!" in channel else channel
+
+
+class Waiting:
+    """A message in a queue, and the channels that are still to get it."""
+
+    def __init__(self, content, recipients, dies):
+        self.content = content
+        self.recipients = recipients
+        self.dies = dies
+        # The first delivery takes a message out of the queue, though more may follow from it.
+        self.fills = True
+
+
+class Model:
+    def __init__(self):
+        self.now = 0
+        self.queues = collections.defaultdict(list)
+        # {(group, channel): when the membership lapses}
+        self.memberships = {}
+        self.dropped = 0
+
+    def push(self, channel, content, recipients):
+        waiting = self.queues[queue_of(channel)]
+        if sum(message.fills for message in waiting) >= CAPACITY:
+            return False
+        waiting.append(Waiting(content, recipients, self.now + EXPIRY))
+        return True
+
+    def members(self, group):
+        return sorted(
+            channel for (name, channel), lapses in self.memberships.items() if name == group and lapses > self.now
+        )
+
+    def send_group(self, group, content):
+        by_queue = collections.defaultdict(set)
+        for channel in self.members(group):
+            by_queue[queue_of(channel)].add(channel)
+        for queue, recipients in by_queue.items():
+            self.dropped += not self.push(queue, content, recipients)
+
+    def take(self, queue, channel, content):
+        """Take what the layer has taken; a broadcast may reach the members in any order."""
+        message = self.queues[queue][0]
+        assert (content, channel in message.recipients) == (message.content, True)
+        message.recipients.remove(channel)
+        message.fills = False
+        if not message.recipients:
+            del self.queues[queue][0]
+
+    def advance(self, seconds):
+        """Let time pass, and return the messages that have expired, by queue."""
+        self.now += seconds
+        expired = {}
+        for queue, waiting in list(self.queues.items()):
+            expired[queue] = [message for message in waiting if message.dies <= self.now]
+            self.queues[queue] = [message for message in waiting if message.dies > self.now]
+        return expired
+
+
+class LayerMachine(RuleBasedStateMachine):
+    """Does the same things to a layer and to the model."""
+
+    @initialize()
+    def start(self):
+        self.clock = FakeClock()
+        self.layer = InMemoryChannelLayer(
+            clock=self.clock,
+            expiry=EXPIRY,
+            group_expiry=GROUP_EXPIRY,
+            capacity=CAPACITY,
+            channel_capacity={"reply.*!": CAPACITY},
+        )
+        self.model = Model()
+        self.count = 0
+
+    def new_message(self):
+        self.count += 1
+        return {"number": self.count}
+
+    @rule(channel=st.sampled_from(CHANNELS))
+    def send(self, channel):
+        message = self.new_message()
+        if self.model.push(channel, message, {channel}):
+            self.layer.send(channel, message)
+        else:
+            with pytest.raises(ChannelFull):
+                self.layer.send(channel, message)
+
+    @rule(channels=st.lists(st.sampled_from(CHANNELS), min_size=2, max_size=6))
+    def send_batch(self, channels):
+        batch, refused = [], []
+        for channel in channels:
+            send = self.layer.prepare(channel, self.new_message())
+            batch.append(send)
+            if not self.model.push(channel, {"number": self.count}, {channel}):
+                refused.append(send)
+
+        assert self.layer.send_many(batch) == refused
+
+    @rule(group=st.sampled_from(GROUPS))
+    def send_group(self, group):
+        message = self.new_message()
+        self.model.send_group(group, message)
+        self.layer.send_group(group, message)
+
+    @rule(queue=st.sampled_from(QUEUES))
+    def receive(self, queue):
+        channel, message = self.layer.receive([queue])
+        if self.model.queues[queue]:
+            self.model.take(queue, channel, message)
+        else:
+            assert (channel, message) == (None, None)
+
+    @rule()
+    def receive_everything(self):
+        while any(self.model.queues.values()):
+            channel, message = self.layer.receive(QUEUES)
+            assert channel is not None
+            self.model.take(queue_of(channel), channel, message)
+        assert self.layer.receive(QUEUES) == (None, None)
+
+    @rule(group=st.sampled_from(GROUPS), channel=st.sampled_from(CHANNELS))
+    def join(self, group, channel):
+        self.model.memberships[group, channel] = self.model.now + GROUP_EXPIRY
+        self.layer.group_add(group, channel)
+
+    @rule(group=st.sampled_from(GROUPS), channel=st.sampled_from(CHANNELS))
+    def leave(self, group, channel):
+        self.model.memberships.pop((group, channel), None)
+        self.layer.group_discard(group, channel)
+
+    @rule(seconds=st.sampled_from([0.25, 3, 4, 5, 10, 15]))
+    def advance(self, seconds):
+        expired = self.model.advance(seconds)
+        self.clock.advance(seconds)
+        for group, channel in list(self.model.memberships):
+            messages = expired.get(queue_of(channel))
+            if messages:
+                # Who lets messages expire is taken out of its groups, unless it has read a part of them.
+                if any(message.fills for message in messages):
+                    assert channel not in self.layer.group_channels(group)
+                # The reader of a process queue, should it come back, does not know: it is told.
+                del self.model.memberships[group, channel]
+                self.layer.group_discard(group, channel)
+
+    @rule()
+    def flush(self):
+        self.layer.flush()
+        self.model.queues.clear()
+        self.model.memberships.clear()
+
+    @invariant()
+    def the_members_are_the_same(self):
+        for group in GROUPS:
+            assert sorted(self.layer.group_channels(group)) == self.model.members(group)
+
+    @invariant()
+    def the_same_number_waits(self):
+        fill = sum(message.fills for waiting in self.model.queues.values() for message in waiting)
+
+        assert self.layer.global_statistics()["messages_pending"] == fill
+
+    @invariant()
+    def dropped_group_messages_are_counted(self):
+        counted = self.layer.global_statistics()["dropped"].get("full, group message", 0)
+
+        assert counted == self.model.dropped
+
+
+TestLayerAndModel = LayerMachine.TestCase
+TestLayerAndModel.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)

@@ -1,0 +1,172 @@
+import asyncio
+
+import pytest
+
+from channels import channel_layers, route
+from channels.asgi import ChannelLayerWrapper, get_channel_layer
+from channels.exceptions import InvalidChannelLayerError
+from channels.interface.application import InterfaceApplication
+from channels.layers.inmemory import InMemoryChannelLayer
+from channels.message import Message
+
+MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
+
+
+def consumer(message):
+    pass
+
+
+ROUTES = [route("thumbnail", consumer)]
+SOUND = {"BACKEND": MEMORY, "ROUTING": f"{__name__}.ROUTES"}
+
+
+@pytest.fixture
+def configure(settings):
+    """Return a function that configures the layer "own"."""
+
+    def configure(**config):
+        settings.CHANNEL_LAYERS = {"own": config}
+
+    yield configure
+    channel_layers.set("own", None)
+
+
+def test_a_layer_is_made_as_configured_and_once(configure):
+    configure(**SOUND, CONFIG={"capacity": 7, "expiry": 3})
+    layer = channel_layers["own"]
+
+    assert isinstance(layer.channel_layer, InMemoryChannelLayer)
+    assert (layer.capacity, layer.expiry) == (7, 3)
+    assert channel_layers["own"] is layer is get_channel_layer("own")
+    assert channel_layers.make_backend("own") is not layer
+
+
+def test_tests_may_have_a_configuration_of_their_own(configure):
+    configure(**SOUND, CONFIG={"capacity": 7}, TEST_CONFIG={"capacity": 8})
+
+    assert channel_layers.make_test_backend("own").capacity == 8
+
+
+def test_without_a_configuration_for_tests_that_is_told(configure):
+    configure(**SOUND)
+
+    with pytest.raises(InvalidChannelLayerError, match="has no TEST_CONFIG, which tests need"):
+        channel_layers.make_test_backend("own")
+
+
+def test_the_old_dotted_path_is_known(configure):
+    configure(BACKEND="asgiref.inmemory.ChannelLayer", ROUTING=[], CONFIG={"expiry": 30})
+
+    assert type(channel_layers["own"].channel_layer) is InMemoryChannelLayer
+
+
+def test_another_layer_can_be_put_under_an_alias(configure):
+    configure(**SOUND)
+    own, replacement = channel_layers["own"], ChannelLayerWrapper(InMemoryChannelLayer(), "own")
+
+    assert channel_layers.set("own", replacement) is own
+    assert channel_layers["own"] is replacement
+    assert channel_layers.set("own", None) is replacement
+    assert channel_layers["own"] not in (own, replacement)
+
+
+def test_the_aliases_are_those_of_the_setting(configure, settings):
+    configure(**SOUND)
+
+    assert list(channel_layers) == ["own"]
+    assert ("own" in channel_layers, "default" in channel_layers) == (True, False)
+    del settings.CHANNEL_LAYERS
+    assert list(channel_layers) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"ROUTING": []}, r"CHANNEL_LAYERS\['own'\] has no BACKEND. Name a layer class, for example"),
+        ({"BACKEND": MEMORY}, r"CHANNEL_LAYERS\['own'\] has no ROUTING. Name a list of routes, for example"),
+        ({**SOUND, "CONFG": {}}, "has the unknown key 'CONFG'; expected BACKEND, CONFIG, ROUTING, TEST_CONFIG"),
+        ({**SOUND, "CONFIG": {"capacty": 1}}, r"CHANNEL_LAYERS\['own'\]\['CONFIG'\] does not fit .*capacty"),
+        ({**SOUND, "BACKEND": "nowhere.Layer"}, "'nowhere.Layer' cannot be imported"),
+        ({**SOUND, "BACKEND": "channels.layers.inmemory.Nothing"}, "has no 'Nothing'"),
+    ],
+)
+def test_a_mistake_in_the_setting_is_told(configure, config, sentence):
+    configure(**config)
+
+    with pytest.raises(InvalidChannelLayerError, match=sentence):
+        channel_layers["own"]
+
+
+def test_an_alias_that_is_missing_is_told_with_those_that_are_there(configure):
+    configure(**SOUND)
+
+    with pytest.raises(InvalidChannelLayerError, match=r"no layer 'other' \(it has: 'own'\)"):
+        channel_layers["other"]
+
+
+# The wrapper
+
+
+def test_a_wrapper_is_the_layer_with_an_alias_and_a_router(configure):
+    configure(**SOUND)
+    layer = channel_layers["own"]
+
+    assert layer.alias == "own"
+    assert layer.router.channels == {"thumbnail"}
+    assert layer.router.match(Message({}, "thumbnail", layer)) == (consumer, {})
+    assert layer.send_many == layer.channel_layer.send_many
+    assert repr(layer) == "<ChannelLayerWrapper own: InMemoryChannelLayer>"
+    with pytest.raises(AttributeError):
+        layer.nothing  # noqa: B018
+
+
+def test_the_router_is_made_when_a_worker_asks_for_it(configure):
+    configure(BACKEND=MEMORY, ROUTING="nowhere.routing.channel_routing")
+    layer = channel_layers["own"]
+
+    with pytest.raises(InvalidChannelLayerError, match="no module 'nowhere'"):
+        layer.router  # noqa: B018
+
+
+def test_the_router_is_made_once_and_another_one_on_request(configure):
+    configure(**SOUND)
+    layer = channel_layers["own"]
+
+    assert layer.router is layer.router
+    assert layer.make_router() is not layer.router
+
+
+def test_a_wrapper_is_an_asgi_application(configure, settings, monkeypatch):
+    # The application listens to the signals that stop a server; this run of tests has handlers of its own.
+    monkeypatch.setattr("signal.signal", lambda *args: None)
+    settings.CHANNELS_INTERFACE = {"http_timeout": 0.0}
+    configure(**SOUND)
+    layer, body, events = channel_layers["own"], [{"type": "http.request", "body": b""}], []
+
+    async def receive():
+        return body.pop() if body else await asyncio.Future()
+
+    async def send(event):
+        events.append(event)
+
+    asyncio.run(layer({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send))
+
+    assert events[0]["status"] == 503
+    assert layer.receive(["http.request"])[1]["path"] == "/"
+
+
+def test_the_application_is_made_once_with_the_limits_of_the_setting(configure, settings):
+    settings.CHANNELS_INTERFACE = {"http_timeout": 7}
+    configure(**SOUND)
+    layer = channel_layers["own"]
+
+    assert isinstance(layer.application, InterfaceApplication)
+    assert layer.application is layer.application
+
+
+def test_a_mistake_in_the_limits_is_told(configure, settings):
+    settings.CHANNELS_INTERFACE = {"http_timout": 7}
+    configure(**SOUND)
+
+    with pytest.raises(InvalidChannelLayerError, match="CHANNELS_INTERFACE has the unknown key 'http_timout'"):
+        channel_layers["own"].application  # noqa: B018

@@ -1,0 +1,91 @@
+import pytest
+from django.apps import apps
+from django.core.checks import run_checks
+
+from channels import channel_layers
+from channels.checks import check_layers, check_runserver, check_session_engine
+
+MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
+COOKIES = "django.contrib.sessions.backends.signed_cookies"
+
+
+@pytest.fixture
+def check(settings):
+    """Return a function that checks the configuration of one layer."""
+
+    def check(**config):
+        channel_layers.set("own", None)
+        settings.CHANNEL_LAYERS = {"own": config}
+        return check_layers()
+
+    yield check
+    channel_layers.set("own", None)
+
+
+def test_the_site_passes():
+    assert run_checks(tags=["channels"]) == []
+
+
+def test_a_sound_layer_passes_and_so_does_no_layer_at_all(check, settings):
+    assert check(BACKEND=MEMORY, ROUTING=[]) == []
+    settings.CHANNEL_LAYERS = {}
+    assert check_layers() == []
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"ROUTING": []}, "has no BACKEND"),
+        ({"BACKEND": MEMORY, "ROUTING": "nowhere.routing.channel_routing"}, "there is no module 'nowhere'"),
+        ({"BACKEND": MEMORY, "ROUTING": [7]}, "is no route"),
+    ],
+)
+def test_a_layer_or_a_routing_that_cannot_be_made_is_an_error(check, config, sentence):
+    [error] = check(**config)
+
+    assert error.id == "channels.E001"
+    assert sentence in error.msg
+    assert error.hint == "Look at CHANNEL_LAYERS['own']."
+
+
+def test_channel_sessions_in_cookies_are_an_error(settings):
+    settings.SESSION_ENGINE = COOKIES
+    [error] = check_session_engine()
+
+    assert error.id == "channels.E002"
+    assert "Set CHANNEL_SESSION_ENGINE" in error.hint
+
+
+def test_the_visitors_sessions_may_be_cookies_where_channel_sessions_are_not(settings):
+    settings.SESSION_ENGINE = COOKIES
+    settings.CHANNEL_SESSION_ENGINE = "django.contrib.sessions.backends.db"
+
+    assert check_session_engine() == []
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Return a function that says which apps are installed, in their order."""
+    configs = {config.name: config for config in apps.get_app_configs()}
+
+    def install(*names):
+        monkeypatch.setattr(apps, "get_app_configs", lambda: [configs[name] for name in names])
+
+    return install
+
+
+@pytest.mark.parametrize("rival", ["daphne", "django.contrib.staticfiles"])
+def test_another_runserver_in_front_of_ours_is_named(install, rival):
+    install("chat", rival, "channels")
+    [warning] = check_runserver()
+
+    assert warning.id == "channels.W001"
+    assert warning.hint == f"Move 'channels' in front of {rival!r} in INSTALLED_APPS."
+
+
+def test_another_runserver_behind_ours_is_none_of_our_business(install):
+    install("chat", "channels", "daphne", "django.contrib.staticfiles")
+    assert check_runserver() == []
+
+    install("daphne")
+    assert check_runserver() == []

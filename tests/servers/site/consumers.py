@@ -1,0 +1,59 @@
+import time
+
+from channels import Group
+
+from .notes import note
+
+
+def accept(message):
+    message.reply_channel.send({"accept": True})
+
+
+def reject(message):
+    message.reply_channel.send({"accept": False})
+
+
+def accept_slowly(message):
+    note(f"connecting {message['path']}")
+    time.sleep(1)
+    message.reply_channel.send({"accept": True})
+
+
+def join(message):
+    message.reply_channel.send({"accept": True})
+    Group("room").add(message.reply_channel)
+
+
+def echo(message):
+    data = {"text": message["text"]} if "text" in message else {"bytes": message["bytes"]}
+    message.reply_channel.send(data)
+
+
+def tell_all(message):
+    Group("room").send({"text": message["text"]})
+
+
+def make_mistakes(message):
+    """Reply in ways that no client can be told about, then go on, or end with a reply after the close."""
+    reply = message.reply_channel.send
+    reply({"text": "both", "bytes": b"both"})
+    reply({"text": "one", "colour": "red"})
+    if message["text"] == "close":
+        reply({"close": True})
+        reply({"text": "after the close"})
+
+
+def write_down_the_end(message):
+    note(f"disconnect {message['path']} {message['code']} {message['reply_channel']}")
+
+
+def open_event_stream(message):
+    headers = [[b"content-type", b"text/event-stream"]]
+    message.reply_channel.send({"status": 200, "headers": headers, "content": b": open\n\n", "more_content": True})
+    Group("events").add(message.reply_channel)
+
+
+def write_down_the_leaving(message):
+    note(f"left {message['path']}")
+def odd(message, n):
+    message.reply_channel.send({"accept": True, "subprotocol": ["chat", "other", "a\r\nX-Inj: 1", "", 5, "\u00e9", "chat, talk", b"chat"][int(n)]})

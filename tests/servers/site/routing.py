@@ -1,0 +1,17 @@
+from channels import route
+
+from . import consumers
+
+channel_routing = [
+    route("http.request", consumers.open_event_stream, path=r"^/events/$"),
+    route("http.disconnect", consumers.write_down_the_leaving),
+    route("websocket.connect", consumers.reject, path=r"^/rejected/$"),
+    route("websocket.connect", consumers.accept_slowly, path=r"^/slow/$"),
+    route("websocket.connect", consumers.join, path=r"^/room/$"),
+    route("websocket.connect", consumers.odd, path=r"^/proto/(?P<n>.)"),
+    route("websocket.connect", consumers.accept),
+    route("websocket.receive", consumers.tell_all, path=r"^/room/$"),
+    route("websocket.receive", consumers.make_mistakes, path=r"^/mistakes/$"),
+    route("websocket.receive", consumers.echo),
+    route("websocket.disconnect", consumers.write_down_the_end),
+]

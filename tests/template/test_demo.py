@@ -1,0 +1,62 @@
+"""`make demo`, in a clone: from nothing to a page, and on from there."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from ..baking import FOLDER, REPOSITORY, copy_repository, read_env
+from ..services import free_port, missing
+from .serving import serve
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A folder like a fresh clone's, with git, and with a cache that no project should get."""
+    clone = copy_repository(tmp_path / "chan template")
+    for command in (["init", "--quiet", "--initial-branch=main"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=clone, check=True)
+    (clone / FOLDER / "db.sqlite3").write_text("a database left by somebody's trial")
+    return clone
+
+
+@pytest.fixture
+def environment():
+    """The environment as it is, with what pip or uv need in it, without the settings of these tests."""
+    example = (REPOSITORY / FOLDER / ".env.example").read_text("utf-8")
+    settings = {"DJANGO_SETTINGS_MODULE", *re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)}
+    return {name: value for name, value in os.environ.items() if name not in settings}
+
+
+def test_make_demo_serves_the_chat_and_a_second_run_goes_on_with_it(clone, environment):
+    port = free_port()
+    command = f"make demo PORT={port}"
+
+    with serve(command, clone, port, environment) as server:
+        page = first_page(server)
+        assert page.status == 200
+        assert f"The chat is on http://127.0.0.1:{port}/" in server.log.read_text()
+    site = clone / "build" / "demo" / "my_chat"
+    key = read_env(site / ".env")["SECRET_KEY"]
+    (site / "chat" / "mine.py").touch()
+
+    with serve(command, clone, port, environment) as server:
+        assert server.fetch("/").status == 200
+        assert "-m venv" not in server.log.read_text()
+    assert read_env(site / ".env")["SECRET_KEY"] == key
+    assert (site / "chat" / "mine.py").is_file()
+    assert (site / "db.sqlite3").read_bytes().startswith(b"SQLite format 3\0")
+
+    subprocess.run(["make", "clean"], cwd=clone, check=True)
+    assert not (clone / "build").exists()
+
+
+def first_page(server):
+    """Return the first page; where no package can be fetched, no demo can be made."""
+    try:
+        return server.fetch("/")
+    except AssertionError as stopped:
+        if re.search("Temporary failure in name resolution|Failed to establish|dns error", str(stopped)):
+            missing("make demo fetches packages, and this machine reaches no package index.")
+        raise

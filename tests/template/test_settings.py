@@ -1,0 +1,125 @@
+"""`config/settings.py`: what the environment says, and what happens when it says nothing."""
+
+import json
+
+import pytest
+
+from ..baking import Baker, run
+
+SECRET = {"SECRET_KEY": "a key of more than fifty characters, for the tests only"}
+
+
+@pytest.fixture(scope="session")
+def bare_project(template, tmp_path_factory):
+    """A project without an `.env`: everything comes from the environment of the test."""
+    return Baker(template, tmp_path_factory.mktemp("bare"))(accept_hooks=False)
+
+
+@pytest.fixture
+def settings_of(bare_project):
+    def read(*names, **environment):
+        code = (
+            "import json; from django.conf import settings; "
+            f"print(json.dumps([getattr(settings, name, None) for name in {names!r}], default=str))"
+        )
+        environment = SECRET | {"DJANGO_SETTINGS_MODULE": "config.settings"} | environment
+        values = json.loads(run(bare_project, "-c", code, **environment).stdout)
+        return values[0] if len(names) == 1 else values
+
+    return read
+
+
+@pytest.mark.parametrize("key", [{}, {"SECRET_KEY": ""}])
+def test_without_a_secret_key_the_site_says_what_to_do(bare_project, key):
+    refused = run(bare_project, "manage.py", "check", check=False, **key)
+
+    assert refused.returncode == 1
+    assert "ImproperlyConfigured: SECRET_KEY is not set." in refused.stdout
+    assert "secrets.token_urlsafe(48)" in refused.stdout
+
+
+def test_debug_is_off_unless_it_is_switched_on(settings_of):
+    assert settings_of("DEBUG") is False
+    assert settings_of("DEBUG", DEBUG="true") is True
+
+
+def test_a_site_without_debug_insists_on_https(settings_of):
+    names = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_HSTS_SECONDS")
+
+    assert settings_of(*names) == [True, True, True, 60]
+    assert settings_of(*names, HSTS_SECONDS="31536000") == [True, True, True, 31536000]
+    assert settings_of(*names, DEBUG="true") == [False, False, False, 0]
+    assert settings_of(*names, USE_HTTPS="false") == [False, False, False, 0]
+
+
+def test_the_header_of_a_proxy_is_believed_only_on_request(settings_of):
+    assert settings_of("SECURE_PROXY_SSL_HEADER") is None
+    assert settings_of("SECURE_PROXY_SSL_HEADER", BEHIND_PROXY="true") == ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+def test_lists_are_separated_by_commas(settings_of):
+    assert settings_of("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SECRET_KEY_FALLBACKS") == [[], [], []]
+    assert settings_of("ALLOWED_HOSTS", ALLOWED_HOSTS="a.example,b.example") == ["a.example", "b.example"]
+
+
+def test_a_text_may_start_with_a_dollar_sign(settings_of):
+    assert settings_of("SITE_NAME", SITE_NAME="$HOME") == "$HOME"
+    assert settings_of("SECRET_KEY", SECRET_KEY="$abc") == "$abc"
+
+
+def test_the_memory_layer_has_workers_beside_the_interface_server(settings_of):
+    layers, threads = settings_of("CHANNEL_LAYERS", "WORKER_THREADS")
+
+    assert layers["default"]["BACKEND"] == "channels.layers.inmemory.InMemoryChannelLayer"
+    assert layers["default"]["ROUTING"] == "config.routing.channel_routing"
+    assert threads == 4
+    assert settings_of("WORKER_THREADS", WORKER_THREADS="2") == 2
+
+
+def test_an_unknown_channel_layer_is_named(bare_project):
+    refused = run(bare_project, "manage.py", "check", check=False, CHANNEL_LAYER_URL="pigeon://loft", **SECRET)
+
+    assert refused.returncode == 1
+    assert "'pigeon'" in refused.stdout
+    assert "CHANNEL_LAYER_URL" in refused.stdout
+
+
+def test_a_relative_database_lies_beside_manage_py(bare_project, settings_of):
+    databases = settings_of("DATABASES")
+
+    assert databases["default"]["NAME"] == str(bare_project / "db.sqlite3")
+    assert (
+        settings_of("DATABASES", DATABASE_URL="sqlite:////srv/chat.sqlite3")["default"]["NAME"] == "/srv/chat.sqlite3"
+    )
+
+
+def test_sqlite_lets_readers_and_writers_work_at_once(settings_of):
+    options = settings_of("DATABASES")["default"]["OPTIONS"]
+
+    assert options["transaction_mode"] == "IMMEDIATE"
+    assert "journal_mode=WAL" in options["init_command"]
+
+
+def test_other_databases_get_no_options_of_sqlite(settings_of):
+    database = settings_of("DATABASES", DATABASE_URL="postgres://user:password@db.example:5433/chat")["default"]
+
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", 5433, "chat")
+    assert "OPTIONS" not in database
+
+
+def test_the_environment_wins_over_the_env_file(project):
+    code = "from django.conf import settings; print(settings.SITE_NAME, settings.DEBUG)"
+
+    shown = run(project, "-c", code, DJANGO_SETTINGS_MODULE="config.settings", SITE_NAME="Other")
+
+    assert shown.stdout == "Other True\n"
+
+
+def test_the_settings_load_no_app_and_no_model(project):
+    code = "import sys, config.settings; print(*sorted(sys.modules), sep='\\n')"
+
+    loaded = run(project, "-c", code).stdout.splitlines()
+
+    assert "config.settings" in loaded
+    for package in ("chat", "django.contrib", "django.db.models"):
+        assert [name for name in loaded if f"{name}.".startswith(f"{package}.")] == []

@@ -1,0 +1,84 @@
+"""
+Pack entries for the store, and unpack what comes from it.
+
+An entry is the time of its death, 13 decimal digits of milliseconds by the store's clock, which the store itself
+writes in front, and a MessagePack map:
+
+    v   version, 1
+    c   content; missing in an entry that changes a membership
+    l   local part of the channel, for process queues
+    g   group
+    j   true: ``l`` joins ``g``; false: it leaves
+
+Unknown keys are ignored, so newer processes may add some; an unknown version is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ormsgpack
+
+from ...exceptions import ChannelsException, MessageTooLarge
+from ..base import Content, Entry
+from ..content import copy_message
+
+VERSION = 1
+DEATH_DIGITS = 13
+# The death of entries that change a membership: they are state, and do not expire.
+NEVER = 10**DEATH_DIGITS - 1
+
+# Only what copy_message allows: everything else MessagePack could carry is passed to it, to be refused.
+_OPTIONS = (
+    ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATETIME
+    | ormsgpack.OPT_PASSTHROUGH_ENUM
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_PASSTHROUGH_UUID
+)
+# Keys, framing and numbers come on top of the text and bytes that a layer's limit counts.
+_PACKING_FACTOR = 2
+
+
+class UnreadableEntry(ChannelsException):
+    """Is raised for an entry of the store that no process of this version can have written."""
+
+
+def pack(local: str, group: str, content: Content | None, joins: bool, max_size: int) -> bytes:
+    """Pack an entry, without its death. Raises ``InvalidMessage`` or ``MessageTooLarge``."""
+    envelope: dict[str, Any] = {"v": VERSION}
+    if local:
+        envelope["l"] = local
+    if group:
+        envelope["g"] = group
+    if content is None:
+        envelope["j"] = joins
+    else:
+        envelope["c"] = content
+    try:
+        packed = ormsgpack.packb(envelope, option=_OPTIONS)
+    except (TypeError, ormsgpack.MsgpackEncodeError):
+        # Either a type that can be made plain, or one that cannot travel; copy_message knows.
+        envelope["c"] = copy_message(content or {}, max_size)
+        return ormsgpack.packb(envelope, option=_OPTIONS)
+    if len(packed) > max_size:
+        copy_message(content or {}, max_size)
+        if len(packed) > max_size * _PACKING_FACTOR:
+            raise MessageTooLarge(f"The message takes {len(packed)} bytes, far more than its text and bytes.")
+    return packed
+
+
+def unpack(stored: bytes) -> tuple[int, Entry]:
+    """Return when an entry dies, in milliseconds of the store's clock, and the entry. Raises ``UnreadableEntry``."""
+    try:
+        death = int(stored[:DEATH_DIGITS])
+        envelope = ormsgpack.unpackb(stored[DEATH_DIGITS:])
+        if envelope["v"] != VERSION:
+            raise UnreadableEntry(f"The entry has version {envelope['v']!r}, this process reads version {VERSION}.")
+        content = envelope.get("c")
+        entry = Entry(envelope.get("l", ""), envelope.get("g", ""), content, envelope.get("j", False))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnreadableEntry(f"The entry is no envelope: {error}.") from error
+    if content is not None and not isinstance(content, dict):
+        raise UnreadableEntry(f"The content of an entry is a map, not {type(content).__name__}.")
+    return death, entry

@@ -1,0 +1,33 @@
+import uuid
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.forms import UserCreationForm
+
+from .models import MAX_TEXT, Message, Room
+
+
+class RoomForm(forms.ModelForm):
+    class Meta:
+        model = Room
+        fields = ["name"]
+        labels = {"name": "Name of the new room"}
+        widgets = {"name": forms.TextInput(attrs={"autocomplete": "off"})}
+        error_messages = {"name": {"unique": "There is a room of this name already."}}
+
+
+class MessageForm(forms.ModelForm):
+    """What a browser without JavaScript sends; with it, ``room.js`` says the same over the socket."""
+
+    client_id = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    class Meta:
+        model = Message
+        fields = ["text"]
+        labels = {"text": "Message"}
+        widgets = {"text": forms.Textarea(attrs={"rows": 1, "maxlength": MAX_TEXT, "placeholder": "Write a message"})}
+
+
+class SignUpForm(UserCreationForm):
+    class Meta(UserCreationForm.Meta):
+        model = get_user_model()

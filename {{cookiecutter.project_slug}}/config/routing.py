@@ -1,0 +1,13 @@
+"""
+What the workers do: each message goes to the first route that fits.
+
+Requests that fit no route here go to Django's views, see ``urls.py``.
+"""
+
+from channels import include, route
+
+channel_routing = [
+    include("chat.routing.websocket_routing", path=r"^/rooms"),
+    include("chat.routing.channel_routing"),
+    route("http.request", "chat.consumers.live_txt", path=r"^/live\.txt$", method=r"^GET$"),
+]

@@ -1,0 +1,9 @@
+"""The site as a plain WSGI application: its pages without its sockets."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+application = get_wsgi_application()
