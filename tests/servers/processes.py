@@ -3,11 +3,13 @@
 import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
 import time
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from ..baking import FOLDER, REPOSITORY, clean_environment
@@ -61,8 +63,6 @@ class ServerProcess:
                 self.process.wait(PATIENCE)
         with contextlib.suppress(ProcessLookupError):
             # What is left of its children, if it did not end as it should.
-            import os
-
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -93,6 +93,9 @@ class ServerProcess:
             time.sleep(0.02)
         return result
 
+    def count_disconnects(self, path):
+        return sum(note.startswith(f"disconnect {path} ") for note in self.notes)
+
     def wait_for_note(self, line, number=1):
         self.wait_until(lambda: self.notes.count(line) >= number)
 
@@ -106,23 +109,48 @@ class ServerProcess:
 
     def begin(self, path, body=None, headers=()):
         """Send a request; return the connection and the beginning of the response."""
+        connection = self.get_ready(path, body, headers)
+        return connection, connection.getresponse()
+
+    def get_ready(self, path, body=None, headers=()):
+        """Send a request; return the connection, on which the response will come."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.request("GET" if body is None else "POST", path, body, dict(headers))
-        return connection, connection.getresponse()
+        return connection
 
     def open_socket(self, path, **options):
         options = {"open_timeout": PATIENCE, "proxy": None, "compression": None} | options
         return connect(f"ws://127.0.0.1:{self.port}{path}", **options)
 
-    def raw(self, data):
-        """Send bytes as they are, and return what comes back until the server closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as client:
+    def raw(self, data, then=b"", wait=True):
+        """
+        Send bytes as they are, and return what comes back until the server closes the connection.
+
+        ``then`` is sent after the head of the first response; without ``wait`` the client leaves at once.
+        """
+        received = b""
+        with (
+            contextlib.suppress(ConnectionError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as client,
+        ):
             client.sendall(data)
-            received = b""
-            with contextlib.suppress(ConnectionError):
-                while part := client.recv(2**16):
-                    received += part
-            return received
+            if then:
+                while b"\r\n\r\n" not in received:
+                    received += client.recv(2**16)
+                client.sendall(then)
+            while wait and (part := client.recv(2**16)):
+                received += part
+        return received
+
+
+def until_closed(websocket):
+    """Read until the server closes a socket; return the frames and the code of the close frame, None without one."""
+    frames = []
+    while True:
+        try:
+            frames.append(websocket.recv(timeout=PATIENCE))
+        except ConnectionClosed as closed:
+            return frames, closed.rcvd and closed.rcvd.code
 
 
 def serve_site(server, folder, **limits):

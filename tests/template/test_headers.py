@@ -44,6 +44,11 @@ def test_a_view_may_set_a_policy_of_its_own():
     assert answer(headers={"Content-Security-Policy": "sandbox"})["Content-Security-Policy"] == "sandbox"
 
 
+def test_only_the_browser_may_keep_a_page_unless_the_view_says_more():
+    assert answer()["Cache-Control"] == "private"
+    assert answer(headers={"Cache-Control": "public, max-age=60"})["Cache-Control"] == "public, max-age=60"
+
+
 @pytest.mark.parametrize("status", [404, 500])
 def test_debug_pages_keep_their_style(settings, status):
     settings.DEBUG = True

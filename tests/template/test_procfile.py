@@ -28,7 +28,13 @@ def test_release_and_web_serve_the_site(bake, interface_server):
         asset = server.fetch(style[1], **FORWARDED)
         plain = server.fetch("/", Host="chat.example")
 
+    modules = [path.read_text("utf-8") for path in (project / "staticfiles/chat").glob("room.????????????.js")]
+    imported = re.findall(r'from\s*"(\./[^"]+)"', modules[0])
+
     assert page.status == 200
+    assert len(modules) == 1
+    assert imported
+    assert all(re.search(r"\.[0-9a-f]{12}\.js$", path) for path in imported)
     assert page.headers["Strict-Transport-Security"] == "max-age=60; includeSubDomains; preload"
     assert page.headers["X-Frame-Options"] == "DENY"
     assert page.headers["X-Content-Type-Options"] == "nosniff"

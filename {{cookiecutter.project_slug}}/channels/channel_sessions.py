@@ -29,6 +29,9 @@ Consumer = Callable[..., Any]
 _MISSING = object()
 # Each attempt means that another consumer has just created or removed the row.
 _SAVE_ATTEMPTS = 5
+# An unchanged session is kept for two weeks, in seconds, also where visitors are logged out much sooner: sockets
+# have no cookie whose age counts. It is removed when its socket ends; clearsessions removes what is left over.
+_LONGEST_LIFE = 14 * 86_400
 
 
 def channel_session(consumer: Consumer) -> Consumer:
@@ -108,6 +111,10 @@ class ChannelSessionMixin(_Store):
             except (CreateError, UpdateError):
                 if attempt == _SAVE_ATTEMPTS - 1:
                     raise
+
+    def get_session_cookie_age(self) -> int:
+        """Return how long the session is kept without a change, in seconds."""
+        return max(super().get_session_cookie_age(), _LONGEST_LIFE)
 
     def cycle_key(self) -> None:
         """Keep the key: it is not a secret of the visitor's but the name of the socket."""

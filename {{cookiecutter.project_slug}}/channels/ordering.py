@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,26 +31,11 @@ _NEXT = "_next_order"
 _BROKEN = "_order_broken"
 
 
-class _Running:
-    """The messages that consumers of this process are working on: these are late, but not lost."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._messages: set[tuple[str, int]] = set()
-
-    def add(self, socket: str, order: int) -> None:
-        with self._lock:
-            self._messages.add((socket, order))
-
-    def discard(self, socket: str, order: int) -> None:
-        with self._lock:
-            self._messages.discard((socket, order))
-
-    def __contains__(self, message: tuple[str, int]) -> bool:
-        return message in self._messages
-
-
-_running = _Running()
+# What the threads of this process are about. Single operations on a set are atomic.
+# The messages that consumers are working on: these are late, but not lost.
+_running: set[tuple[str, int]] = set()
+# The sockets whose gap a worker is going to look at.
+_watched: set[str] = set()
 
 
 def enforce_ordering(consumer: Consumer | None = None, slight: bool = False) -> Any:
@@ -74,18 +58,20 @@ def _in_order(consumer: Consumer) -> Consumer:
     def inner(*args: Any, **kwargs: Any) -> Any:
         message = message_of(args)
         order = message.get("order")
-        if order is None:
+        is_disconnect = _is_disconnect(message.channel.name)
+        if order is None and not is_disconnect:
             raise ValueError(
                 f"A message on {message.channel} has no order. enforce_ordering is for websocket.* messages."
             )
-        if message.channel_session.get(_BROKEN):
-            return consumer(*args, **kwargs) if _is_disconnect(message.channel.name) else None
-        expected = _expected(message.channel_session, order)
+        if order is None or message.channel_session.get(_BROKEN):
+            # The end of a socket that was given up, or whose server has died, waits for nothing.
+            return consumer(*args, **kwargs) if is_disconnect else None
+        expected = _expected(message.channel_session)
         if order == expected:
             return _run(functools.partial(consumer, *args, **kwargs), message, order)
         if order < expected:
             logger.warning("Message %d of socket %s came twice and is dropped", order, message.reply_channel)
-        elif not _park(message, order) and _is_disconnect(message.channel.name):
+        elif not _park(message, order) and is_disconnect:
             return consumer(*args, **kwargs)
         return None
 
@@ -94,14 +80,14 @@ def _in_order(consumer: Consumer) -> Consumer:
 
 def _run(call: Callable[[], Any], message: Message, order: int) -> Any:
     socket = _socket_of(message)
-    _running.add(socket, order)
+    _running.add((socket, order))
     # Not before its sends have left, or the next message might be answered before this one.
     advance = functools.partial(_advance, message, order)
     try:
         result = call()
     except ConsumeLater:
         # It comes again under its number, and the later ones go on waiting for it.
-        _running.discard(socket, order)
+        _running.discard((socket, order))
         raise
     except BaseException:
         after_sends(advance)
@@ -117,7 +103,7 @@ def _advance(message: Message, order: int) -> None:
         message.channel_session[_NEXT] = order + 1
         message.channel_session.save()
     finally:
-        _running.discard(socket, order)
+        _running.discard((socket, order))
     _put_back(socket, message.channel_layer)
 
 
@@ -131,11 +117,12 @@ def _park(message: Message, order: int) -> bool:
         return False
     message.comes_again = True
     # The message before this one may have ended after we looked and before this one was parked.
-    expected = _expected(session_for_reply_channel(socket), order)
+    expected = _expected(session_for_reply_channel(socket))
     if expected >= order:
         _put_back(socket, layer)
-    else:
-        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, order, expected))
+    elif socket not in _watched:
+        _watched.add(socket)
+        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
     return True
 
 
@@ -145,24 +132,27 @@ def _put_back(socket: str, layer: Any) -> None:
         send_with_patience(layer, batch)
 
 
-def _check_gap(socket: str, layer: Any, order: int, expected_before: int) -> None:
-    expected = session_for_reply_channel(socket).get(_NEXT)
-    if expected is None and (socket, 0) not in _running and (socket, 1) not in _running:
-        # The socket has disconnected, and its session has gone.
+def _check_gap(socket: str, layer: Any, expected_before: int) -> None:
+    """Look whether a socket with messages that wait has come any further; if not, give it up."""
+    _watched.discard(socket)
+    if not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
         return
-    expected = expected or 0
-    if expected >= order:
-        return
+    expected = _expected(session_for_reply_channel(socket))
     if expected > expected_before or (socket, expected) in _running:
-        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, order, expected))
-        return
-    _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
+        _watched.add(socket)
+        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
+    else:
+        _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
 
 
 def _give_up(socket: str, layer: Any, reason: str) -> None:
     session = session_for_reply_channel(socket)
-    session[_BROKEN] = True
-    session.save()
+    if _NEXT in session:
+        session[_BROKEN] = True
+        session.save()
+    else:
+        # Nothing is kept for a socket that has ended; its session would never be removed.
+        reason += "; it has ended, or its websocket.connect consumer lacks enforce_ordering"
     waiting = _take_waiting(socket, layer)
     ends = [item for item in waiting if _is_disconnect(item["channel"])]
     logger.warning(
@@ -172,7 +162,7 @@ def _give_up(socket: str, layer: Any, reason: str) -> None:
         len(waiting) - len(ends),
         reason,
     )
-    batch = [layer.prepare(item["channel"], item["content"]) for item in ends]
+    batch = [layer.prepare(item["channel"], {**item["content"], "order": None}) for item in ends]
     send_with_patience(layer, [layer.prepare(socket, {"close": TRY_AGAIN_LATER}), *batch])
 
 
@@ -183,10 +173,8 @@ def _take_waiting(socket: str, layer: Any) -> list[dict[str, Any]]:
     return sorted(waiting, key=lambda item: item["content"]["order"])
 
 
-def _expected(session: Any, order: int) -> int:
-    # Nothing is dispatched before the connect message has been answered; a connect consumer without this
-    # decorator is therefore over when message 1 comes.
-    expected: int = session.get(_NEXT, min(order, 1))
+def _expected(session: Any) -> int:
+    expected: int = session.get(_NEXT, 0)
     return expected
 
 

@@ -27,7 +27,7 @@ def content_security_policy(host, secure):
 
 class BrowserPolicyMiddleware:
     """
-    Adds Content-Security-Policy and Permissions-Policy to every response that has none.
+    Adds Content-Security-Policy, Permissions-Policy and Cache-Control to every response that has none.
 
     Django's own debug pages carry their style and script inside, so they stay as they are.
     """
@@ -40,6 +40,8 @@ class BrowserPolicyMiddleware:
         policy = content_security_policy(request.get_host(), request.is_secure())
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        # Pages show who is signed in: no cache between here and the browser may keep them. Static files say more.
+        response.headers.setdefault("Cache-Control", "private")
         if not (settings.DEBUG and response.status_code in (404, 500)):
             response.headers.setdefault("Content-Security-Policy", policy)
         return response

@@ -20,8 +20,14 @@ def accept_slowly(message):
 
 
 def join(message):
-    message.reply_channel.send({"accept": True})
     Group("room").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def join_late(message):
+    note(f"connect {message['path']}")
+    time.sleep(0.02)
+    join(message)
 
 
 def echo(message):
@@ -31,6 +37,10 @@ def echo(message):
 
 def tell_all(message):
     Group("room").send({"text": message["text"]})
+
+
+def close_with_code(message):
+    message.reply_channel.send({"text": "bye", "close": int(message["text"])})
 
 
 def make_mistakes(message):
@@ -55,5 +65,3 @@ def open_event_stream(message):
 
 def write_down_the_leaving(message):
     note(f"left {message['path']}")
-def odd(message, n):
-    message.reply_channel.send({"accept": True, "subprotocol": ["chat", "other", "a\r\nX-Inj: 1", "", 5, "\u00e9", "chat, talk", b"chat"][int(n)]})

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..layers.base import BaseChannelLayer
 from . import daphne
+from .http_connection import ResponseAborted
 from .limits import Limits
 from .process import EmbeddedWorkers, InterfaceProcess
 from .signals import watch_stop_signals
@@ -52,7 +53,11 @@ class InterfaceApplication:
             return
         scope, send = daphne.adapt(scope, send)
         if kind == "http":
-            await self.process().serve_http(scope, receive, send)
+            try:
+                await self.process().serve_http(scope, receive, send)
+            except ResponseAborted:
+                if not daphne.cut_off(send):
+                    raise
         elif kind == "websocket":
             await self.process().serve_socket(scope, receive, send)
         else:

@@ -5,6 +5,8 @@ Make up for what daphne leaves to the application. Under other servers nothing h
   Twisted's shutdown is made to wait for that.
 - It never sends empty frames, and closes sockets only with the codes that applications may use, which 1012
   and 1013 are not: both are sent by its WebSocket protocol directly.
+- When an application raises in the middle of a response, so that it may be cut off, daphne tries to begin
+  another one, and its housekeeping dies of that: the connection is closed here.
 - Any client can set the root path by the header ``Daphne-Root-Path``, and with it every link of a page: the
   root path is the one the server was started with.
 """
@@ -27,6 +29,17 @@ def adapt(scope: Any, send: Any) -> tuple[Any, Any]:
         return scope, send
     scope = {**scope, "root_path": protocol.server.root_path}
     return scope, functools.partial(_send, send, protocol) if scope["type"] == "websocket" else send
+
+
+def cut_off(send: Any) -> bool:
+    """Close the connection of a response that has begun and cannot be completed, if it is one of daphne's."""
+    request = _protocol_behind(send)
+    if request is None:
+        return False
+    if request.channel is not None:
+        # HTTP/2 has a way to abort one of its streams; in HTTP/1 a response ends with its connection.
+        (getattr(request.channel, "abortConnection", None) or request.channel.loseConnection)()
+    return True
 
 
 def stop_with(process: InterfaceProcess) -> None:

@@ -1,0 +1,68 @@
+"""A planned stop: whoever is connected is told, and nothing that has begun is lost."""
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from .processes import COMMANDS, until_closed
+
+# Uvicorn ends by the signal itself, once it has done everything else.
+EXIT_CODES = {"uvicorn": -signal.SIGTERM}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_stop_tells_clients_and_consumers_and_completes_what_has_begun(start, name):
+    server = start(name)
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        sockets = [stack.enter_context(server.open_socket("/room/")) for _ in range(20)]
+        request = pool.submit(server.fetch, "/slow/")
+        server.wait_for_note("slow view begun")
+        begun = time.monotonic()
+
+        code = server.stop()
+
+        assert code == EXIT_CODES.get(name, 0)
+        assert time.monotonic() - begun < 10
+        assert request.result() == (200, b"done")
+        assert [until_closed(websocket) for websocket in sockets] == [([], 1012)] * 20
+    ends = [note.split() for note in server.notes if note.startswith("disconnect")]
+    assert [(path, code) for _, path, code, _ in ends] == [("/room/", "1012")] * 20
+    assert len({reply_channel for *_, reply_channel in ends}) == 20
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_socket_that_is_connecting_at_a_stop_is_reported_too(start, name):
+    server = start(name)
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(server.open_socket, "/slow/")
+        server.wait_for_note("connecting /slow/")
+
+        server.stop()
+
+        assert opening.exception() is not None
+    assert server.count_disconnects("/slow/") == 1
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_long_polls_and_streams_cannot_hold_up_a_stop(start, name):
+    server = start(name, stop_grace=1)
+    poll, (stream, _) = server.get_ready("/poll/"), server.begin("/events/")
+    server.wait_for_note("poll begun")
+    begun = time.monotonic()
+
+    server.stop()
+
+    assert time.monotonic() - begun < 10
+    poll.close()
+    stream.close()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_idle_server_stops_at_once(start, name):
+    server = start(name)
+    server.fetch("/")
+
+    assert server.stop() == EXIT_CODES.get(name, 0)
