@@ -93,7 +93,7 @@ def test_a_visitor_who_is_not_signed_in_is_anonymous(open_socket):
 
 def test_the_user_of_the_visitors_session_can_be_had_without_a_channel_session(open_socket, client):
     rows = Session.objects.count()
-    socket, connected = open_socket(client, [route("websocket.connect", http_session_user(say_who))])
+    _, connected = open_socket(client, [route("websocket.connect", http_session_user(say_who))])
 
     assert connected == "anna"
     assert Session.objects.count() == rows

@@ -169,10 +169,10 @@ def test_a_path_is_text_in_any_alphabet(site):
 
 
 def test_a_query_string_that_is_no_text_is_a_bad_request(site, caplog):
-    [reply] = site.request("/show/", query_string=b"\xff")
+    [reply] = site.request("/show/\nforged", query_string=b"\xff")
 
     assert (reply["status"], reply["content"]) == (400, b"Bad request\n")
-    assert "the query string of /show/ is not valid" in caplog.text
+    assert r"the query string of '/show/\nforged' is not valid" in caplog.text
 
 
 # Bodies

@@ -111,7 +111,7 @@ def test_the_key_in_the_url_counts_only_if_the_site_says_so(make_site, visitor, 
     assert greeting(make_site, query_string=query.encode()) == "none"
     [warning] = caplog.records
     assert warning.getMessage() == (
-        "The session_key in the URL of / is ignored, since URLs land in logs. "
+        "The session_key in the URL of '/' is ignored, since URLs land in logs. "
         "Set CHANNELS_SESSION_KEY_IN_URL = True to allow it."
     )
     caplog.clear()

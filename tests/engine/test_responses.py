@@ -116,7 +116,7 @@ def test_a_client_that_has_gone_ends_its_response_and_that_is_no_error(download,
     assert endless.closed
     assert len(replies) == WINDOW
     assert [record.getMessage() for record in caplog.records] == [
-        "Response to /stream/ abandoned: the client has left",
+        "Response to '/stream/' abandoned: the client has left",
     ]
 
 

@@ -120,7 +120,7 @@ def test_a_group_without_a_name_is_refused(make):
 
 @pytest.mark.parametrize("pattern", ["(", 1, None])
 def test_a_filter_that_is_no_regular_expression_is_told(pattern):
-    with pytest.raises(InvalidChannelLayerError, match="The filter path=.* is no regular expression"):
+    with pytest.raises(InvalidChannelLayerError, match=r"The filter path=.* is no regular expression"):
         route("a", consumer, path=pattern)
 
 

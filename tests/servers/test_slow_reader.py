@@ -1,30 +1,31 @@
-"""A client that does not read: it is closed with 1013, and nobody else waits for it."""
+"""Clients that do not read: they hold up nobody but themselves, and no memory is filled on their account."""
 
+import contextlib
 import socket
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from .processes import PATIENCE, until_closed
+from .processes import COMMANDS, PATIENCE, until_closed
 
 # Of each frame this much lies in the buffers of a connection before anything is noticed.
 FRAME = "x" * 2**15
 
 
-def read(websocket, frames):
-    for _ in range(frames):
-        assert websocket.recv(timeout=PATIENCE) == FRAME
+def connect_slowly(server):
+    """Connect with hardly any room for what is received."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+    client.connect(("127.0.0.1", server.port))
+    return client
 
 
-# Daphne takes whatever it is given: behind it nobody notices that a client does not read.
-@pytest.mark.parametrize("name", ["uvicorn", "hypercorn", "granian"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_slow_reader_is_closed_with_1013_and_holds_nobody_up(start, name):
     server = start(name, socket_outbox_size=2**18)
-    narrow = socket.socket()
-    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
-    narrow.connect(("127.0.0.1", server.port))
     with (
-        server.open_socket("/room/", sock=narrow, max_queue=1, ping_interval=None) as slow,
+        server.open_socket("/room/", sock=connect_slowly(server), max_queue=1, ping_interval=None) as slow,
         server.open_socket("/room/") as quick,
     ):
         sent = 0
@@ -40,3 +41,38 @@ def test_a_slow_reader_is_closed_with_1013_and_holds_nobody_up(start, name):
         quick.send("still here")
         assert quick.recv(timeout=PATIENCE) == "still here"
     assert "closed: it reads too slowly" in server.log
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_download_is_made_at_the_pace_of_its_client(start, name):
+    server = start(name)
+    with connect_slowly(server) as slow:
+        slow.sendall(b"GET /download/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        for _ in range(2):
+            server.fetch("/download/")
+
+        # The slow one was the first to begin, and would be the first to end if it did not wait for its client.
+        assert server.notes.count("download made") == 2
+    server.wait_for_note("left /download/")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_client_that_sends_too_much_is_read_at_the_pace_of_the_workers(start, name):
+    server = start(name)
+    sent = []
+
+    def flood():
+        with contextlib.suppress(ConnectionClosed):
+            for number in range(4000):
+                websocket.send(FRAME)
+                sent.append(number)
+
+    with server.open_socket("/busy/") as websocket, ThreadPoolExecutor() as pool:
+        flooding = pool.submit(flood)
+        server.wait_for_note("taken", 100)
+
+        # What lies in the layer, and in the buffers of both sides of the connection.
+        assert len(sent) < 1500
+        websocket.socket.shutdown(socket.SHUT_RDWR)
+        flooding.result()

@@ -42,7 +42,10 @@ def test_a_socket_that_is_connecting_at_a_stop_is_reported_too(start, name):
 
         server.stop()
 
-        assert opening.exception() is not None
+        # A server that waits before it tells anybody may let the socket in; then it is closed as all the others.
+        if opening.exception() is None:
+            with opening.result() as websocket:
+                assert until_closed(websocket) == ([], 1012)
     assert server.count_disconnects("/slow/") == 1
 
 

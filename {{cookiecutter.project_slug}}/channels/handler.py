@@ -113,7 +113,7 @@ class AsgiHandler(BaseHandler):
         try:
             request = AsgiRequest(message)
         except UnicodeDecodeError:
-            logger.warning("Bad request: the query string of %s is not valid", message.get("path"), exc_info=True)
+            logger.warning("Bad request: the query string of %r is not valid", message.get("path"), exc_info=True)
             return HttpResponse("Bad request\n", status=400, content_type="text/plain")
         except RequestTimeout:
             return HttpResponse(
@@ -142,9 +142,9 @@ class ViewConsumer:
                 for reply in replies:
                     sender.send(reply)
             except ResponseLater:
-                logger.debug("Another consumer answers %s", message.get("path"))
+                logger.debug("Another consumer answers %r", message.get("path"))
             except ClientGone as error:
-                logger.info("Response to %s abandoned: %s", message.get("path"), error)
+                logger.info("Response to %r abandoned: %s", message.get("path"), error)
             except Exception:
                 sender.abort()
                 raise

@@ -84,7 +84,7 @@ def _session_key_in_url(message: Message) -> str | None:
     keys = parse_qs(text).get("session_key", [])
     if keys and not getattr(settings, "CHANNELS_SESSION_KEY_IN_URL", False):
         logger.warning(
-            "The session_key in the URL of %s is ignored, since URLs land in logs. "
+            "The session_key in the URL of %r is ignored, since URLs land in logs. "
             "Set CHANNELS_SESSION_KEY_IN_URL = True to allow it.",
             message.get("path"),
         )

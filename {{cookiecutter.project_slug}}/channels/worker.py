@@ -10,8 +10,10 @@ from __future__ import annotations
 import fnmatch
 import functools
 import logging
+import math
 import random
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -35,6 +37,8 @@ MESSAGE_RETRIES = 10
 RECEIVE_TIMEOUT = 10.0
 _RETRIES_KEY = "__retries__"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# Workers that stop are woken again and again, after so many seconds.
+_WAKE_INTERVAL = 0.1
 
 Callback = Callable[[str, Message], None]
 
@@ -176,6 +180,7 @@ class WorkerGroup:
     """Several workers on one layer, each in a thread of its own. It takes the arguments of ``Worker``."""
 
     def __init__(self, channel_layer: Any, n_threads: int, **options: Any) -> None:
+        self.channel_layer = channel_layer
         self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
         self._threads = [
             threading.Thread(target=worker.run, name=f"worker-{number}", daemon=True)
@@ -194,11 +199,19 @@ class WorkerGroup:
             thread.start()
 
     def stop(self, drain: bool = False, timeout: float | None = None) -> None:
-        """Let each worker finish its message, with ``drain`` also those that wait, and end the threads."""
+        """
+        Let each worker finish its message, with ``drain`` also those that wait, and end the threads.
+
+        Returns after ``timeout`` seconds at the latest, whether all of them have ended or not.
+        """
         for worker in self.workers:
             worker.stop(drain)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout)
+            while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
+                # A worker that was just about to wait for a message has not heard of the stop.
+                self.channel_layer.interrupt()
+                thread.join(min(left, _WAKE_INTERVAL))
 
 
 def prepare_router(channel_layer: Any, serve_static: bool | None = None) -> None:

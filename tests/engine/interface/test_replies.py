@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from channels.interface.lease import LeaseKeeper
 from channels.interface.replies import Replies
 from channels.layers.base import Entry
 from channels.layers.inmemory import InMemoryChannelLayer
@@ -24,6 +25,9 @@ class Connection:
     def broadcast(self, content):
         self.take("broadcast", content)
 
+    def take_will(self, again):
+        return None
+
     def take(self, kind, content):
         if self.fails:
             raise RuntimeError("This connection is broken.")
@@ -36,7 +40,8 @@ class Reader:
     def __init__(self, **options):
         self.layer = InMemoryChannelLayer(clock=asyncio.get_running_loop().time, **options)
         self.replies = Replies(self.layer)
-        self.tasks = [asyncio.create_task(self.replies.read()), asyncio.create_task(self.replies.renew())]
+        self.lease = LeaseKeeper(self.layer, self.replies, on_lost=None)
+        self.tasks = [asyncio.create_task(self.replies.read()), asyncio.create_task(self.lease.keep())]
 
     def connect(self, *groups, fails=False):
         connection, channel = Connection(fails), self.replies.new_channel()
@@ -174,7 +179,7 @@ async def test_memberships_of_the_living_are_renewed():
     assert connection.taken == [("broadcast", {"text": "1"})]
 
 
-@pytest.mark.parametrize(("method", "log"), [("read_queue", "Reading replies"), ("renew_groups", "Renewing group")])
+@pytest.mark.parametrize(("method", "log"), [("read_queue", "Reading replies"), ("renew_groups", "Renewing the lease")])
 async def test_a_layer_that_fails_for_a_while_is_asked_again(method, log, monkeypatch, caplog):
     failing = True
     working = getattr(InMemoryChannelLayer, method)

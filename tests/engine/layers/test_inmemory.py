@@ -13,7 +13,7 @@ import pytest
 from channels.exceptions import ChannelFull
 from channels.layers.base import Entry
 from channels.layers.inmemory import SWEEP_INTERVAL, InMemoryChannelLayer
-from channels.test.conformance import ChannelLayerConformance, side_by_side
+from channels.test.conformance import ChannelLayerConformance, read_entries, side_by_side
 
 from .fake_clock import FakeClock
 
@@ -179,9 +179,22 @@ def test_statistics_do_not_count_what_has_expired_as_waiting(layer, clock):
 def test_joining_a_group_does_not_count_as_receiving_a_message(layer):
     layer.group_add("room", "reply.x!1")
 
-    asyncio.run(layer.read_queue("reply.x!"))
+    asyncio.run(read_entries(layer, "reply.x!", 1))
 
     assert layer.channel_statistics("reply.x!1")["seconds_since_received"] is None
+
+
+def test_a_batch_keeps_its_order_though_room_is_made_while_it_is_sent(clock):
+    layer = InMemoryChannelLayer(clock=clock, expiry=1, capacity=1)
+    layer.send("jobs", {"old": True})
+    first, second = layer.prepare("jobs", {"number": 1}), layer.prepare("jobs", {"number": 2})
+
+    def batch():
+        yield first
+        clock.advance(1)
+        yield second
+
+    assert layer.send_many(batch()) == [first, second]
 
 
 # Memory
@@ -198,7 +211,8 @@ def test_channels_that_nobody_reads_or_writes_again_are_swept_out(layer, clock):
     assert held(layer) == ["jobs"]
 
 
-def test_sweeping_waits_for_its_time(layer, clock):
+def test_sweeping_waits_for_its_time(clock):
+    layer = InMemoryChannelLayer(clock=clock, expiry=1)
     layer.send("parts?a1", {})
     clock.advance(SWEEP_INTERVAL)
     layer.send("jobs", {})
@@ -214,6 +228,15 @@ def test_sweeping_waits_for_its_time(layer, clock):
     assert dropped(layer, "parts?") == {"expired": 2}
 
 
+def test_room_is_made_between_two_sweeps(clock):
+    layer = InMemoryChannelLayer(clock=clock, expiry=1, capacity=1)
+    layer.send("jobs", {"number": 1})
+    clock.advance(1)
+    layer.send("jobs", {"number": 2})
+
+    assert drain(layer, "jobs") == [("jobs", {"number": 2})]
+
+
 def test_nothing_is_left_after_the_longest_expiry(layer, clock):
     for number in range(100):
         for channel in f"jobs.{number}", f"parts?{number}", f"reply.{number}!1", "reply.x!1":
@@ -221,6 +244,7 @@ def test_nothing_is_left_after_the_longest_expiry(layer, clock):
             layer.group_discard(f"hall.{number}", channel)
             layer.send(channel, {})
         layer.send_group(f"room.{number}", {})
+        layer.group_add(f"room.{number}", "silent")
 
     clock.advance(100)
     layer.send("last", {})
@@ -235,7 +259,16 @@ def test_a_membership_told_to_a_slow_reader_outlives_messages(layer, clock):
     clock.advance(99.75)
     layer.send("jobs", {})
 
-    assert asyncio.run(layer.read_queue("reply.x!")) == [Entry(local="1", group="room", joins=True)]
+    assert asyncio.run(read_entries(layer, "reply.x!", 1)) == [Entry(local="1", group="room", joins=True)]
+
+
+def test_a_message_may_outlive_memberships(clock):
+    layer = InMemoryChannelLayer(clock=clock, expiry=100, group_expiry=10)
+    layer.send("reply.x!1", {})
+    clock.advance(50)
+    layer.send("jobs", {})
+
+    assert drain(layer, "reply.x!") == [("reply.x!1", {})]
 
 
 def test_equal_rounds_of_connections_leave_nothing_behind(layer):
@@ -244,7 +277,7 @@ def test_equal_rounds_of_connections_leave_nothing_behind(layer):
         for channel in channels:
             layer.group_add("room", channel)
         layer.send_group("room", {})
-        asyncio.run(layer.read_queue("reply.x!"))
+        asyncio.run(read_entries(layer, "reply.x!", 11))
         asyncio.run(
             layer.leave_groups("reply.x!", [("room", channel.removeprefix("reply.x!")) for channel in channels])
         )

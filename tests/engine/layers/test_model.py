@@ -15,7 +15,8 @@ from .fake_clock import FakeClock
 CHANNELS = ["jobs", "parts?a1", "reply.x!1", "reply.x!2", "reply.y!1"]
 QUEUES = ["jobs", "parts?a1", "reply.x!", "reply.y!"]
 GROUPS = ["room", "hall"]
-EXPIRY, GROUP_EXPIRY, CAPACITY = 10, 30, 3
+# Messages expire between two sweeps, too.
+EXPIRY, GROUP_EXPIRY, CAPACITY = 7, 25, 3
 
 
 def queue_of(channel):

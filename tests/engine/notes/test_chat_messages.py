@@ -1,5 +1,5 @@
 """A channel of one's own: whatever is sent to ``chat-messages`` is saved and broadcast, wherever it comes from."""
-# ruff: noqa: UP031
+# ruff: noqa: DJ008, UP031
 
 from django.db import models
 

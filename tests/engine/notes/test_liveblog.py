@@ -1,4 +1,5 @@
 """The live blog: saving a model broadcasts to a group."""
+# ruff: noqa: DJ008
 
 import json
 

@@ -1,4 +1,5 @@
 """A broadcast without groups: reply channels in a set of one's own. It shows what groups are for."""
+# ruff: noqa: DJ008
 
 import json
 

@@ -65,3 +65,8 @@ def open_event_stream(message):
 
 def write_down_the_leaving(message):
     note(f"left {message['path']}")
+
+
+def take_time(message):
+    time.sleep(0.02)
+    note("taken")

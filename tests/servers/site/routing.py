@@ -12,6 +12,7 @@ channel_routing = [
     route("websocket.connect", consumers.accept),
     route("websocket.receive", consumers.tell_all, path=r"^/room/$"),
     route("websocket.receive", consumers.close_with_code, path=r"^/closing/$"),
+    route("websocket.receive", consumers.take_time, path=r"^/busy/$"),
     route("websocket.receive", consumers.make_mistakes, path=r"^/mistakes/$"),
     route("websocket.receive", consumers.echo),
     route("websocket.disconnect", consumers.write_down_the_end),

@@ -31,7 +31,11 @@ def upload(request):
 
 
 def download(request):
-    return StreamingHttpResponse(blocks(), content_type="application/octet-stream")
+    def made():
+        yield from blocks()
+        note("download made")
+
+    return StreamingHttpResponse(made(), content_type="application/octet-stream")
 
 
 def half(request):

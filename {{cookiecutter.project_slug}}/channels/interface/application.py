@@ -51,7 +51,7 @@ class InterfaceApplication:
         if kind == "lifespan":
             await self._live(receive, send)
             return
-        scope, send = daphne.adapt(scope, send)
+        scope, receive, send = daphne.adapt(scope, receive, send)
         if kind == "http":
             try:
                 await self.process().serve_http(scope, receive, send)

@@ -3,6 +3,8 @@ Make up for what daphne leaves to the application. Under other servers nothing h
 
 - daphne knows no lifespan, so it would end before the consumers have been told of the end of the sockets:
   Twisted's shutdown is made to wait for that.
+- It takes whatever the application sends and whatever a client sends, and keeps it in memory: here ``send``
+  returns when Twisted has room for more, and nothing is read from a socket that the application is not ready for.
 - It never sends empty frames, and closes sockets only with the codes that applications may use, which 1012
   and 1013 are not: both are sent by its WebSocket protocol directly.
 - When an application raises in the middle of a response, so that it may be cut off, daphne tries to begin
@@ -22,23 +24,23 @@ if TYPE_CHECKING:
     from .process import InterfaceProcess
 
 
-def adapt(scope: Any, send: Any) -> tuple[Any, Any]:
-    """Return the scope and the ``send`` of a connection, mended if it is one of daphne's."""
+def adapt(scope: Any, receive: Any, send: Any) -> tuple[Any, Any, Any]:
+    """Return what an application gets for a connection, mended if it is one of daphne's."""
     protocol = _protocol_behind(send)
     if protocol is None:
-        return scope, send
+        return scope, receive, send
     scope = {**scope, "root_path": protocol.server.root_path}
-    return scope, functools.partial(_send, send, protocol) if scope["type"] == "websocket" else send
+    if scope["type"] == "websocket":
+        socket = DaphneSocket(receive, send, protocol)
+        return scope, socket.receive, socket.send
+    return scope, receive, ResponseSend(send, protocol)
 
 
 def cut_off(send: Any) -> bool:
     """Close the connection of a response that has begun and cannot be completed, if it is one of daphne's."""
-    request = _protocol_behind(send)
-    if request is None:
+    if not isinstance(send, ResponseSend):
         return False
-    if request.channel is not None:
-        # HTTP/2 has a way to abort one of its streams; in HTTP/1 a response ends with its connection.
-        (getattr(request.channel, "abortConnection", None) or request.channel.loseConnection)()
+    send.cut_off()
     return True
 
 
@@ -56,15 +58,121 @@ def stop_with(process: InterfaceProcess) -> None:
     add_trigger("before", "shutdown", wait)
 
 
-async def _send(send: Any, protocol: Any, event: Any) -> None:
-    if protocol.state == protocol.STATE_OPEN:
-        if event["type"] == "websocket.close" and not _may_be_passed(event.get("code", 1000)):
+class Brake:
+    """Tells when a connection has room for more. To Twisted it is a producer, which is told to pause and resume."""
+
+    def __init__(self, transport: Any = None) -> None:
+        self._transport = transport
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def wait_for_room(self) -> None:
+        """Wait until all that was written has been sent."""
+        await self._room.wait()
+
+    def pauseProducing(self) -> None:
+        """Be told that more has been written than is sent at once."""
+        self._room.clear()
+
+    def resumeProducing(self) -> None:
+        """Be told that all has been sent."""
+        self._room.set()
+        if self._transport is not None and self._transport.disconnecting:
+            # Twisted does not close a connection that has a producer.
+            self._transport.unregisterProducer()
+
+    def stopProducing(self) -> None:
+        """Be told that the connection has been lost."""
+        self._room.set()
+
+
+class ResponseSend:
+    """The ``send`` of a request."""
+
+    def __init__(self, send: Any, request: Any) -> None:
+        self._send = send
+        self._request = request
+        self._brake: Brake | None = None
+
+    async def __call__(self, event: Any) -> None:
+        """Send an event, and return when there is room for more."""
+        more, request = event.get("more_body"), self._request
+        if request.channel is not None and more and self._brake is None:
+            self._brake = Brake()
+            request.registerProducer(self._brake, True)
+        elif request.channel is not None and not more and self._brake is not None:
+            request.unregisterProducer()
+            self._brake = None
+        await self._send(event)
+        if self._brake is not None:
+            await self._brake.wait_for_room()
+
+    def cut_off(self) -> None:
+        """Close the connection in the middle of the response."""
+        channel = self._request.channel
+        if channel is not None:
+            # HTTP/2 has a way to abort one of its streams; in HTTP/1 a response ends with its connection.
+            (getattr(channel, "abortConnection", None) or channel.loseConnection)()
+
+
+class DaphneSocket:
+    """The ``receive`` and the ``send`` of a WebSocket."""
+
+    def __init__(self, receive: Any, send: Any, protocol: Any) -> None:
+        self._receive = receive
+        self._send = send
+        self._protocol = protocol
+        self._brake: Brake | None = None
+        self._reads = True
+
+    async def receive(self) -> Any:
+        """Return the next event. Nothing is read from the client until the one after that is asked for."""
+        # What ``receive`` belongs to is the queue of the events that have been read already.
+        if self._receive.__self__.empty():
+            self._resume_reading()
+        event = await self._receive()
+        if event["type"] == "websocket.receive" and self._reads:
+            self._reads = False
+            self._protocol.transport.pauseProducing()
+        return event
+
+    def _resume_reading(self) -> None:
+        if not self._reads:
+            self._reads = True
+            self._protocol.transport.resumeProducing()
+
+    async def send(self, event: Any) -> None:
+        """Send an event, and return when there is room for more."""
+        protocol = self._protocol
+        if event["type"] == "websocket.close":
+            # The client's answer to that must be read.
+            self._resume_reading()
+        if protocol.state != protocol.STATE_OPEN:
+            await self._send(event)
+        elif event["type"] == "websocket.close" and not _may_be_passed(event.get("code", 1000)):
             protocol.sendCloseFrame(event["code"])
-            return
-        if event["type"] == "websocket.send" and not event.get("text") and not event.get("bytes"):
-            protocol.sendMessage(b"", event.get("text") is None)
-            return
-    await send(event)
+        elif event["type"] == "websocket.send":
+            brake = self._brake = self._brake or _put_brake_on(protocol.transport)
+            _send_frame(protocol, event)
+            await brake.wait_for_room()
+        else:
+            await self._send(event)
+
+
+def _put_brake_on(transport: Any) -> Brake:
+    brake = Brake(transport)
+    # Until now it was the HTTP side of the connection that was told to pause.
+    transport.unregisterProducer()
+    transport.registerProducer(brake, True)
+    return brake
+
+
+def _send_frame(protocol: Any, event: Any) -> None:
+    text = event.get("text")
+    if text is not None:
+        protocol.sendMessage(text.encode(), False)
+    else:
+        protocol.sendMessage(event["bytes"], True)
 
 
 def _may_be_passed(code: int) -> bool:

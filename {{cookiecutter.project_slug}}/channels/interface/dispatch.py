@@ -13,14 +13,22 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
 
-async def dispatch(layer: BaseChannelLayer, channel: str, content: Content, patience: float = 0.0) -> bool:
+async def dispatch(
+    layer: BaseChannelLayer,
+    channel: str,
+    content: Content,
+    patience: float = 0.0,
+    reply_channel: str = "",
+    will: Send | None = None,
+) -> bool:
     """
     Send one message; return False if the layer has not taken it.
 
-    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses. Raises
-    ``MessageTooLarge``.
+    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses.
+    A message that opens or closes a connection names its ``reply_channel``, and leaves the connection's last will with
+    the layer or, without one, has it forgotten. Raises ``MessageTooLarge``.
     """
-    batch = [layer.prepare(channel, content)]
+    batch = [layer.prepare(channel, content)._replace(reply_channel=reply_channel, will=will)]
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + patience, _FIRST_PAUSE
     while not await _attempt(layer, batch):

@@ -72,6 +72,10 @@ class HttpExchange:
             return self.abort()
         if self.state is State.WAITING:
             return self._start(content)
+        if "status" in content:
+            # A consumer that failed in the middle of its response, for example, is answered for with status 500.
+            logger.error("Response to %s is cut off: another one came before its end", self.path)
+            return self.abort()
         return self._continue(content)
 
     def refuse(self, status: int, text: str) -> list[Event]:

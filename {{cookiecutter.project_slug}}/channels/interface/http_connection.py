@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import MessageTooLarge
-from ..layers.base import Content
+from ..layers.base import Content, Send
 from .dispatch import dispatch
 from .http import Event, HttpExchange, Scope, State
 from .outbox import Outbox
@@ -39,6 +39,7 @@ class HttpConnection:
         # True once a consumer may have heard of the request.
         self._dispatched = False
         self._gone = False
+        self._has_will = False
 
     async def run(self) -> None:
         """Serve the request until it has been answered or its client has left."""
@@ -152,6 +153,19 @@ class HttpConnection:
         """Take a message sent to a group this request is in: the answer to a long poll, or a part of a stream."""
         self.reply(content)
 
+    def take_will(self, again: bool) -> Send | None:
+        """Return the last will. Only requests that are open for a while leave one: most are too short to need it."""
+        if not self._dispatched or (self._has_will and not again):
+            return None
+        self._has_will = True
+        content = {"reply_channel": self._exchange.reply_channel, "path": self._exchange.path}
+        return self._process.layer.prepare("http.disconnect", content)
+
+    def write_off(self) -> None:
+        """End the request; consumers have been told of its end already."""
+        self._has_will = self._dispatched = False
+        self.end_grace()
+
     def end_grace(self) -> None:
         """End the request because the server stops and has waited long enough."""
         if self._exchange.state is State.WAITING:
@@ -207,5 +221,8 @@ class HttpConnection:
         if message is not None or self._exchange.aborted:
             for ack in self._acks.values():
                 self._process.report(ack, {"closed": True})
+        reply_channel = self._exchange.reply_channel
         if message is not None and self._dispatched:
-            self._process.report("http.disconnect", message, patience=0.0)
+            self._process.report("http.disconnect", message, patience=0.0, reply_channel=reply_channel)
+        elif self._has_will:
+            self._process.forget_will(reply_channel)

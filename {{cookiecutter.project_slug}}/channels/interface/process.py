@@ -12,8 +12,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from ..layers.base import BaseChannelLayer, Content
+from ..names import local_part
 from .dispatch import dispatch
 from .http_connection import HttpConnection
+from .lease import LeaseKeeper
 from .limits import Limits
 from .replies import Replies
 from .socket_connection import SocketConnection
@@ -46,7 +48,9 @@ class InterfaceProcess:
         self._idle = asyncio.Event()
         self._idle.set()
         self._workers = start_workers()
-        self._tasks = [self._loop.create_task(self.replies.read()), self._loop.create_task(self.replies.renew())]
+        lease = LeaseKeeper(layer, self.replies, self._start_anew)
+        self._reader = self._loop.create_task(self.replies.read())
+        self._lease = self._loop.create_task(lease.keep())
         self._stopped: asyncio.Task[None] | None = None
 
     async def serve_http(self, scope: Any, receive: Any, send: Any) -> None:
@@ -74,10 +78,20 @@ class InterfaceProcess:
         self._unanswered.discard(connection)
         self._notice_idleness()
 
-    def report(self, channel: str, content: Content, patience: float | None = None) -> None:
+    def report(self, channel: str, content: Content, patience: float | None = None, reply_channel: str = "") -> None:
         """Send a message on behalf of a connection that no longer waits for it, until it is accepted or too old."""
         patience = self.layer.expiry if patience is None else patience
-        self._keep(dispatch(self.layer, channel, content, patience))
+        self._keep(dispatch(self.layer, channel, content, patience, reply_channel))
+
+    def forget_will(self, reply_channel: str) -> None:
+        """Have the layer forget the last will of a connection whose end nobody needs to be told of."""
+        self._keep(self._forget_will(local_part(reply_channel)))
+
+    async def _forget_will(self, local: str) -> None:
+        try:
+            await self.layer.set_wills(self.replies.queue, [(local, None)])
+        except Exception:
+            logger.exception("The last will of a connection could not be taken back")
 
     def _keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(coroutine)
@@ -130,8 +144,24 @@ class InterfaceProcess:
             await asyncio.wait(self._reports)
         if self._workers is not None:
             await self._loop.run_in_executor(None, self._workers.stop, True)
-        for task in self._tasks:
-            task.cancel()
+        self._reader.cancel()
+        self._lease.cancel()
+        await self._end_lease()
+
+    async def _end_lease(self) -> None:
+        try:
+            await self.layer.end_lease(self.replies.queue)
+        except Exception:
+            logger.exception("Ending the lease of this process failed; the channel layer will notice its end")
+
+    def _start_anew(self) -> None:
+        """End all connections without a word to the consumers: they have been told that this process is dead."""
+        logger.error("This process was taken for dead; its %d connections are closed", len(self._connections))
+        for connection in [*self._connections, *self._unanswered]:
+            connection.write_off()
+        self.replies.start_anew()
+        self._reader.cancel()
+        self._reader = self._loop.create_task(self.replies.read())
 
     def _end_grace(self) -> None:
         for connection in [*self._connections, *self._unanswered]:

@@ -11,18 +11,17 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
-from ..layers.base import BaseChannelLayer, Content, Entry
+from ..layers.base import BaseChannelLayer, Content, Entry, Send
 from ..layers.members import GroupMembers
 from .dispatch import dispatch
+from .lease import Wills
 
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
-# Memberships are renewed so many times within the life of one.
-_RENEWALS = 3
 
 
 class Connection(Protocol):
@@ -34,13 +33,16 @@ class Connection(Protocol):
     def broadcast(self, content: Content) -> None:
         """Take a message sent to a group this connection is in. It is shared: read only."""
 
+    def take_will(self, again: bool) -> Send | None:
+        """Return the connection's last will if the layer does not have it yet, or in any case ``again``."""
+
 
 class Replies:
     """The process queue of one interface process and the connections behind it."""
 
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
-        self.queue = f"reply.{secrets.token_hex(8)}!"
+        self.queue = _new_queue()
         self._connections: dict[str, Connection] = {}
         self._members = GroupMembers()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -76,14 +78,20 @@ class Replies:
             for entry in entries:
                 self._take(entry)
 
-    async def renew(self) -> None:
-        """Renew the memberships of the living connections, for ever."""
-        while True:
-            await asyncio.sleep(self._layer.group_expiry / _RENEWALS)
-            try:
-                await self._layer.renew_groups(self.queue, list(self._members))
-            except Exception:
-                logger.exception("Renewing group memberships failed; the next try follows")
+    def memberships(self) -> Iterable[tuple[str, str]]:
+        """Return the memberships of the open connections as ``(group, local part)``."""
+        return self._members
+
+    def take_wills(self, again: bool) -> Wills:
+        """Return the last wills that the layer does not have yet, or all of them ``again``, by local parts."""
+        wills = ((local, connection.take_will(again)) for local, connection in self._connections.items())
+        return [(local, will) for local, will in wills if will is not None]
+
+    def start_anew(self) -> None:
+        """Take another process queue, and drop all connections: the layer has written this process off."""
+        self.queue = _new_queue()
+        self._connections.clear()
+        self._members = GroupMembers()
 
     def _take(self, entry: Entry) -> None:
         if entry.content is None:
@@ -133,6 +141,10 @@ class Replies:
 
     def _local(self, reply_channel: str) -> str:
         return reply_channel[len(self.queue) :]
+
+
+def _new_queue() -> str:
+    return f"reply.{secrets.token_hex(8)}!"
 
 
 def _guarded(action: Callable[..., None], *arguments: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import MessageTooLarge
-from ..layers.base import Content
+from ..layers.base import Content, Send
 from .dispatch import dispatch
 from .outbox import Outbox
 from .websocket import Event, Scope, State, WebSocket
@@ -107,7 +107,9 @@ class SocketConnection:
 
     async def _connect(self, scope: Scope) -> bool:
         self._start_timer(self._process.limits.handshake_timeout, self._handshake_expired)
-        return await dispatch(self._process.layer, "websocket.connect", self._socket.connect_message(scope))
+        layer, reply_channel = self._process.layer, self._socket.reply_channel
+        content = self._socket.connect_message(scope)
+        return await dispatch(layer, "websocket.connect", content, 0.0, reply_channel, self._will())
 
     async def _refuse(self, scope: Scope) -> None:
         """Reject a socket that no consumer will hear of: with status 503 where the server can, else with 1013."""
@@ -177,6 +179,17 @@ class SocketConnection:
         self._release_frame()
         self._end()
 
+    def take_will(self, again: bool) -> Send | None:
+        """Return the last will, which the layer has got with the connect message."""
+        return self._will() if again else None
+
+    def write_off(self) -> None:
+        """Close the socket; consumers have been told of its end already."""
+        self._perform(self._socket.close(GOING_AWAY))
+        self._release_frame()
+        self._forget()
+        self._process.forget(self)
+
     def end_grace(self) -> None:
         """Wait no longer for an answer to the connect message of a socket that has ended."""
         self._socket.give_up()
@@ -242,8 +255,11 @@ class SocketConnection:
         message = self._socket.take_disconnect_message()
         if message is not None:
             self._process.replies.forget(self._socket.reply_channel)
-            self._process.report("websocket.disconnect", message)
+            self._process.report("websocket.disconnect", message, reply_channel=self._socket.reply_channel)
             self._process.forget(self)
+
+    def _will(self) -> Send:
+        return self._process.layer.prepare("websocket.disconnect", self._socket.last_will())
 
     def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
         self._cancel_timer()

@@ -89,6 +89,10 @@ class WebSocket:
             "order": self._next_order(),
         }
 
+    def last_will(self) -> Content:
+        """Return the ``websocket.disconnect`` message for the case that nobody is left to send one."""
+        return {"reply_channel": self.reply_channel, "path": self.path, "code": 1006, "order": None}
+
     def forget_disconnect(self) -> None:
         """End a socket that no consumer has heard of, so that none hears of its end."""
         self.state = State.CLOSED

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import validate_host
@@ -21,6 +21,8 @@ from ..message import Message
 
 logger = logging.getLogger(__name__)
 
+# The origin of a page (RFC 6454, section 6.2), with hosts as Django knows them.
+_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]{1,5}))?")
 # What Django allows while DEBUG is on and ALLOWED_HOSTS is empty.
 _DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
@@ -71,10 +73,10 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
         if host and validate_host(host, hosts):
             return True
         logger.warning(
-            "Socket %s refused: its Origin is %s, allowed are %s pages of %s. "
+            "Socket %r refused: its Origin is %s, allowed are %s pages of %s. "
             "Add the host to ALLOWED_HOSTS if the page is yours.",
             message.get("path"),
-            b" and ".join(_origins(message)).decode("ascii", "backslashreplace") or "missing",
+            " and ".join(ascii(origin)[2:-1] for origin in _origins(message)) or "missing",
             " and ".join(schemes),
             ", ".join(hosts) or "no host",
         )
@@ -90,11 +92,8 @@ def _origins(message: Message) -> list[bytes]:
 
 def _host(origin: str | None, schemes: tuple[str, ...]) -> str | None:
     """Return the host of an origin as ALLOWED_HOSTS writes it; None for anything but scheme, host and port."""
-    try:
-        parts = urlsplit(origin or "")
-        sound = parts.scheme in schemes and parts.port != 0 and "@" not in parts.netloc
-    except ValueError:
+    match = _ORIGIN.fullmatch((origin or "").lower())
+    if match is None:
         return None
-    if not sound or not parts.hostname or parts.path or parts.query or parts.fragment:
-        return None
-    return f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    scheme, host, port = match.groups()
+    return host if scheme in schemes and 0 < int(port or 1) < 2**16 else None

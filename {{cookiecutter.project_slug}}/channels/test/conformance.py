@@ -539,7 +539,7 @@ class ChannelLayerConformance:
         def answer() -> list[float]:
             own = self.other_process(layer)
             for _ in range(rounds):
-                wait_for(own, "parts?ping", "jobs")
+                assert wait_for(own, "parts?ping", "jobs") == ("parts?ping", {})
                 own.send("reply.x!pong", {})
             return []
 
@@ -550,6 +550,7 @@ class ChannelLayerConformance:
                 layer.send("parts?ping", {})
                 assert wait_for(layer, "reply.x!") == ("reply.x!pong", {})
                 times.append(time.monotonic() - start)
+                assert times[-1] < 5
             return times
 
         _, times = side_by_side(answer, ask)
@@ -567,7 +568,7 @@ class ChannelLayerConformance:
         waited, worked = time.monotonic() - start, time.process_time() - start_of_work
 
         assert received == [(None, None)] * 3
-        assert seconds <= waited < seconds + 0.5
+        assert seconds <= waited < seconds + 1
         assert worked < seconds / 20
 
     def test_a_reader_without_patience_does_not_wait(self, layer: BaseChannelLayer) -> None:
@@ -977,11 +978,13 @@ class ChannelLayerConformance:
     # Flushing, and what a layer says of itself
 
     def test_a_flush_removes_all_messages_and_groups(self, layer: BaseChannelLayer) -> None:
-        for channel in KINDS:
+        for channel in [*KINDS, "reply.x!2"]:
             layer.group_add("room", channel)
+            layer.send_group("room", {})
             layer.send(channel, {})
-        layer.send_group("room", {})
-        self.take(layer, "reply.x!")
+        # A broadcast of which one member has got its part, and the other not.
+        for _ in range(3):
+            self.take(layer, "reply.x!")
 
         layer.flush()
         left = self.drain(layer, *map(queue_of, KINDS))
@@ -992,13 +995,16 @@ class ChannelLayerConformance:
         assert self.drain(layer, *map(queue_of, KINDS)) == []
 
     def test_a_flushed_layer_goes_on(self, layer: BaseChannelLayer) -> None:
+        layer.group_add("room", "reply.x!before")
+        layer.send("reply.x!before", {})
+        self.take(layer, "reply.x!")
         layer.flush()
 
-        layer.group_add("room", "reply.x!1")
+        layer.group_add("room", "reply.x!after")
         layer.send("reply.x!2", {})
         layer.send_group("room", {})
 
-        assert self.drain(layer, "reply.x!") == [("reply.x!2", {}), ("reply.x!1", {})]
+        assert self.drain(layer, "reply.x!") == [("reply.x!2", {}), ("reply.x!after", {})]
 
     def test_layers_see_and_flush_only_their_own(self) -> None:
         one, other = self.make_layer(), self.make_layer()
@@ -1119,7 +1125,7 @@ class ChannelLayerConformance:
 
         def answer() -> list[float]:
             for _ in range(rounds):
-                wait_for(layer, "parts?ping")
+                assert wait_for(layer, "parts?ping") == ("parts?ping", {})
                 layer.send("reply.x!pong", {})
             return []
 
@@ -1130,6 +1136,7 @@ class ChannelLayerConformance:
                 await layer.send_many_async([layer.prepare("parts?ping", {})])
                 assert await read_entries(layer, "reply.x!", 1) == [Entry(local="pong", content={})]
                 times.append(time.monotonic() - start)
+                assert times[-1] < 5
             return times
 
         _, times = side_by_side(answer, lambda: self.run(ask()))
@@ -1148,7 +1155,10 @@ class ChannelLayerConformance:
         assert self.run(wait()) < seconds / 20
 
     def test_a_cancelled_reader_loses_nothing(self, layer: BaseChannelLayer) -> None:
+        complaints: list[dict[str, Any]] = []
+
         async def read_with_interruptions() -> list[int]:
+            asyncio.get_running_loop().set_exception_handler(lambda loop, complaint: complaints.append(complaint))
             numbers: list[int] = []
             for turns_before in range(4):
                 for turns_after in range(4):
@@ -1163,6 +1173,7 @@ class ChannelLayerConformance:
             return numbers
 
         assert self.run(read_with_interruptions()) == list(range(16))
+        assert complaints == []
 
     def test_a_reader_that_was_cancelled_while_it_waited_harms_no_successor(self, layer: BaseChannelLayer) -> None:
         async def cancel_one_and_read() -> list[Entry]:

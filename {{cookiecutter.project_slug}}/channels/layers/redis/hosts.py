@@ -22,21 +22,22 @@ class RedisHost:
 
     def __init__(self, host: Host, arguments: dict[str, Any]) -> None:
         if isinstance(host, str):
-            self._threads_pool = redis.ConnectionPool.from_url(host, **arguments)
-            self._loops_pool = redis.asyncio.ConnectionPool.from_url(host, **arguments)
+            for_threads = redis.ConnectionPool.from_url(host, **arguments)
+            for_loops = redis.asyncio.ConnectionPool.from_url(host, **arguments)
         else:
             own = host if isinstance(host, dict) else {"host": host[0], "port": host[1]}
-            self._threads_pool = redis.ConnectionPool(**{**arguments, **own})
-            self._loops_pool = redis.asyncio.ConnectionPool(**{**arguments, **own})
-        self.threads = ThreadLinks(self._threads_pool.make_connection)
+            for_threads = redis.ConnectionPool(**{**arguments, **own})
+            for_loops = redis.asyncio.ConnectionPool(**{**arguments, **own})
+        # The pools only know how to connect: each thread, and each task of an event loop, has a connection of its own.
+        self.threads = ThreadLinks(lambda: for_threads.connection_class(**for_threads.connection_kwargs))
+        self._for_loops = for_loops
         self._lock = threading.Lock()
         self._distance = 0.0
         self._measured = -CLOCK_INTERVAL
 
     def make_loop_connection(self) -> Any:
         """Return a new connection for an event loop."""
-        connection: Any = self._loops_pool.make_connection()  # type: ignore[no-untyped-call]
-        return connection
+        return self._for_loops.connection_class(**self._for_loops.connection_kwargs)
 
     def seconds(self) -> float:
         """

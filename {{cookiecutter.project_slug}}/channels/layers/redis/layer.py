@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from ...exceptions import InvalidMessage
 from ...names import local_part, queue_of, require_channel_name, require_group_name, require_readable_name
 from ..base import BaseChannelLayer, Content, Entry, Lease, Send
 from ..members import QueueReader
@@ -80,6 +81,8 @@ class RedisChannelLayer(BaseChannelLayer):
     # Sending
 
     def encode(self, name: str, message: Content, to_group: bool) -> bytes:
+        if not isinstance(message, dict):
+            raise InvalidMessage(f"The content of a message is a dict, not {type(message).__name__}.")
         local, group = ("", name) if to_group else (local_part(name), "")
         return pack(local, group, message, False, self.max_message_size)
 
@@ -123,15 +126,13 @@ class RedisChannelLayer(BaseChannelLayer):
     def _account(self, sends: Sequence[Send], results: Sequence[Any]) -> list[Send]:
         refused = []
         for send, (taken, missed) in zip(sends, results, strict=True):
+            for queue in taken.decode().split():
+                self.statistics.count_sent(queue)
             for queue in missed.decode().split():
+                self.statistics.count_full(queue)
                 if send.to_group:
                     self.statistics.count_dropped(queue, "full, group message", self.describe_full(queue))
-                self.statistics.count_full(queue)
-            if send.to_group:
-                continue
-            if taken:
-                self.statistics.count_sent(send.name)
-            else:
+            if missed and not send.to_group:
                 refused.append(send)
         return refused
 
@@ -304,10 +305,12 @@ class RedisChannelLayer(BaseChannelLayer):
         if queue not in reads:
             reads[queue] = asyncio.get_running_loop().create_task(self._pop_entries(queue))
         try:
-            return await asyncio.shield(reads[queue])
-        finally:
-            if queue in reads and reads[queue].done():
-                del reads[queue]
+            entries = await asyncio.shield(reads[queue])
+        except Exception:
+            del reads[queue]
+            raise
+        del reads[queue]
+        return entries
 
     async def _pop_entries(self, queue: str) -> list[Entry]:
         number = self._ring.host_of(queue)

@@ -11,6 +11,7 @@ Keys, below the layer's prefix:
     wills:<queue>            hash of local part to the last will of an open connection: a channel, a line break,
                              and the entry that is pushed there when the process has died
     collected:<queue>        set when the wills of a process have been carried out
+    changes:<queue>          how many entries of a process queue are no messages but change memberships, at most
     capacity                 hash of queue to capacity, where it is not the default
 
 Times are milliseconds of the store's own clock; no client's clock decides anything.
@@ -47,16 +48,24 @@ local function is_process_queue(queue)
     return string.sub(queue, -1) == '!'
 end
 
--- Entries that have died make room, and are counted; the others keep their order.
-local function drop_dead(key)
-    local dead = 0
-    while true do
-        local head = redis.call('LINDEX', key, 0)
-        if not head or tonumber(string.sub(head, 1, 13)) > now then
-            return dead
+-- The oldest message of a queue, and when it dies. Changes of memberships before it are passed over.
+local function oldest_message(queue)
+    local behind = is_process_queue(queue) and tonumber(redis.call('GET', prefix .. 'changes:' .. queue) or 0) or 0
+    for _, entry in ipairs(redis.call('LRANGE', prefix .. 'queue:' .. queue, 0, behind)) do
+        local death = tonumber(string.sub(entry, 1, 13))
+        if death ~= 9999999999999 then
+            return entry, death
         end
-        redis.call('LPOP', key)
-        dead = dead + 1
+    end
+    return nil, nil
+end
+
+-- Messages that have died make room; the others keep their order.
+local function drop_dead(queue)
+    local entry, death = oldest_message(queue)
+    while entry and death <= now do
+        redis.call('LREM', prefix .. 'queue:' .. queue, 1, entry)
+        entry, death = oldest_message(queue)
     end
 end
 
@@ -64,6 +73,31 @@ local function append(queue, body, death, life)
     local key = prefix .. 'queue:' .. queue
     redis.call('RPUSH', key, string.format('%013d', death) .. body)
     redis.call('PEXPIRE', key, life)
+end
+
+-- Changes of memberships share the queue with messages, do not expire, and do not count as messages. How many
+-- of them a reader has taken is seen when the queue is empty.
+local function append_change(queue, body, life)
+    local changes = prefix .. 'changes:' .. queue
+    if redis.call('EXISTS', prefix .. 'queue:' .. queue) == 0 then
+        redis.call('DEL', changes)
+    end
+    redis.call('INCR', changes)
+    redis.call('PEXPIRE', changes, life)
+    append(queue, body, 9999999999999, life)
+end
+
+local function count_messages(queue)
+    local length = redis.call('LLEN', prefix .. 'queue:' .. queue)
+    if not is_process_queue(queue) then
+        return length
+    end
+    local changes = prefix .. 'changes:' .. queue
+    if length == 0 then
+        redis.call('DEL', changes)
+        return 0
+    end
+    return math.max(0, length - tonumber(redis.call('GET', changes) or 0))
 end
 
 local function set_will(queue, member, will)
@@ -79,46 +113,64 @@ local function leave(group, queue)
     redis.call('DEL', prefix .. 'members:' .. group .. ':' .. queue)
     redis.call('SREM', prefix .. 'groups:' .. queue, group)
 end
+
+local function leave_all(queue)
+    for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. queue)) do
+        leave(group, queue)
+    end
+end
+
+-- Whoever has let a message expire reads no more: groups are of no use to it. A process with a lease may be late.
+local function is_abandoned(queue)
+    if redis.call('ZSCORE', prefix .. 'processes', queue) then
+        return false
+    end
+    local _, death = oldest_message(queue)
+    if not death or death > now then
+        return false
+    end
+    leave_all(queue)
+    return true
+end
 """
 
 # ARGV: prefix, expiry, group expiry, default capacities of channels and of process queues; then for each send
 # 'c' or 'g', the queue or group, its capacity (0: by the defaults), the packed entry, and where the send opens or
 # closes a connection its process queue, its local part, and its last will ('' to forget that).
-# Returns a list with, for each send, how many queues took it and the queues that were full, joined by blanks.
+# Returns a list with, for each send, the queues that took it and those that were full, each joined by blanks.
 SEND = Script(
     """
 local expiry, group_expiry = tonumber(ARGV[2]), tonumber(ARGV[3])
 local full = {}
 
 local function push(queue, capacity, body)
-    local key = prefix .. 'queue:' .. queue
-    if redis.call('LLEN', key) >= capacity then
-        drop_dead(key)
-        if redis.call('LLEN', key) >= capacity then
+    if count_messages(queue) >= capacity then
+        drop_dead(queue)
+        if count_messages(queue) >= capacity then
             return false
         end
     end
     -- A process queue also holds changes of memberships, which outlive messages.
-    append(queue, body, now + expiry, is_process_queue(queue) and group_expiry or expiry + 1000)
+    append(queue, body, now + expiry, is_process_queue(queue) and group_expiry or 2 * expiry)
     return true
 end
 
 local function broadcast(group, body)
     local key = prefix .. 'group:' .. group
-    local taken, missed = 0, {}
+    local taken, missed = {}, {}
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     for _, queue in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         local lease = redis.call('ZSCORE', prefix .. 'processes', queue)
-        if not lease or tonumber(lease) > now then
+        if lease and tonumber(lease) > now or not lease and not is_abandoned(queue) then
             local own = redis.call('HGET', prefix .. 'capacity', queue)
             if push(queue, tonumber(own or ARGV[is_process_queue(queue) and 5 or 4]), body) then
-                taken = taken + 1
+                taken[#taken + 1] = queue
             else
                 missed[#missed + 1] = queue
             end
         end
     end
-    return {taken, table.concat(missed, ' ')}
+    return {table.concat(taken, ' '), table.concat(missed, ' ')}
 end
 
 local results = {}
@@ -127,13 +179,13 @@ for i = 6, #ARGV, 7 do
     if ARGV[i] == 'g' then
         results[#results + 1] = broadcast(name, body)
     elseif not full[name] and push(name, tonumber(ARGV[i + 2]), body) then
-        results[#results + 1] = {1, ''}
+        results[#results + 1] = {name, ''}
         if ARGV[i + 4] ~= '' then
             set_will(ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
         end
     else
         full[name] = true
-        results[#results + 1] = {0, name}
+        results[#results + 1] = {'', name}
     end
 end
 return results
@@ -145,18 +197,21 @@ GROUP_ADD = Script(
     """
 local group_expiry, group, queue, member = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local lapses = now + group_expiry
+if is_abandoned(queue) then
+    drop_dead(queue)
+end
 redis.call('ZADD', prefix .. 'group:' .. group, 'GT', lapses, queue)
 redis.call('PEXPIRE', prefix .. 'group:' .. group, group_expiry + 1000)
 if ARGV[6] ~= '' then
     redis.call('HSET', prefix .. 'capacity', queue, ARGV[6])
 end
+redis.call('SADD', prefix .. 'groups:' .. queue, group)
+redis.call('PEXPIRE', prefix .. 'groups:' .. queue, group_expiry + 1000)
 if member ~= '' then
-    local members, groups = prefix .. 'members:' .. group .. ':' .. queue, prefix .. 'groups:' .. queue
+    local members = prefix .. 'members:' .. group .. ':' .. queue
     redis.call('ZADD', members, lapses, member)
     redis.call('PEXPIRE', members, group_expiry + 1000)
-    redis.call('SADD', groups, group)
-    redis.call('PEXPIRE', groups, group_expiry + 1000)
-    append(queue, ARGV[7], 9999999999999, group_expiry)
+    append_change(queue, ARGV[7], group_expiry)
 end
 """
 )
@@ -176,7 +231,7 @@ for i = 5, #ARGV, 2 do
     end
 end
 if ARGV[3] ~= '' then
-    append(queue, ARGV[3], 9999999999999, group_expiry)
+    append_change(queue, ARGV[3], group_expiry)
 end
 """
 )
@@ -186,7 +241,9 @@ GROUP_CHANNELS = Script(
     """
 local found = {}
 for _, queue in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'group:' .. ARGV[2], '(' .. now, '+inf')) do
-    if is_process_queue(queue) then
+    if is_abandoned(queue) then
+        -- No member any more.
+    elseif is_process_queue(queue) then
         local key = prefix .. 'members:' .. ARGV[2] .. ':' .. queue
         for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do
             found[#found + 1] = queue
@@ -234,10 +291,11 @@ if ARGV[3] == '' then
 end
 local count, age = 0, 0
 for _, key in ipairs(keys) do
-    drop_dead(key)
-    count = count + redis.call('LLEN', key)
-    local head = redis.call('LINDEX', key, 0)
-    if head then age = math.max(age, tonumber(ARGV[2]) - (tonumber(string.sub(head, 1, 13)) - now)) end
+    local queue = string.sub(key, #prefix + 7)
+    drop_dead(queue)
+    count = count + count_messages(queue)
+    local _, death = oldest_message(queue)
+    if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
 end
 return {count, age}
 """
@@ -258,10 +316,8 @@ return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), AR
 # ARGV: prefix, process queue. For a process that has told the end of all its connections itself.
 END_LEASE = Script(
     """
-for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. ARGV[2])) do
-    leave(group, ARGV[2])
-end
-redis.call('DEL', prefix .. 'wills:' .. ARGV[2], prefix .. 'queue:' .. ARGV[2])
+leave_all(ARGV[2])
+redis.call('DEL', prefix .. 'wills:' .. ARGV[2], prefix .. 'queue:' .. ARGV[2], prefix .. 'changes:' .. ARGV[2])
 redis.call('HDEL', prefix .. 'capacity', ARGV[2])
 redis.call('ZREM', prefix .. 'processes', ARGV[2])
 """
@@ -291,14 +347,12 @@ local members = redis.call('HRANDFIELD', key, ARGV[3])
 for _, member in ipairs(members) do
     local will = redis.call('HGET', key, member)
     local cut = string.find(will, '\\n', 1, true)
-    append(string.sub(will, 1, cut - 1), string.sub(will, cut + 1), now + expiry, expiry + 1000)
+    append(string.sub(will, 1, cut - 1), string.sub(will, cut + 1), now + expiry, 2 * expiry)
     redis.call('HDEL', key, member)
 end
 if redis.call('EXISTS', key) == 0 then
-    for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. queue)) do
-        leave(group, queue)
-    end
-    redis.call('DEL', prefix .. 'queue:' .. queue)
+    leave_all(queue)
+    redis.call('DEL', prefix .. 'queue:' .. queue, prefix .. 'changes:' .. queue)
     redis.call('HDEL', prefix .. 'capacity', queue)
     redis.call('ZREM', prefix .. 'processes', queue)
 end

@@ -1,0 +1,308 @@
+"""What is made up for behind daphne, with stand-ins for its protocol objects. The server itself: ``tests/servers``."""
+
+import asyncio
+import functools
+from types import SimpleNamespace
+
+import pytest
+from daphne.server import Server
+
+from channels.interface import daphne
+
+from .simulated_time import settle
+
+
+class RecordingServer(Server):
+    """A server of daphne's that writes down what an application sends."""
+
+    def __init__(self):
+        super().__init__(application=None, endpoints=["unused"], root_path="/site")
+        self.sent = []
+
+    async def handle_reply(self, protocol, message):
+        self.sent.append(message)
+
+
+class Transport:
+    """A connection of Twisted's; ``producer`` is told when to pause and when to resume."""
+
+    def __init__(self):
+        self.producer = "the HTTP side"
+        self.disconnecting = False
+        self.reads = True
+
+    def pauseProducing(self):
+        self.reads = False
+
+    def resumeProducing(self):
+        self.reads = True
+
+    def registerProducer(self, producer, streaming):
+        assert (self.producer, streaming) == (None, True)
+        self.producer = producer
+
+    def unregisterProducer(self):
+        self.producer = None
+
+
+class SocketProtocol:
+    """A WebSocket protocol of daphne's."""
+
+    kind = "websocket"
+    STATE_CONNECTING, STATE_OPEN = 1, 3
+
+    def __init__(self):
+        self.server = RecordingServer()
+        self.events = asyncio.Queue()
+        self.transport = Transport()
+        self.state = self.STATE_OPEN
+        self.written = []
+
+    def sendMessage(self, payload, isBinary):
+        self.written.append((payload, isBinary))
+
+    def sendCloseFrame(self, code):
+        self.written.append(code)
+
+
+class Request:
+    """A request of daphne's."""
+
+    kind = "http"
+
+    def __init__(self, **channel):
+        self.server = RecordingServer()
+        self.events = asyncio.Queue()
+        self.closed = []
+        self.channel = SimpleNamespace(loseConnection=lambda: self.closed.append("connection"), **channel)
+        self.producer = None
+
+    def registerProducer(self, producer, streaming):
+        assert (self.producer, streaming) == (None, True)
+        self.producer = producer
+
+    def unregisterProducer(self):
+        self.producer = None
+
+
+def adapt(protocol, **scope):
+    """Return what the application gets for a connection."""
+    send = functools.partial(protocol.server.handle_reply, protocol)
+    return daphne.adapt({"type": protocol.kind, "root_path": "", **scope}, protocol.events.get, send)
+
+
+def adapted_send(protocol):
+    return adapt(protocol)[2]
+
+
+def part(more=True):
+    return {"type": "http.response.body", "body": b"part", "more_body": more}
+
+
+# Which connections are mended
+
+
+def test_the_root_path_is_the_servers_and_no_clients():
+    for protocol in (Request(), SocketProtocol()):
+        scope, _, _ = adapt(protocol, root_path="/from/a/header", path="/page/")
+
+        assert scope == {"type": protocol.kind, "root_path": "/site", "path": "/page/"}
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_other_servers_are_left_alone(kind):
+    async def receive():
+        pass
+
+    async def send(event):
+        pass
+
+    scope = {"type": kind, "root_path": "/site"}
+    for foreign in (send, functools.partial(send, "x"), functools.partial(print, "x")):
+        assert daphne.adapt(scope, receive, foreign) == (scope, receive, foreign)
+        assert not daphne.cut_off(foreign)
+
+
+# Sockets
+
+
+@pytest.mark.parametrize(
+    ("event", "written"),
+    [
+        ({"text": "é"}, ("é".encode(), False)),
+        ({"text": ""}, (b"", False)),
+        ({"bytes": b"\x00"}, (b"\x00", True)),
+        ({"bytes": b""}, (b"", True)),
+        ({"bytes": b"", "text": None}, (b"", True)),
+    ],
+)
+async def test_every_kind_of_frame_is_sent(event, written):
+    protocol = SocketProtocol()
+    send = adapted_send(protocol)
+
+    await send({"type": "websocket.send", **event})
+
+    assert (protocol.written, protocol.server.sent) == ([written], [])
+
+
+@pytest.mark.parametrize("code", [1001, 1008, 1011, 1012, 1013])
+async def test_a_code_that_daphne_refuses_is_sent_by_its_protocol(code):
+    protocol = SocketProtocol()
+    send = adapted_send(protocol)
+
+    await send({"type": "websocket.close", "code": code})
+
+    assert (protocol.written, protocol.server.sent) == ([code], [])
+
+
+@pytest.mark.parametrize("event", [{"code": 1000}, {"code": 3000}, {"code": 4999}, {}])
+async def test_other_closes_are_left_to_daphne(event):
+    protocol = SocketProtocol()
+    send = adapted_send(protocol)
+
+    await send({"type": "websocket.close", **event})
+
+    assert (protocol.written, protocol.server.sent) == ([], [{"type": "websocket.close", **event}])
+
+
+@pytest.mark.parametrize("event", [{"type": "websocket.accept"}, {"type": "websocket.close", "code": 1013}])
+async def test_a_socket_that_is_not_open_yet_is_left_to_daphne(event):
+    protocol = SocketProtocol()
+    protocol.state = protocol.STATE_CONNECTING
+    send = adapted_send(protocol)
+
+    await send(event)
+
+    assert (protocol.written, protocol.server.sent) == ([], [event])
+
+
+async def test_a_frame_counts_as_sent_when_twisted_has_room_for_more():
+    protocol = SocketProtocol()
+    send = adapted_send(protocol)
+    await send({"type": "websocket.send", "text": "1"})
+    protocol.transport.producer.pauseProducing()
+
+    sending = asyncio.create_task(send({"type": "websocket.send", "text": "2"}))
+    await settle()
+    assert not sending.done()
+
+    protocol.transport.producer.resumeProducing()
+    await settle()
+    assert sending.done()
+    assert protocol.written == [(b"1", False), (b"2", False)]
+
+
+@pytest.mark.parametrize("end", ["stopProducing", "resumeProducing"])
+async def test_a_connection_that_ends_lets_go_of_what_waits(end):
+    protocol = SocketProtocol()
+    send = adapted_send(protocol)
+    await send({"type": "websocket.send", "text": "1"})
+    producer = protocol.transport.producer
+    producer.pauseProducing()
+    sending = asyncio.create_task(send({"type": "websocket.send", "text": "2"}))
+    await settle()
+
+    protocol.transport.disconnecting = True
+    getattr(producer, end)()
+    await settle()
+
+    assert sending.done()
+    # Twisted closes no connection whose producer may have more to say.
+    assert protocol.transport.producer is (producer if end == "stopProducing" else None)
+
+
+async def test_nothing_is_read_from_a_client_that_the_application_is_not_ready_for():
+    protocol = SocketProtocol()
+    _, receive, _ = adapt(protocol)
+    for event in ({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "1"}):
+        protocol.events.put_nowait(event)
+    protocol.events.put_nowait({"type": "websocket.receive", "text": "2"})
+
+    await receive()
+    assert protocol.transport.reads
+
+    await receive()
+    assert not protocol.transport.reads
+    await receive()
+    # Two frames had come at once, so nothing was read for the second.
+    assert not protocol.transport.reads
+
+    waiting = asyncio.create_task(receive())
+    await settle()
+    assert protocol.transport.reads
+    waiting.cancel()
+
+
+async def test_the_answer_to_a_close_frame_is_read():
+    protocol = SocketProtocol()
+    _, receive, send = adapt(protocol)
+    protocol.events.put_nowait({"type": "websocket.receive", "text": "1"})
+    await receive()
+
+    await send({"type": "websocket.close", "code": 1013})
+
+    assert protocol.transport.reads
+
+
+# Responses
+
+
+async def test_a_part_of_a_response_counts_as_sent_when_twisted_has_room_for_more():
+    request = Request()
+    send = adapted_send(request)
+    await send({"type": "http.response.start", "status": 200})
+    await send(part())
+    request.producer.pauseProducing()
+
+    sending = asyncio.create_task(send(part()))
+    await settle()
+    assert not sending.done()
+
+    request.producer.resumeProducing()
+    await sending
+    await send(part(more=False))
+    assert len(request.server.sent) == 4
+    assert request.producer is None
+
+
+async def test_a_response_in_one_part_waits_for_nobody():
+    request = Request()
+    send = adapted_send(request)
+
+    await send({"type": "http.response.start", "status": 200})
+    await send(part(more=False))
+
+    assert (request.producer, len(request.server.sent)) == (None, 2)
+
+
+async def test_a_client_that_has_left_is_no_mistake():
+    request = Request()
+    send = adapted_send(request)
+    await send(part())
+    request.channel = None
+
+    await send(part())
+    await send(part(more=False))
+    assert daphne.cut_off(send)
+
+
+def test_a_response_is_cut_off_with_its_connection():
+    request = Request()
+
+    assert daphne.cut_off(adapted_send(request))
+    assert request.closed == ["connection"]
+
+
+def test_of_a_connection_with_several_streams_only_one_is_cut_off():
+    aborted = []
+    request = Request(abortConnection=lambda: aborted.append("stream"))
+
+    assert daphne.cut_off(adapted_send(request))
+    assert (aborted, request.closed) == (["stream"], [])
+
+
+# The stop
+
+
+async def test_another_event_loop_than_daphnes_is_left_alone():
+    daphne.stop_with(None)

@@ -1,0 +1,103 @@
+"""`channels.interface.lease`: what the layer knows of a process is kept true."""
+
+import asyncio
+
+from channels.interface.lease import LeaseKeeper
+from channels.layers.base import Lease, Send
+from channels.layers.inmemory import InMemoryChannelLayer
+
+MEMBERSHIPS = [("room", f"socket{number}") for number in range(10)]
+WILL = ("socket1", Send("websocket.disconnect", {}))
+
+
+class Layer(InMemoryChannelLayer):
+    """Writes down what it is asked for, and knows as much of the process as it is told to."""
+
+    lease_interval = 2.0
+
+    def __init__(self):
+        super().__init__()
+        self.answer = Lease.KEPT
+        self.renewed = []
+        self.wills = []
+
+    async def renew_lease(self, queue):
+        return self.answer
+
+    async def renew_groups(self, queue, memberships):
+        self.renewed.append(list(memberships))
+
+    async def set_wills(self, queue, wills):
+        self.wills.append(list(wills))
+
+
+class Registered:
+    queue = "reply.a!"
+
+    def __init__(self):
+        self.new_wills = []
+
+    def memberships(self):
+        return MEMBERSHIPS
+
+    def take_wills(self, again):
+        return [WILL] if again else self.new_wills
+
+
+def keeper(layer, registered=None):
+    lost = []
+    return LeaseKeeper(layer, registered or Registered(), on_lost=lambda: lost.append("lost")), lost
+
+
+async def test_a_layer_that_has_lost_its_data_gets_everything_again():
+    layer = Layer()
+    layer.answer = Lease.NEW
+
+    await keeper(layer)[0].renew()
+
+    assert layer.renewed == [MEMBERSHIPS]
+    assert layer.wills == [[WILL]]
+
+
+async def test_every_membership_is_renewed_within_five_turns():
+    layer = Layer()
+    lease, _ = keeper(layer)
+
+    for _ in range(5):
+        await lease.renew()
+
+    assert sorted(sum(layer.renewed, [])) == sorted(MEMBERSHIPS)
+    assert max(map(len, layer.renewed)) == 2
+
+
+async def test_only_new_wills_are_left_with_a_layer_that_knows_the_others():
+    layer, registered = Layer(), Registered()
+    registered.new_wills = [WILL]
+
+    await keeper(layer, registered)[0].renew()
+
+    assert layer.wills == [[WILL]]
+
+
+async def test_a_process_that_was_taken_for_dead_is_told_and_renews_nothing():
+    layer = Layer()
+    layer.answer = Lease.LOST
+    lease, lost = keeper(layer)
+
+    await lease.renew()
+
+    assert lost == ["lost"]
+    assert layer.renewed == []
+
+
+async def test_a_layer_without_leases_gets_all_memberships_a_few_times_in_their_life():
+    layer = Layer()
+    layer.lease_interval = None
+    layer.group_expiry = 90
+    lease, _ = keeper(layer)
+
+    task = asyncio.create_task(lease.keep())
+    await asyncio.sleep(65)
+    task.cancel()
+
+    assert layer.renewed == [MEMBERSHIPS] * 3

@@ -1,0 +1,181 @@
+"""Who imports whom: one way, as ARCHITECTURE.md draws it, and in an interface server nothing of the site."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import channels
+
+ENGINE = Path(channels.__file__).parent
+REPOSITORY = Path(__file__).parents[2]
+# Imports that point the other way, made when they are needed: a channel finds its layer in the registry, and a layer
+# that is served may start workers beside the interface server.
+DEFERRED = {("channel", "asgi"), ("asgi", "worker")}
+
+
+def levels():
+    """Return the modules of the engine from the lowest to the highest; a package stands for all that is in it."""
+    table = (REPOSITORY / "ARCHITECTURE.md").read_text("utf-8").split("## Modules")[1].split("\n\n")[2]
+    ordered = []
+    for row in table.splitlines()[2:]:
+        for name, opens_package in re.findall(r"`(\w+)[\w/]*`(:?)", row.split("|")[2]):
+            ordered.append(name)
+            if opens_package:
+                break
+    return ordered
+
+
+def place(path):
+    """Return the module or package right below the engine that a file belongs to."""
+    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Yield what a file imports, as dotted name and whether it does so at once; imports for types are left out."""
+    package = ["channels", *path.relative_to(ENGINE).parts[:-1]]
+    tree = ast.parse(path.read_text("utf-8"))
+    for_types = {
+        id(node)
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and getattr(test.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(test)
+    }
+    at_once = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in at_once) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            yield from ((f"{module}.{alias.name}", id(node) in at_once) for alias in node.names)
+
+
+def files():
+    return [path for path in sorted(ENGINE.rglob("*.py")) if path != ENGINE / "__init__.py"]
+
+
+def test_every_module_has_its_place():
+    modules, placed = {place(path) for path in files()}, set(levels())
+
+    assert sorted(modules - placed) == [], "the table of modules in ARCHITECTURE.md lacks these"
+    assert sorted(placed - modules) == [], "the table of modules in ARCHITECTURE.md names these, which are not there"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ENGINE)))
+def test_imports_point_downwards(path):
+    order, own = levels(), place(path)
+    for name, at_once in imports(path):
+        other = name.split(".")[1] if name.startswith("channels.") else ""
+        if other not in order or own not in order or (not at_once and (own, other) in DEFERRED):
+            continue
+        assert order.index(other) <= order.index(own), name
+        assert other != own or path.parent != ENGINE, name
+
+
+def test_the_engine_knows_neither_the_chat_nor_the_settings():
+    names = {name.split(".")[0] for path in files() for name, _ in imports(path)}
+
+    assert names.isdisjoint({"chat", "config", "tests"})
+
+
+def test_layers_and_interface_servers_know_nothing_of_django():
+    low = [path for path in files() if place(path) in ("exceptions", "names", "layers", "interface")]
+    names = {name.split(".")[0] for path in low for name, _ in imports(path)}
+
+    assert "django" not in names
+
+
+# A process that only serves
+
+SERVER = """
+import asyncio, json, sys
+import django
+
+def refuse():
+    raise AssertionError("django.setup was called")
+
+django.setup = refuse
+from config.asgi import channel_layer
+
+async def serve(scope, *events):
+    events, sent = list(events), []
+
+    async def receive():
+        return events.pop(0) if events else await asyncio.Future()
+
+    async def send(event):
+        sent.append(event["type"])
+
+    serving = asyncio.ensure_future(channel_layer({"path": "/", "headers": [], **scope}, receive, send))
+    names = ["http.request", "websocket.connect"]
+    while (message := channel_layer.receive(names)[1]) is None:
+        await asyncio.sleep(0.01)
+    accepted = {"accept": True, "close": True} if scope["type"] == "websocket" else {"status": 200}
+    channel_layer.send(message["reply_channel"], accepted)
+    while len(sent) < 2:
+        await asyncio.sleep(0.01)
+    serving.cancel()
+    return sent
+
+async def main():
+    return [
+        await serve({"type": "http", "method": "GET"}, {"type": "http.request", "body": b""}),
+        await serve({"type": "websocket"}, {"type": "websocket.connect"}),
+    ]
+
+served = asyncio.run(asyncio.wait_for(main(), 60))
+from django.apps import apps
+print(json.dumps({"served": served, "modules": sorted(sys.modules), "ready": apps.ready or apps.apps_ready}))
+"""
+
+
+@pytest.fixture(scope="module")
+def interface_process():
+    """Give what a process says of itself that has served a request and a socket of the site, and runs no workers."""
+    environment = {"SECRET_KEY": "x" * 50, "CHANNEL_LAYER_URL": "memory://", "WORKER_THREADS": "0"}
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER],
+        cwd=ENGINE.parent,
+        env=kept | environment | {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_it_serves_requests_and_sockets(interface_process):
+    assert interface_process["served"] == [
+        ["http.response.start", "http.response.body"],
+        ["websocket.accept", "websocket.close"],
+    ]
+
+
+def test_of_the_site_it_loads_the_settings_and_nothing_else(interface_process):
+    loaded = {name for name in interface_process["modules"] if name.split(".")[0] in ("config", "chat")}
+
+    assert loaded == {"config", "config.settings", "config.asgi"}
+
+
+def test_django_is_not_set_up_in_it_and_no_app_or_model_is_loaded(interface_process):
+    loaded = [name for name in interface_process["modules"] if name.startswith(("django.contrib.", "django.db.models"))]
+
+    assert not interface_process["ready"]
+    assert loaded == []
+
+
+def test_of_the_engine_it_loads_what_serves_and_nothing_that_runs_consumers(interface_process):
+    loaded = {name.split(".")[1] for name in interface_process["modules"] if name.startswith("channels.")}
+
+    assert "interface" in loaded
+    assert loaded.isdisjoint({"handler", "worker", "channel_sessions", "http_sessions", "auth", "checks", "apps"})
