@@ -6,16 +6,15 @@ Children are started anew from the command line, not forked: so a replacement ru
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import selectors
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from types import FrameType
+
+from .signal_pipe import SignalPipe
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +25,15 @@ READY_TIMEOUT = 60.0
 # What children get to finish their messages before they are killed.
 STOP_TIMEOUT = 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-# A child that has lived so long did not die of its start.
+# A child that has lived so long, in seconds, did not die of its start.
 _STABLE = 10.0
 
 
 class Child:
-    """One worker process."""
+    """One worker process. ``ready`` is a descriptor that can be read when its workers read, or when it has ended."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        reader, writer = os.pipe()
-        self._ready_reader = reader
-        self.ready = False
+        self.ready, writer = os.pipe()
         self.started = time.monotonic()
         try:
             environment = {**os.environ, READY_VARIABLE: str(writer)}
@@ -44,30 +41,23 @@ class Child:
         finally:
             os.close(writer)
 
-    def wait_ready(self, timeout: float) -> bool:
-        """Wait until the workers read; return False if the process has ended or takes too long."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._ready_reader, selectors.EVENT_READ)
-            if selector.select(timeout):
-                self.ready = bool(os.read(self._ready_reader, 1))
-        return self.ready
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self.process.pid
 
-    def terminate(self) -> None:
-        """Ask the process to finish its messages and end."""
-        if self.process.poll() is None:
-            self.process.terminate()
+    def status(self) -> int | None:
+        """Return the exit status, None while the process runs."""
+        return self.process.poll()
 
-    def wait(self, timeout: float) -> int:
-        """Wait for the end, which is made after ``timeout`` seconds; return the exit status."""
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            logger.error("Worker process %d has not ended within %.0f s and is killed", self.process.pid, timeout)
-            self.process.kill()
-            return self.process.wait()
-        finally:
-            with contextlib.suppress(OSError):
-                os.close(self._ready_reader)
+    def send(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.status() is None:
+            self.process.send_signal(number)
+
+    def close(self) -> None:
+        """Let go of an ended process."""
+        os.close(self.ready)
 
 
 class Supervisor:
@@ -80,80 +70,94 @@ class Supervisor:
 
     def __init__(self, command: Sequence[str], count: int) -> None:
         self._command = command
-        self._children = [Child(command) for _ in range(count)]
-        self._pauses = [0.0] * count
+        self._signals = SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
         self._stops = 0
         self._hangups = 0
+        self._children = [Child(command) for _ in range(count)]
+        self._pauses = [0.0] * count
 
     def run(self) -> int:
         """Run until a stop signal; return the exit status, 0 if every child has ended with 0."""
-        wake_reader, wake_writer = os.pipe()
-        os.set_blocking(wake_writer, False)
-        signal.set_wakeup_fd(wake_writer)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, self._note)
-        with selectors.DefaultSelector() as selector:
-            selector.register(wake_reader, selectors.EVENT_READ)
-            while not self._stops:
-                self._replace_dead()
-                if self._hangups:
-                    self._hangups = 0
-                    self._replace_all()
-                    continue
-                if selector.select(self._next_start()):
-                    os.read(wake_reader, 4096)
+        logger.info(
+            "Running %d worker processes: %s", len(self._children), ", ".join(str(c.pid) for c in self._children)
+        )
+        while not self._stops:
+            self._replace_dead()
+            if self._hangups:
+                self._hangups = 0
+                self._replace_all()
+            else:
+                self._wait(self._next_start())
         return self._stop()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._stops += number in (signal.SIGTERM, signal.SIGINT)
-        self._hangups += number == signal.SIGHUP
-        if self._stops > 1:
-            for child in self._children:
-                child.process.kill()
+    def _wait(self, timeout: float | None, other: int | None = None) -> None:
+        for number in self._signals.wait(timeout, other):
+            self._stops += number in (signal.SIGTERM, signal.SIGINT)
+            self._hangups += number == signal.SIGHUP
 
     def _replace_dead(self) -> None:
         for index, child in enumerate(self._children):
-            status = child.process.poll()
-            if status is None:
-                continue
             lived = time.monotonic() - child.started
-            if lived < self._pauses[index]:
+            if child.status() is None or lived < self._pauses[index]:
                 continue
-            child.wait(0)
-            self._pauses[index] = (
-                0.0 if lived > _STABLE else min(max(self._pauses[index] * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
-            )
-            logger.error("Worker process %d has ended with status %d and is replaced", child.process.pid, status)
+            logger.error("Worker process %d has ended with status %s and is replaced", child.pid, child.status())
+            longer = min(max(self._pauses[index] * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._pauses[index] = 0.0 if lived > _STABLE else longer
+            child.close()
             self._children[index] = Child(self._command)
 
     def _next_start(self) -> float | None:
         """Return the time until a child that died at its start may be replaced, None if there is none."""
-        dead = [index for index, child in enumerate(self._children) if child.process.poll() is not None]
-        now = time.monotonic()
-        return min((self._children[index].started + self._pauses[index] - now for index in dead), default=None)
+        starts = [
+            child.started + pause
+            for child, pause in zip(self._children, self._pauses, strict=True)
+            if child.status() is not None
+        ]
+        return max(0.0, min(starts) - time.monotonic()) if starts else None
 
     def _replace_all(self) -> None:
         logger.info("Replacing %d worker processes one by one", len(self._children))
         for index, old in enumerate(self._children):
-            if self._stops:
-                return
             new = Child(self._command)
-            if not new.wait_ready(READY_TIMEOUT):
-                logger.error("The new worker process does not start; the old ones go on")
-                new.terminate()
-                new.wait(STOP_TIMEOUT)
+            if not self._wait_ready(new):
+                if not self._stops:
+                    logger.error("The new worker process does not start; the old ones go on")
+                self._end([new])
                 return
             self._children[index] = new
             self._pauses[index] = 0.0
-            old.terminate()
-            old.wait(STOP_TIMEOUT)
-            logger.info("Worker process %d has taken over from %d", new.process.pid, old.process.pid)
+            self._end([old])
+            logger.info("Worker process %d has taken over from %d", new.pid, old.pid)
+
+    def _wait_ready(self, child: Child) -> bool:
+        """Wait until the workers of a new process read; return False if it ends, takes too long, or all shall stop."""
+        deadline = time.monotonic() + READY_TIMEOUT
+        os.set_blocking(child.ready, False)
+        while not self._stops and time.monotonic() < deadline:
+            self._wait(deadline - time.monotonic(), child.ready)
+            try:
+                return bool(os.read(child.ready, 1))
+            except BlockingIOError:
+                continue
+        return False
+
+    def _end(self, children: Sequence[Child]) -> None:
+        """Ask processes to finish their messages and end; kill them after a while, or at a second stop signal."""
+        deadline, stops = time.monotonic() + STOP_TIMEOUT, self._stops
+        for child in children:
+            child.send(signal.SIGTERM)
+        while any(child.status() is None for child in children):
+            if time.monotonic() >= deadline or self._stops > max(stops, 1):
+                logger.error("Worker processes that have not ended are killed, with the messages they are working on")
+                for child in children:
+                    child.send(signal.SIGKILL)
+            self._wait(max(0.1, deadline - time.monotonic()))
+        for child in children:
+            child.close()
 
     def _stop(self) -> int:
-        for child in self._children:
-            child.terminate()
-        statuses = [child.wait(STOP_TIMEOUT) for child in self._children]
-        return 0 if not any(statuses) else 1
+        self._end(self._children)
+        return 1 if any(child.status() for child in self._children) else 0
 
 
 def child_command() -> list[str]:

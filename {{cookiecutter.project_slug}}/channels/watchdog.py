@@ -8,22 +8,23 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
 
 
-class Running(Protocol):
+@dataclass(slots=True)
+class RunningConsumer:
     """A consumer at work: what it is, in which thread, and since when by the monotonic clock."""
 
     description: str
-    thread: int
-    started: float
-    warned: bool
+    thread: int = field(default_factory=threading.get_ident)
+    started: float = field(default_factory=time.monotonic)
+    warned: bool = False
 
 
-def warn_of_slow(running: Iterable[Running | None], limit: float, now: float) -> None:
-    """Warn once of each consumer that has run for longer than ``limit`` seconds."""
+def warn_of_slow(running: Iterable[RunningConsumer | None], limit: float, now: float) -> None:
+    """Warn once of each consumer that has run for longer than ``limit`` seconds at the time ``now``."""
     for consumer in running:
         if consumer is None or consumer.warned or now - consumer.started < limit:
             continue
@@ -38,7 +39,7 @@ def warn_of_slow(running: Iterable[Running | None], limit: float, now: float) ->
         )
 
 
-def watch(running: Callable[[], Iterable[Running | None]], limit: float, stop: threading.Event) -> None:
+def watch(running: Callable[[], Iterable[RunningConsumer | None]], limit: float, stop: threading.Event) -> None:
     """Look at the running consumers until ``stop`` is set, often enough to warn soon after the limit."""
     while not stop.wait(limit / 4):
         warn_of_slow(running(), limit, time.monotonic())

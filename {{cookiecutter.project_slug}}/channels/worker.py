@@ -28,6 +28,7 @@ from .routing import Match, describe
 from .sends import HeldSends, hold_sends
 from .signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
 from .staticfiles import default_http_consumer
+from .watchdog import RunningConsumer, watch
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 MESSAGE_RETRIES = 10
 # A blocking receive comes back at least this often, in seconds.
 RECEIVE_TIMEOUT = 10.0
+# A consumer that runs longer than this, in seconds, is warned about; CHANNELS_SLOW_CONSUMER changes it.
+SLOW_CONSUMER = 10.0
 _RETRIES_KEY = "__retries__"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # Workers that stop are woken again and again, after so many seconds.
@@ -64,6 +67,8 @@ class Worker:
         self.callback = callback
         self.message_retries = message_retries
         self.channels = filter_channels(channel_layer.router.channels, only_channels, exclude_channels)
+        # The consumer at work, for whoever looks from another thread.
+        self.running: RunningConsumer | None = None
         self._stop = threading.Event()
         self._drain = False
 
@@ -135,6 +140,7 @@ class Worker:
                 consumer_started.send(sender=type(self), environ={}, message=message)
                 if self.callback is not None:
                     self.callback(message.channel.name, message)
+                self.running = RunningConsumer(f"{describe(consumer)} with {message!r}")
                 consumer(message, **kwargs)
             except DenyConnection:
                 self._deny(message, held, consumer)
@@ -149,6 +155,7 @@ class Worker:
                 _log_failure(consumer, message)
                 self._guarded(functools.partial(_answer_failure, message, held, error), consumer, message)
             finally:
+                self.running = None
                 self._guarded(held.flush, consumer, message)
                 # After the sends, since this may close the database connections of the consumer.
                 self._guarded(functools.partial(_finish, type(self), message), consumer, message)
@@ -182,6 +189,7 @@ class WorkerGroup:
     def __init__(self, channel_layer: Any, n_threads: int, **options: Any) -> None:
         self.channel_layer = channel_layer
         self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
+        self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=worker.run, name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
@@ -197,21 +205,38 @@ class WorkerGroup:
         worker_process_ready.send(sender=self)
         for thread in self._threads:
             thread.start()
+        limit = getattr(settings, "CHANNELS_SLOW_CONSUMER", SLOW_CONSUMER)
+        watchdog = threading.Thread(target=watch, args=(self.running, limit, self._stopping), daemon=True)
+        watchdog.start()
 
-    def stop(self, drain: bool = False, timeout: float | None = None) -> None:
-        """
-        Let each worker finish its message, with ``drain`` also those that wait, and end the threads.
-
-        Returns after ``timeout`` seconds at the latest, whether all of them have ended or not.
-        """
+    def begin_stop(self, drain: bool = False) -> None:
+        """Have each worker finish its message, with ``drain`` also those that wait, and end."""
+        self._stopping.set()
         for worker in self.workers:
             worker.stop(drain)
+
+    def stop(self, drain: bool = False, timeout: float | None = None) -> bool:
+        """
+        Do so, and wait for the end of the threads.
+
+        Returns after ``timeout`` seconds at the latest, and whether all of them have ended.
+        """
+        self.begin_stop(drain)
+        return self.join(timeout)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end of stopped threads, ``timeout`` seconds at most; return whether all have ended."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         for thread in self._threads:
             while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
                 # A worker that was just about to wait for a message has not heard of the stop.
                 self.channel_layer.interrupt()
                 thread.join(min(left, _WAKE_INTERVAL))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def running(self) -> list[RunningConsumer | None]:
+        """Return what each worker is at, None for one that waits."""
+        return [worker.running for worker in self.workers]
 
 
 def prepare_router(channel_layer: Any, serve_static: bool | None = None) -> None:

@@ -1,6 +1,7 @@
 """`channels.interface.lease`: what the layer knows of a process is kept true."""
 
 import asyncio
+import itertools
 
 from channels.interface.lease import LeaseKeeper
 from channels.layers.base import Lease, Send
@@ -66,7 +67,7 @@ async def test_every_membership_is_renewed_within_five_turns():
     for _ in range(5):
         await lease.renew()
 
-    assert sorted(sum(layer.renewed, [])) == sorted(MEMBERSHIPS)
+    assert sorted(itertools.chain(*layer.renewed)) == sorted(MEMBERSHIPS)
     assert max(map(len, layer.renewed)) == 2
 
 

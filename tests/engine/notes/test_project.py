@@ -1,4 +1,4 @@
-"""The project files of the notes: settings with the old dotted path, routing, ``asgi.py``, and flags of ``runworker``."""
+"""The project files of the notes: settings with the old dotted path, routing, ``asgi.py``, and channels to read."""
 
 import json
 import subprocess

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
-import threading
+import sys
+import time
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import autoreload
 
-from channels.asgi import channel_layers
+from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.channel import DEFAULT_CHANNEL_LAYER
 from channels.exceptions import InvalidChannelLayerError
+from channels.signal_pipe import SignalPipe
+from channels.supervisor import STOP_TIMEOUT, Supervisor, child_command, tell_ready
 from channels.worker import WorkerGroup, prepare_router
 
 
@@ -22,18 +29,29 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Alias of the channel layer to read from.")
-        parser.add_argument("--threads", type=int, default=1, help="Number of worker threads in this process.")
+        parser.add_argument("--threads", type=int, default=1, help="Number of worker threads in each process.")
+        parser.add_argument("--processes", type=int, default=1, help="Number of processes; SIGHUP replaces them.")
         parser.add_argument(
             "--only-channels", action="append", metavar="PATTERN", help="Read only these channels; repeatable."
         )
         parser.add_argument(
             "--exclude-channels", action="append", metavar="PATTERN", help="Do not read these; repeatable."
         )
+        parser.add_argument("--reload", action="store_true", help="Start anew when code changes; for development.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the workers."""
+        """Run the workers, here or in processes of their own."""
+        layer = self._layer(options["layer"])
+        if options["processes"] > 1:
+            sys.exit(Supervisor(child_command(), options["processes"]).run())
+        if options["reload"]:
+            autoreload.run_with_reloader(self._run_reloaded, layer, options)
+        else:
+            self._run(layer, options)
+
+    def _layer(self, alias: str) -> ChannelLayerWrapper:
         try:
-            layer = channel_layers[options["layer"]]
+            layer = channel_layers[alias]
         except InvalidChannelLayerError as error:
             raise CommandError(str(error)) from error
         if not layer.spans_processes:
@@ -42,6 +60,30 @@ class Command(BaseCommand):
                 "Use 'manage.py runserver', or set WORKER_THREADS to run workers beside the interface server.",
                 returncode=2,
             )
+        return layer
+
+    def _run(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
+        signals = SignalPipe(signal.SIGTERM, signal.SIGINT)
+        group = self._start(layer, options)
+        while not signals.wait():
+            continue
+        group.begin_stop()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while not group.join(timeout=0.1):
+            if signals.wait(timeout=0) or time.monotonic() > deadline:
+                running = [consumer.description for consumer in group.running() if consumer is not None]
+                self.stderr.write(f"Stopped in the middle of {'; '.join(running) or 'nothing'}")
+                self.stderr.flush()
+                # The threads cannot be ended from here, and Python would wait for what they hold.
+                os._exit(1)
+
+    def _run_reloaded(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
+        group = self._start(layer, options)
+        # The reloader ends the process; what the workers are at should end first.
+        atexit.register(group.stop, timeout=STOP_TIMEOUT)
+        group.join()
+
+    def _start(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> WorkerGroup:
         prepare_router(layer)
         group = WorkerGroup(
             layer,
@@ -49,14 +91,21 @@ class Command(BaseCommand):
             only_channels=options["only_channels"],
             exclude_channels=options["exclude_channels"],
         )
+        routed = layer.router.channels
         if not group.channels:
-            raise CommandError(
-                f"No routed channel is left by these filters; routed are {', '.join(sorted(layer.router.channels))}."
-            )
-        stopping = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopping.set())
+            raise CommandError(f"These filters leave no channel; routed are {', '.join(sorted(routed))}.")
         group.start()
-        self.stdout.write(f"{options['threads']} worker thread(s) read {', '.join(group.channels)}")
-        stopping.wait()
-        group.stop()
+        self._introduce(layer, group, options["threads"], sorted(routed - set(group.channels)))
+        tell_ready()
+        return group
+
+    def _introduce(self, layer: ChannelLayerWrapper, group: WorkerGroup, threads: int, unread: list[str]) -> None:
+        databases = ", ".join(settings.DATABASES) or "none"
+        self.stdout.write(
+            f"Worker process {os.getpid()} on channel layer {layer.alias} ({type(layer.channel_layer).__name__})"
+        )
+        self.stdout.write(f"  channels: {', '.join(group.channels)}")
+        if unread:
+            self.stdout.write(f"  not read here, so another worker must: {', '.join(unread)}")
+        self.stdout.write(f"  {threads} thread(s), each with up to one connection to these databases: {databases}")
+        self.stdout.flush()

@@ -1,0 +1,165 @@
+"""The project on its own commands: ``runserver`` and ``runworker``, and daphne as the documentation types it."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+
+import pytest
+
+from ..baking import FOLDER, copy_repository, run
+from .processes import ServerProcess, until_closed
+
+RUNSERVER = [sys.executable, "manage.py", "runserver", "127.0.0.1:{port}"]
+ORIGIN = "http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project with a room in its database."""
+    project = copy_repository(tmp_path_factory.mktemp("repository")) / FOLDER
+    manage(project, "migrate", "--verbosity", "0")
+    manage(project, "shell", "--verbosity", "0", "-c", "from chat.models import Room; Room.objects.create(name='Shed')")
+    return project
+
+
+@pytest.fixture(scope="module")
+def runserver(project, tmp_path_factory):
+    with serve(project, tmp_path_factory.mktemp("runserver"), *RUNSERVER) as server:
+        yield server
+
+
+def environment(project, **variables):
+    database = f"sqlite:///{project}/db.sqlite3"
+    return {"SECRET_KEY": "x" * 50, "DEBUG": "true", "ALLOWED_HOSTS": "127.0.0.1", "DATABASE_URL": database} | variables
+
+
+def manage(project, *arguments, **variables):
+    return run(project, "manage.py", *arguments, check=False, **environment(project, **variables))
+
+
+def serve(project, folder, *command, **variables):
+    return ServerProcess(command, folder, cwd=project, **environment(project, PYTHONPATH="", **variables))
+
+
+def open_room(server):
+    """Open a socket to the room, as a page of the site does."""
+    return server.open_socket("/rooms/shed/", origin=f"http://127.0.0.1:{server.port}")
+
+
+def sync(websocket):
+    """Ask for the messages of the room; return the kind of the answer."""
+    websocket.send(json.dumps({"type": "sync", "after": 0}))
+    return json.loads(websocket.recv(timeout=10))["type"]
+
+
+def interrupt(server):
+    """Do what Ctrl+C does; return the exit code."""
+    os.killpg(server.process.pid, signal.SIGINT)
+    return server.process.wait(30)
+
+
+# runserver
+
+
+def test_runserver_serves_a_page(runserver):
+    status, content = runserver.fetch("/rooms/shed/")
+
+    assert status == 200
+    assert b"Shed" in content
+
+
+def test_runserver_serves_static_files(runserver, project):
+    assert runserver.fetch("/static/chat/chat.css") == (200, (project / "chat/static/chat/chat.css").read_bytes())
+    assert runserver.fetch("/static/chat/nothing.css")[0] == 404
+
+
+def test_runserver_serves_sockets(runserver):
+    with open_room(runserver) as websocket:
+        assert sync(websocket) == "messages"
+
+
+def test_runserver_says_who_does_the_work(runserver):
+    assert "4 worker threads read chat-messages, http.request, websocket.connect" in runserver.log
+
+
+def test_runserver_is_stopped_by_the_keyboard(project, tmp_path):
+    with serve(project, tmp_path, *RUNSERVER) as server:
+        server.fetch("/")
+
+        assert interrupt(server) == 0
+
+
+def test_runserver_without_reload_tells_its_sockets_of_the_stop(project, tmp_path):
+    with serve(project, tmp_path, *RUNSERVER, "--noreload") as server, open_room(server) as websocket:
+        assert sync(websocket) == "messages"
+
+        assert interrupt(server) == 0
+        assert until_closed(websocket) == ([], 1012)
+
+
+def test_runserver_starts_again_when_a_file_has_changed(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    with serve(copy, tmp_path, *RUNSERVER) as server:
+        assert server.fetch("/changed/")[0] == 404
+
+        with (copy / "config/urls.py").open("a") as urls:
+            urls.write("urlpatterns += [path('changed/', lambda request: __import__('django.http').http.HttpResponse())]")
+
+        server.wait_until(lambda: answers(server, "/changed/"))
+
+
+def answers(server, path):
+    # While it starts again nobody listens.
+    with contextlib.suppress(OSError):
+        return server.fetch(path)[0] == 200
+
+
+def test_runserver_without_workers_says_so_and_answers_503(project, tmp_path):
+    (project / "impatient.py").write_text("from config.settings import *\nCHANNELS_INTERFACE = {'http_timeout': 1}\n")
+    command = [*RUNSERVER, "--noworker", "--noreload", "--settings", "impatient"]
+    with serve(project, tmp_path, *command) as server:
+        status, content = server.fetch("/")
+
+        assert (status, content) == (503, b"The server did not answer in time.\n")
+        server.wait_until(lambda: "No worker is listening on http.request" in server.log)
+        assert "without workers in it, no page answers" in server.log
+
+
+# runworker
+
+
+def test_runworker_says_why_it_is_of_no_use_with_the_layer_in_memory(project):
+    done = manage(project, "runworker")
+
+    assert done.returncode == 2
+    assert done.stdout == (
+        "CommandError: The in-memory channel layer cannot span processes, so workers of their own would never get a "
+        "message. Use 'manage.py runserver', or set WORKER_THREADS to run workers beside the interface server.\n"
+    )
+
+
+# Production
+
+
+def test_daphne_serves_the_project_as_the_documentation_types_it(project, tmp_path):
+    with serve(project, tmp_path, "daphne", "config.asgi:channel_layer", "-p", "{port}") as server:
+        assert server.fetch("/rooms/shed/")[0] == 200
+        with open_room(server) as websocket:
+            assert sync(websocket) == "messages"
+
+            assert server.stop() == 0
+            assert until_closed(websocket) == ([], 1012)
+
+
+def test_an_interface_server_without_workers_loads_nothing_of_the_site(project):
+    code = "import sys, config.asgi; print(*sorted(name for name in sys.modules if name.split('.')[0] in SITE))"
+    code = f"SITE = {{'chat', 'config', 'channels', 'django'}}; {code}"
+
+    loaded = run(project, "-c", code, **environment(project, WORKER_THREADS="0", DJANGO_SETTINGS_MODULE="config.settings"))
+
+    modules = set(loaded.stdout.split())
+    assert {name for name in modules if name.startswith(("chat", "config"))} == {"config", "config.asgi", "config.settings"}
+    assert modules.isdisjoint({"django.apps.registry.ready", "django.contrib.auth.models", "channels.worker"})
