@@ -56,10 +56,11 @@ def test_members_join_and_leave_at_once_even_inside_of_a_consumer(make_site):
 def test_each_alias_has_its_own_layer(make_site):
     first, second = make_site(), make_site(alias="second")
     Channel("thumbnail", alias="second").send({"size": 1})
-    Channel("thumbnail", channel_layer=channel_layers["default"]).send({"size": 2})
+    Channel("thumbnail", channel_layer=channel_layers["second"]).send({"size": 2})
+    Channel("thumbnail").send({"size": 3})
 
-    assert first.received("thumbnail") == [{"size": 2}]
-    assert second.received("thumbnail") == [{"size": 1}]
+    assert first.received("thumbnail") == [{"size": 3}]
+    assert second.received("thumbnail") == [{"size": 1}, {"size": 2}]
 
 
 def test_an_alias_that_is_not_configured_is_told_with_those_that_are():

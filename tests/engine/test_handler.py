@@ -121,7 +121,7 @@ def test_a_view_sees_the_request_that_the_client_made(site):
                 [b"Host", b"testserver"],
                 [b"user-agent", b"test"],
                 [b"cookie", b"a=1; b=2"],
-                [b"content-type", b"application/x-www-form-urlencoded"],
+                [b"Content-Type", b"application/x-www-form-urlencoded"],
                 [b"content-length", b"13"],
             ],
             body=b"text=hello%21",

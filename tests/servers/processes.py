@@ -38,7 +38,8 @@ class ServerProcess:
         self.notes_file.touch()
         self.environment = (
             clean_environment()
-            | {"PYTHONPATH": str(REPOSITORY / FOLDER), "SECRET_KEY": "x" * 50, "NOTES": str(self.notes_file)}
+            | {"PYTHONPATH": str(REPOSITORY / FOLDER), "PYTHONUNBUFFERED": "1"}
+            | {"SECRET_KEY": "x" * 50, "NOTES": str(self.notes_file)}
             | environment
         )
 

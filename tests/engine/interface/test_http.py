@@ -153,6 +153,14 @@ def test_no_byte_in_a_header_can_make_another_header(byte):
     assert (in_value[0]["status"] == 200) is (byte == 9 or (byte >= 32 and byte != 127))
 
 
+def test_a_second_response_cuts_the_first_one_off(exchange, caplog):
+    exchange.reply({"status": 200, "content": b"half", "more_content": True})
+
+    assert exchange.reply({"status": 500, "content": b"sorry"}) == []
+    assert (exchange.state, exchange.aborted) == (State.DONE, True)
+    assert caplog.messages == ["Response to /page/ is cut off: another one came before its end"]
+
+
 # What the interface server says itself
 
 

