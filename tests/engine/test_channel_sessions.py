@@ -74,7 +74,7 @@ def test_it_is_removed_when_the_socket_disconnects_whichever_consumer_that_has(m
         assert Session.objects.count() == 0
 
 
-def test_the_disconnect_consumer_still_finds_it_and_saves_nothing_any_more(make_site):
+def test_the_disconnect_consumer_still_finds_it_and_saves_nothing_any_more(make_site, django_assert_num_queries):
     @channel_session
     def disconnect(message):
         seen.append(message.channel_session["text"])
@@ -83,7 +83,9 @@ def test_the_disconnect_consumer_still_finds_it_and_saves_nothing_any_more(make_
     seen = []
     socket = Socket(make_site([route("websocket.receive", remember), route("websocket.disconnect", disconnect)]))
     socket.send("hello")
-    socket.disconnect()
+    # It is read, and found and removed.
+    with django_assert_num_queries(3):
+        socket.disconnect()
 
     assert seen == ["hello"]
     assert not Session.objects.exists()
@@ -160,6 +162,17 @@ def test_decorators_can_be_stacked_and_stand_on_methods(make_site):
     assert (Consumers.receive.__name__, Consumers.receive.__doc__) == ("receive", "Remember the room.")
     with pytest.raises(TypeError, match="called with a message as its first argument"):
         consumers.receive("no message")
+
+
+def test_a_consumer_may_call_another_and_they_share_it(make_site):
+    @channel_session
+    def outer(message):
+        message.channel_session["text"] = "from the outer one"
+        recall(message)
+
+    assert make_site([route("websocket.receive", outer)]).consume("websocket.receive") == [
+        {"text": "from the outer one"}
+    ]
 
 
 # What is asked of the database
@@ -293,6 +306,8 @@ def test_its_key_stays_whatever_is_done_with_it():
 
     mine = session()
     mine.flush()
+    assert mine.session_key == session_key_of(REPLY)
+    assert dict(session().items()) == {"a": 1, "b": 2}
     mine["c"] = 3
     mine.save()
     assert mine.session_key == session_key_of(REPLY)

@@ -412,12 +412,16 @@ def test_a_streaming_response_without_parts_has_a_head(chunks_of_ten):
 
 
 def test_a_file_is_read_in_parts_of_the_size_that_is_sent(chunks_of_ten):
-    assert contents(encode(FileResponse(io.BytesIO(b"x" * 25)))) == [
-        (b"x" * 10, True),
-        (b"x" * 10, True),
-        (b"x" * 5, True),
-        (b"", False),
-    ]
+    class File(io.BytesIO):
+        def read(self, size=-1):
+            sizes.append(size)
+            return super().read(size)
+
+    sizes = []
+    replies = encode(FileResponse(File(b"x" * 25)))
+
+    assert contents(replies) == [(b"x" * 10, True), (b"x" * 10, True), (b"x" * 5, True), (b"", False)]
+    assert set(sizes) == {10}
 
 
 def test_a_coroutine_may_yield_the_parts_of_a_response_and_each_is_sent_when_it_comes():

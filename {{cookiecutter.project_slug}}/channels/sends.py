@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .exceptions import ChannelLayerUnavailable
 from .layers.base import BaseChannelLayer, Send
 
 logger = logging.getLogger(__name__)
@@ -94,12 +95,28 @@ def after_sends(action: Callable[[], None]) -> None:
 
 
 def send_with_patience(layer: BaseChannelLayer, batch: list[Send]) -> None:
-    """Send a batch; what a full channel refuses for ``FULL_TIMEOUT`` seconds is logged and counted."""
+    """
+    Send a batch; what cannot be sent for ``FULL_TIMEOUT`` seconds is logged and counted.
+
+    Full channels and a layer that is not there are tried again; what may have been sent all the same is not.
+    """
     deadline, pause = time.monotonic() + FULL_TIMEOUT, _FIRST_PAUSE
-    refused = layer.send_many(batch)
-    while refused and time.monotonic() < deadline:
+    left, reason = _attempt(layer, batch)
+    while left and time.monotonic() < deadline:
         time.sleep(pause * random.uniform(0.5, 1))
         pause = min(pause * 2, _LONGEST_PAUSE)
-        refused = layer.send_many(refused)
-    for send in refused:
-        layer.statistics.count_dropped(send.name, "full", layer.describe_full(send.name))
+        left, reason = _attempt(layer, left)
+    for send in left:
+        layer.statistics.count_dropped(send.name, reason, layer.describe_full(send.name) if reason == "full" else "")
+
+
+def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> tuple[list[Send], str]:
+    """Send a batch once; return what is left to be sent, and why."""
+    try:
+        return layer.send_many(batch), "full"
+    except ChannelLayerUnavailable as error:
+        if not error.uncertain:
+            return batch, "the layer is not available"
+        for send in batch:
+            layer.statistics.count_dropped(send.name, "uncertain", f"The connection broke while it was sent: {error}")
+        return [], "uncertain"

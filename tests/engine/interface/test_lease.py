@@ -60,6 +60,19 @@ async def test_a_layer_that_has_lost_its_data_gets_everything_again():
     assert layer.wills == [[WILL]]
 
 
+async def test_only_a_layer_that_knew_the_process_can_have_lost_its_data(caplog):
+    layer = Layer()
+    lease, _ = keeper(layer)
+
+    layer.answer = Lease.NEW
+    await lease.renew()
+    at_its_start = caplog.text
+    await lease.renew()
+
+    assert "lost its data" not in at_its_start
+    assert "lost its data" in caplog.text
+
+
 async def test_every_membership_is_renewed_within_five_turns():
     layer = Layer()
     lease, _ = keeper(layer)

@@ -1,4 +1,4 @@
-"""The end of a socket: told to the consumers exactly once, whatever the reason, and forced upon those who do not read."""
+"""The end of a socket: told to the consumers exactly once, whatever the reason, and forced on those who do not read."""
 
 import asyncio
 

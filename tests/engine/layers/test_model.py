@@ -191,4 +191,4 @@ class LayerMachine(RuleBasedStateMachine):
 
 
 TestLayerAndModel = LayerMachine.TestCase
-TestLayerAndModel.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestLayerAndModel.settings = settings(max_examples=250, stateful_step_count=60, deadline=None)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 
+from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Content, Send
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ async def dispatch(
     """
     Send one message; return False if the layer has not taken it.
 
-    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses.
+    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses. A message
+    that may have been sent all the same is never sent again, and counts as taken.
     A message that opens or closes a connection names its ``reply_channel``, and leaves the connection's last will with
     the layer or, without one, has it forgotten. Raises ``MessageTooLarge``.
     """
@@ -43,6 +45,11 @@ async def dispatch(
 async def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> bool:
     try:
         return not await layer.send_many_async(batch)
+    except ChannelLayerUnavailable as error:
+        logger.error("Sending to %s failed: %s", batch[0].name, error)
+        if error.uncertain:
+            layer.statistics.count_dropped(batch[0].name, "uncertain", "The connection broke while it was sent.")
+        return error.uncertain
     except Exception:
         logger.exception("Sending to %s failed", batch[0].name)
         return False

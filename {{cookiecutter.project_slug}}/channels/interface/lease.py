@@ -44,6 +44,8 @@ class LeaseKeeper:
         self._layer = layer
         self._registered = registered
         self._on_lost = on_lost
+        # Whether the layer has known this process before.
+        self._known = False
         self._round = 0
 
     async def keep(self) -> None:
@@ -64,7 +66,7 @@ class LeaseKeeper:
             self._on_lost()
             return
         wills = self._registered.take_wills(again=lease is Lease.NEW)
-        if lease is Lease.NEW and wills:
+        if lease is Lease.NEW and self._known:
             logger.warning("The channel layer has lost its data; %d connections are registered again", len(wills))
         memberships = list(self._registered.memberships())
         if lease is Lease.KEPT and self._layer.lease_interval is not None:
@@ -74,3 +76,4 @@ class LeaseKeeper:
             await self._layer.renew_groups(queue, memberships)
         if wills:
             await self._layer.set_wills(queue, wills)
+        self._known = True

