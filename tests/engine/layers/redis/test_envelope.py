@@ -1,0 +1,65 @@
+"""`channels.layers.redis.envelope`: what is packed comes back, and rubbish is refused in one way."""
+
+import contextlib
+
+import ormsgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.layers.base import Entry
+from channels.layers.redis.envelope import NEVER, UnreadableEntry, pack, unpack
+
+DEATH = b"0001700000000"
+
+
+def test_an_entry_comes_back_as_it_was():
+    content = {"text": "a", "bytes": b"a", "list": [1, None, {"deep": True}]}
+
+    assert unpack(DEATH + pack("x1", "", content, False, 1000)) == (1_700_000_000, Entry("x1", "", content))
+    assert unpack(DEATH + pack("", "room", content, False, 1000)) == (1_700_000_000, Entry("", "room", content))
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_a_change_of_membership_comes_back_as_it_was(joins):
+    packed = str(NEVER).encode() + pack("x1", "room", None, joins, 1000)
+
+    assert unpack(packed) == (NEVER, Entry("x1", "room", None, joins))
+
+
+def test_keys_that_are_not_known_yet_are_ignored():
+    newer = ormsgpack.packb({"v": 1, "c": {"text": "a"}, "new": [1, 2]})
+
+    assert unpack(DEATH + newer)[1] == Entry(content={"text": "a"})
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"v": 2, "c": {}},
+        {"c": {}},
+        {"v": 1, "c": "text"},
+        {"v": 1, "c": []},
+        [],
+        None,
+        "text",
+    ],
+)
+def test_what_this_version_cannot_have_written_is_refused(envelope):
+    with pytest.raises(UnreadableEntry):
+        unpack(DEATH + ormsgpack.packb(envelope))
+
+
+@given(st.binary(max_size=200))
+def test_rubbish_is_refused_and_nothing_worse(rubbish):
+    for stored in (rubbish, DEATH + rubbish):
+        with contextlib.suppress(UnreadableEntry):
+            unpack(stored)
+
+
+@pytest.mark.parametrize(
+    "bomb", [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\x91" * 100_000, b"\xc6\xff\xff\xff\xff"]
+)
+def test_a_bomb_is_refused(bomb):
+    with pytest.raises(UnreadableEntry):
+        unpack(DEATH + bomb)

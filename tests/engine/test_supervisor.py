@@ -1,0 +1,167 @@
+"""`channels.supervisor`: worker processes are replaced when they die, and one by one when they are told to."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from channels.supervisor import child_command
+
+from ..baking import FOLDER, REPOSITORY
+
+PATIENCE = 30
+
+# A child that tells when it starts, is ready and ends. The file "behaviour" says how it behaves.
+CHILD = """
+import os, pathlib, signal, sys, time
+from channels.supervisor import tell_ready
+
+def tell(word):
+    with open("told", "a") as told:
+        told.write(f"{word} {os.getpid()}\\n")
+
+def end(*_):
+    tell("ended")
+    os._exit(0)
+
+signal.signal(signal.SIGTERM, end)
+tell("started")
+behaviour = pathlib.Path("behaviour").read_text()
+if behaviour == "broken":
+    sys.exit(3)
+tell_ready()
+tell("ready")
+if behaviour == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    tell("deaf")
+time.sleep(60)
+"""
+PARENT = """
+import logging, sys
+from channels.supervisor import Supervisor
+logging.basicConfig(level="INFO", stream=sys.stdout)
+sys.exit(Supervisor([sys.executable, "child.py"], 2).run())
+"""
+
+
+class Parent:
+    """A supervisor of two children, in a process of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "child.py").write_text(textwrap.dedent(CHILD))
+        (folder / "told").touch()
+        self.behave("well")
+
+    def behave(self, behaviour):
+        (self.folder / "behaviour").write_text(behaviour)
+
+    def start(self):
+        with (self.folder / "log").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-u", "-c", PARENT],
+                cwd=self.folder,
+                env={"PYTHONPATH": str(REPOSITORY / FOLDER)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_for("ready", 2)
+
+    def told(self, word):
+        lines = [line.split() for line in (self.folder / "told").read_text().splitlines()]
+        return [int(pid) for told, pid in lines if told == word]
+
+    def wait_for(self, word, count):
+        self.wait_until(lambda: len(self.told(word)) >= count)
+
+    def wait_until(self, condition):
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    @property
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        self.send(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def parent(tmp_path):
+    parent = Parent(tmp_path)
+    parent.start()
+    yield parent
+    if parent.process.poll() is None:
+        parent.process.kill()
+        parent.process.wait()
+    subprocess.run(["pkill", "-KILL", "-f", str(tmp_path / "child.py")], check=False)
+
+
+def test_a_stop_ends_the_children_and_then_the_parent(parent):
+    status = parent.stop()
+
+    assert status == 0
+    assert sorted(parent.told("ended")) == sorted(parent.told("ready"))
+
+
+def test_a_dead_child_is_replaced(parent):
+    victim = parent.told("ready")[0]
+    subprocess.run(["kill", "-KILL", str(victim)], check=True)
+
+    parent.wait_for("ready", 3)
+
+    assert f"Worker process {victim} has ended with status -9 and is replaced" in parent.log
+    assert parent.stop() == 0
+
+
+def test_a_hangup_replaces_the_children_one_by_one_the_new_one_up_first(parent):
+    first = parent.told("ready")
+
+    parent.send(signal.SIGHUP)
+    parent.wait_until(lambda: parent.log.count("has taken over") == 2)
+
+    events = (parent.folder / "told").read_text().split()[::2]
+    assert events[4:] == ["started", "ready", "ended"] * 2
+    assert sorted(parent.told("ended")) == sorted(first)
+    assert parent.stop() == 0
+
+
+def test_code_that_does_not_start_replaces_nothing(parent):
+    parent.behave("broken")
+    parent.send(signal.SIGHUP)
+    parent.wait_until(lambda: "does not start; the old ones go on" in parent.log)
+
+    assert parent.told("ended") == []
+    assert parent.stop() == 0
+
+
+def test_a_second_stop_kills_the_children(parent):
+    parent.behave("deaf")
+    parent.send(signal.SIGHUP)
+    parent.wait_until(lambda: parent.log.count("has taken over") == 2)
+    parent.wait_for("deaf", 2)
+
+    parent.send(signal.SIGTERM)
+    time.sleep(0.2)
+    running = parent.process.poll() is None
+    status = parent.stop()
+
+    assert running
+    assert status == 1
+
+
+def test_a_child_is_started_by_the_command_line_of_its_parent(monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-W", "error", "manage.py", "runworker", "--processes", "4"])
+
+    assert child_command() == [
+        sys.executable, "-W", "error", "manage.py", "runworker", "--processes", "4", "--processes", "1"
+    ]  # fmt: skip
