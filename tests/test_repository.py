@@ -68,7 +68,7 @@ def test_the_folders_and_files_a_document_names_exist(document):
 
 
 def test_every_make_target_a_document_names_exists():
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
 
     for document in DOCUMENTS:
         for in_line, in_block in re.findall(r"`make ([^`]+)`|^make (.+)$", read(document), re.MULTILINE):
@@ -79,8 +79,8 @@ def test_every_make_target_a_document_names_exists():
 def test_make_without_a_target_lists_every_target():
     shown = subprocess.run(["make"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
 
-    listed = re.findall(r"^make (\w+)", shown, re.MULTILINE)
-    assert set(listed) | {"help"} == set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    listed = re.findall(r"^make ([\w-]+)", shown, re.MULTILINE)
+    assert set(listed) | {"help"} == set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])

@@ -5,7 +5,8 @@ import contextlib
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
-from django.db import connection, connections
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection, connections
 
 from channels import channel_layers, deadlines
 from channels.asgi import ChannelLayerWrapper
@@ -27,6 +28,10 @@ def nothing_is_left_over():
 def make_site(db):
     """Return a function that puts a site with a routing under an alias, on a fresh layer with some configuration."""
     with contextlib.ExitStack() as stack:
+        # Requests close old connections, and with them the transaction that the test runs in.
+        for signal in (request_started, request_finished):
+            signal.disconnect(close_old_connections)
+            stack.callback(signal.connect, close_old_connections)
 
         def make(routing=(), alias="default", layer=None, default_routes=False, **config):
             wrapper = ChannelLayerWrapper(layer or InMemoryChannelLayer(**config), alias, routing)

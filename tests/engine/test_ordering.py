@@ -101,6 +101,15 @@ def test_an_early_message_is_not_run_before_the_one_it_waits_for(socket):
     assert texts(socket) == ["a is message 1", "b is message 2"]
 
 
+def test_those_that_wait_are_put_back_in_their_order(socket):
+    a, b, c, d = frames(socket, "a", "b", "c", "d")
+    deliver(socket.site, [d, c, b, a])
+
+    assert texts(socket)[-1] == "d is message 4"
+    # Four that came and three that had waited, none of them twice.
+    assert socket.site.layer.channel_statistics("websocket.receive")["messages_count"] == 4 + 3
+
+
 def test_the_sockets_do_not_wait_for_each_other(socket):
     other = connected(socket.site)
     deliver(socket.site, frames(socket, "a", "b")[1:])
@@ -257,9 +266,22 @@ def test_a_gap_that_does_not_close_closes_the_socket(socket, caplog):
 def test_a_message_that_comes_in_time_closes_the_gap(socket):
     a, b = frames(socket, "a", "b")
     deliver(socket.site, [b, a])
-    wait_for_gaps()
+    for _ in range(3):
+        wait_for_gaps()
 
     assert texts(socket) == ["a is message 1", "b is message 2"]
+    assert seconds_left() is None
+
+
+def test_a_socket_may_have_another_gap(socket):
+    a, b, _, d = frames(socket, "a", "b", "c", "d")
+    deliver(socket.site, [b, a])
+    wait_for_gaps()
+    socket.received()
+    deliver(socket.site, [d])
+    wait_for_gaps()
+
+    assert socket.received() == [{"close": 1013}]
 
 
 def test_a_worker_waits_no_longer_than_until_the_next_look_at_a_gap(socket):

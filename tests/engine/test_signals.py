@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from channels import Channel, route
 from channels.signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
@@ -110,3 +110,14 @@ def test_old_database_connections_are_closed_around_each_consumer(make_site, mon
     site.consume("thumbnail")
 
     assert events == ["closed", "consumer", "closed"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_around_a_consumer_keeps_its_connection(make_site, monkeypatch):
+    events = []
+    monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: events.append("closed"))
+    site = make_site([route("thumbnail", lambda message: events.append("consumer"))])
+    with transaction.atomic():
+        site.consume("thumbnail")
+
+    assert events == ["consumer"]

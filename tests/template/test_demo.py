@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -50,6 +51,24 @@ def test_make_demo_serves_the_chat_and_a_second_run_goes_on_with_it(clone, envir
 
     subprocess.run(["make", "clean"], cwd=clone, check=True)
     assert not (clone / "build").exists()
+
+
+def test_make_demo_redis_runs_the_procfile_and_its_worker_can_be_replaced(clone, environment):
+    port = free_port()
+
+    with serve(f"make demo-redis PORT={port}", clone, port, environment) as server:
+        page = first_page(server)
+        worker = re.search(
+            r"^worker \(process (\d+)\): python manage.py runworker$", server.log.read_text(), re.MULTILINE
+        )
+        os.kill(int(worker[1]), signal.SIGTERM)
+        later = server.fetch("/")
+
+    assert page.status == 200
+    assert later.status == 200
+    log = server.log.read_text()
+    assert f"web (process {re.search(r'web .process (.+?).:', log)[1]}): daphne -b 0.0.0.0 -p $PORT" in log
+    assert log.count("): python manage.py runworker\n") == 2
 
 
 def first_page(server):

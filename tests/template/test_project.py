@@ -47,6 +47,8 @@ def test_every_combination_names_what_it_needs(combination):
 
     requirements = (project / "requirements.txt").read_text("utf-8")
     assert ("uvicorn" in requirements) == (answers["interface_server"] == "uvicorn")
+    assert ("redis" in requirements) == (answers["channel_layer"] == "redis")
+    assert ("worker: " in (project / "Procfile").read_text("utf-8")) == (answers["channel_layer"] == "redis")
     assert ("psycopg" in requirements) == (answers["database"] == "postgres")
     assert f"web: {answers['interface_server']} " in (project / "Procfile").read_text("utf-8")
     variables = read_env(project / ".env")

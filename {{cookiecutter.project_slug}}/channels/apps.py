@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import close_old_connections
+from django.db import connections
 
 from .signals import consumer_finished, consumer_started
 
@@ -25,4 +25,7 @@ class ChannelsConfig(AppConfig):
 
 
 def _close_old_connections(**kwargs: Any) -> None:
-    close_old_connections()
+    for connection in connections.all(initialized_only=True):
+        # Only a test runs a consumer inside a transaction, which ends with its connection.
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
