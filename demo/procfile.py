@@ -28,7 +28,7 @@ def free_port():
 
 
 def environment(port):
-    """Return the variables that the host sets: the port, the address of its Redis, and the programs it has installed."""
+    """Return the variables that the host sets: the address of its Redis, and the programs it has installed."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": programs, "CHANNEL_LAYER_URL": f"redis://127.0.0.1:{port}/0?prefix=demo:"}
 
