@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 
+import pytest
+
 from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.layers.inmemory import InMemoryChannelLayer
@@ -50,6 +52,8 @@ def test_the_readmes_cookiecutter_commands_make_projects(tmp_path):
     assert read_env(tmp_path / "village_hall" / ".env")["SITE_NAME"] == "Village Hall"
 
 
+# Workers look after the connections of the database, which other tests may have opened.
+@pytest.mark.django_db
 def test_the_readmes_example_carries_messages_between_the_browsers_of_a_room():
     names = {}
     exec(blocks("python")[0], names)

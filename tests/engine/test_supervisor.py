@@ -32,8 +32,8 @@ tell("started")
 behaviour = pathlib.Path("behaviour").read_text()
 if behaviour == "broken":
     sys.exit(3)
-tell_ready()
 tell("ready")
+tell_ready()
 if behaviour == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     tell("deaf")
