@@ -3,6 +3,7 @@
 import os
 import secrets
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -42,7 +43,14 @@ def next_commands():
     ]
 
 
+def remove_caches():
+    """Remove what Python left in a template whose tests have run."""
+    for cache in PROJECT.rglob("__pycache__"):
+        shutil.rmtree(cache)
+
+
 if __name__ == "__main__":
+    remove_caches()
     write_env()
     # A folder's name that the terminal cannot show must not fail the hook, and with it the project.
     sys.stdout.reconfigure(errors="backslashreplace")

@@ -5,6 +5,7 @@ import keyword
 import re
 import sys
 import unicodedata
+from pathlib import Path
 
 # JSON inside a raw string: no quote, backslash or brace in an answer can end it.
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -19,6 +20,8 @@ TAKEN = {
 }
 HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 EMAIL = re.compile(r"[^@\s\"\\<>,;]+@[^@\s\"\\<>,;]+")
+# What a project gathers when it is used: keys, packages, data.
+PRIVATE = (".env", ".venv", "db.sqlite3", "staticfiles")
 # Control characters, lone surrogates, line and paragraph separators.
 BREAKING = {"Cc", "Cs", "Zl", "Zp"}
 
@@ -62,8 +65,22 @@ def problem_with_email(email):
     return None
 
 
+def problem_with_template(repository):
+    """Return a sentence if the template was used as a project: cookiecutter would copy what has gathered in it."""
+    [folder] = Path(repository).glob("*cookiecutter.project_slug*")
+    found = [name for name in PRIVATE if (folder / name).exists()]
+    if not found:
+        return None
+    return (
+        f"The template holds {' and '.join(found)} of somebody's own, which every new project would get: "
+        "remove them (git clean -fdX does), or make the project from a fresh clone."
+    )
+
+
 def problems(answers):
-    """Yield one sentence for each answer that cannot be used."""
+    """Yield one sentence for each answer that cannot be used, and for a template that cannot be."""
+    if problem := problem_with_template(answers["_repo_dir"]):
+        yield problem
     checks = dict.fromkeys(FREE_TEXT, problem_with_text) | {
         "project_slug": problem_with_slug,
         "domain_name": problem_with_domain,

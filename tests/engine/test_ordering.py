@@ -498,3 +498,46 @@ def test_twenty_sockets_of_twenty_messages_stay_in_order_in_four_threads(make_si
     assert {str(record.exc_info[1]) for record in failures} == {"number seven fails"}
     assert not Session.objects.exists()
     assert site.layer.global_statistics()["messages_pending"] == 0
+
+
+def test_only_the_message_that_comes_next_is_put_back(socket):
+    early = frames(socket, "1", "2", "3", "4")
+    for channel, content in reversed(early[1:]):
+        socket.site.layer.send(channel, content)
+        socket.site.worker.step()
+    socket.site.layer.send(*early[0])
+    socket.site.worker.step()
+
+    waiting = socket.site.layer.channel_statistics("websocket.receive")["messages_pending"]
+    assert waiting == 1
+    socket.site.work()
+    assert [answer["text"][0] for answer in socket.received()] == ["1", "2", "3", "4"]
+
+
+def test_a_socket_that_was_refused_outside_of_the_decorator_ends_at_once_and_in_silence(make_site, caplog):
+    def refuse(message):
+        raise DenyConnection
+
+    socket = Socket(make_site(routes(connect=refuse)))
+    refused, end = socket.connect(), socket.disconnect()
+
+    assert refused == [{"accept": False}]
+    assert end == [{"text": "gone after 0"}]
+    assert seconds_left() is None
+    assert caplog.messages == []
+    assert Session.objects.count() == 0
+
+
+def test_a_socket_is_given_up_once(socket, caplog):
+    first, *others = frames(socket, "1", "2", "3")
+    for channel, content in others:
+        socket.site.layer.send(channel, content)
+        socket.site.work()
+    run_due(time.monotonic() + GAP_TIMEOUT + 1)
+    for channel, content in [first, *frames(socket, "4", "5")]:
+        socket.site.layer.send(channel, content)
+        socket.site.work()
+    run_due(time.monotonic() + 3 * GAP_TIMEOUT)
+
+    assert socket.received() == [{"close": 1013}]
+    assert len(caplog.messages) == 1

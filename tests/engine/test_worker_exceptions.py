@@ -13,7 +13,7 @@ from channels.exceptions import (
     WebsocketCloseException,
 )
 from channels.interface.http import HttpExchange
-from channels.worker import Worker
+from channels.worker import Worker, WorkerGroup
 
 
 def raising(error):
@@ -82,7 +82,23 @@ def test_what_tells_the_worker_to_end_comes_out_after_the_sends(make_site, caplo
         site.consume("websocket.receive")
     assert raised.value is error
     assert site.received("log") == [{"text": "sent"}]
-    assert f"The worker is told to end by {__name__}.raising" in caplog.text
+    assert f"A consumer failed: {__name__}.raising" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_it_ends_no_thread_of_a_group_which_nobody_would_replace(make_site, error):
+    def work(message):
+        Channel("log").send({"text": "sent"})
+
+    site = make_site([route("websocket.receive", raising(error)), route("work", work)])
+    group = WorkerGroup(site.layer, 1)
+    group.start()
+    site.layer.send("websocket.receive", {})
+    site.layer.send("work", {})
+    ended = group.stop(drain=True, timeout=10)
+
+    assert ended
+    assert site.received("log") == [{"text": "sent"}] * 2
 
 
 def test_a_request_is_not_left_waiting_for_a_consumer_that_failed(make_site):
@@ -289,3 +305,17 @@ def test_where_there_is_no_room_for_it_it_is_counted(make_site, monkeypatch):
     site.consume("websocket.receive", text="first")
 
     assert site.layer.channel_statistics("websocket.receive")["dropped"] == {"full": 1}
+
+
+def test_a_message_that_is_put_back_is_as_it_was_however_deep_the_consumer_has_changed_it(make_site):
+    seen = []
+
+    def change(message):
+        seen.append(len(message["items"]))
+        message["items"].append("more")
+        if len(seen) < 3:
+            raise ConsumeLater
+
+    make_site([route("orders", change)]).consume("orders", items=[])
+
+    assert seen == [0, 0, 0]

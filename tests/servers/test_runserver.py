@@ -107,8 +107,12 @@ def test_runserver_without_reload_tells_its_sockets_of_the_stop(project, tmp_pat
 
 def test_runserver_starts_again_when_a_file_has_changed(project, tmp_path):
     copy = shutil.copytree(project, tmp_path / "project")
+    with (copy / "config/settings.py").open("a") as settings:
+        settings.write('LOGGING["loggers"]["django.utils.autoreload"] = {"level": "DEBUG"}\n')
     with serve(copy, tmp_path, *RUNSERVER) as server:
         assert server.fetch("/changed/")[0] == 404
+        # Only a change of what the reloader has seen before is a change.
+        server.wait_until(lambda: "config/urls.py first seen" in server.log)
 
         with (copy / "config/urls.py").open("a") as urls:
             urls.write(CHANGE)

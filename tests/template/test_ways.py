@@ -4,7 +4,10 @@ import shutil
 import subprocess
 import sys
 
-from ..baking import clean_environment, read_env, run
+import pytest
+from cookiecutter.exceptions import FailedHookException
+
+from ..baking import FOLDER, clean_environment, copy_repository, read_env, run
 
 
 def test_key_value_pairs_on_the_command_line(bake):
@@ -88,3 +91,23 @@ def cookiecutter(bake, *arguments, typed=""):
         text=True,
     )
     return done.stdout
+
+
+@pytest.mark.parametrize("name", [".env", "db.sqlite3"])
+def test_a_template_that_was_used_as_a_project_gives_nothing_of_that_away(bake, tmp_path, capfd, name):
+    used = copy_repository(tmp_path / "used")
+    (used / FOLDER / name).write_text("SECRET_KEY=ours\n")
+
+    with pytest.raises(FailedHookException):
+        bake(template=used)
+
+    assert f"The template holds {name} of somebody's own" in capfd.readouterr().err
+    assert list(bake.output.iterdir()) == []
+
+
+def test_caches_of_the_template_do_not_get_into_the_project(bake, tmp_path):
+    used = copy_repository(tmp_path / "used")
+    (used / FOLDER / "chat" / "__pycache__").mkdir()
+    (used / FOLDER / "chat" / "__pycache__" / "models.cpython-311.pyc").touch()
+
+    assert list(bake(template=used).rglob("__pycache__")) == []

@@ -34,6 +34,9 @@ _BROKEN = "_order_broken"
 # What the threads of this process are about. Single operations on a set are atomic.
 # The messages that consumers are working on: these are late, but not lost.
 _running: set[tuple[str, int]] = set()
+# The sockets that were given up, the latest of them: what still comes of them is dropped without a word.
+_given_up: dict[str, None] = {}
+_MOST_GIVEN_UP = 10_000
 # The sockets whose gap a worker is going to look at.
 _watched: set[str] = set()
 
@@ -63,9 +66,11 @@ def _in_order(consumer: Consumer) -> Consumer:
             raise ValueError(
                 f"A message on {message.channel} has no order. enforce_ordering is for websocket.* messages."
             )
-        if order is None or message.channel_session.get(_BROKEN):
+        if order is None or _socket_of(message) in _given_up or message.channel_session.get(_BROKEN):
             # The end of a socket that was given up, or whose server has died, waits for nothing.
             return consumer(*args, **kwargs) if is_disconnect else None
+        if is_disconnect and _was_refused(message, order):
+            return consumer(*args, **kwargs)
         expected = _expected(message.channel_session)
         if order == expected:
             return _run(functools.partial(consumer, *args, **kwargs), message, order)
@@ -120,16 +125,32 @@ def _park(message: Message, order: int) -> bool:
     expected = _expected(session_for_reply_channel(socket))
     if expected >= order:
         _put_back(socket, layer)
-    elif socket not in _watched:
-        _watched.add(socket)
-        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
+    else:
+        _watch(socket, layer, expected)
     return True
 
 
 def _put_back(socket: str, layer: Any) -> None:
-    batch = [layer.prepare(waiting["channel"], waiting["content"]) for waiting in _take_waiting(socket, layer)]
-    if batch:
-        send_with_patience(layer, batch)
+    """Send the message that comes next to its channel again, if it waits; the others go on waiting."""
+    while waiting := _take_waiting(socket, layer):
+        expected = _expected(session_for_reply_channel(socket))
+        due = [item for item in waiting if item["content"]["order"] <= expected]
+        late = [item for item in waiting if item not in due]
+        again = [layer.prepare(item["channel"], item["content"]) for item in due]
+        send_with_patience(layer, [*again, *(layer.prepare(_waiting_channel(socket), item) for item in late)])
+        if not late:
+            return
+        _watch(socket, layer, expected)
+        # While we held the others, the one that comes next may have ended, and found none of them.
+        if _expected(session_for_reply_channel(socket)) == expected:
+            return
+
+
+def _watch(socket: str, layer: Any, expected: int) -> None:
+    """Look at a socket with messages that wait, a while from now."""
+    if socket not in _watched:
+        _watched.add(socket)
+        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
 
 
 def _check_gap(socket: str, layer: Any, expected_before: int) -> None:
@@ -139,13 +160,15 @@ def _check_gap(socket: str, layer: Any, expected_before: int) -> None:
         return
     expected = _expected(session_for_reply_channel(socket))
     if expected > expected_before or (socket, expected) in _running:
-        _watched.add(socket)
-        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
+        _watch(socket, layer, expected)
     else:
         _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
 
 
 def _give_up(socket: str, layer: Any, reason: str) -> None:
+    _given_up[socket] = None
+    if len(_given_up) > _MOST_GIVEN_UP:
+        del _given_up[next(iter(_given_up))]
     session = session_for_reply_channel(socket)
     if _NEXT in session:
         session[_BROKEN] = True
@@ -176,6 +199,11 @@ def _take_waiting(socket: str, layer: Any) -> list[dict[str, Any]]:
 def _expected(session: Any) -> int:
     expected: int = session.get(_NEXT, 0)
     return expected
+
+
+def _was_refused(message: Message, order: int) -> bool:
+    """Say whether a socket ends of which no consumer with this decorator has ever run."""
+    return order == 1 and _NEXT not in message.channel_session and (_socket_of(message), 0) not in _running
 
 
 def _is_disconnect(channel: str) -> bool:

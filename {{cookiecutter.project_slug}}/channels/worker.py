@@ -12,6 +12,7 @@ import functools
 import logging
 import math
 import random
+import sys
 import threading
 import time
 import traceback
@@ -23,6 +24,7 @@ from django.conf import settings
 from . import deadlines
 from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from .layers.base import Content
+from .layers.content import copy_message
 from .message import Message
 from .routing import Match, describe
 from .sends import HeldSends, hold_sends
@@ -78,14 +80,23 @@ class Worker:
         pause = _FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                self.step(block=True)
+                self._step_in_thread(block=True)
                 pause = _FIRST_PAUSE
             except Exception:
                 logger.exception("The worker cannot read from the channel layer; the next try follows")
                 self._stop.wait(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
-        while self._drain and self.step():
+        while self._drain and self._step_in_thread():
             pass
+
+    def _step_in_thread(self, block: bool = False) -> bool:
+        try:
+            return self.step(block)
+        except (KeyboardInterrupt, SystemExit):
+            # A consumer has raised it. That would end this thread, and nobody would replace it.
+            if threading.current_thread() is threading.main_thread():
+                raise
+            return True
 
     def stop(self, drain: bool = False) -> None:
         """Make ``run`` end after the message it is working on; with ``drain``, when nothing more waits."""
@@ -134,7 +145,7 @@ class Worker:
     def _consume(self, message: Message, found: Match) -> None:
         consumer, kwargs = found
         # The consumer may change the content, and ConsumeLater puts the message back as it was.
-        original = dict(message.content)
+        original = copy_message(message.content, sys.maxsize)
         with hold_sends() as held:
             try:
                 consumer_started.send(sender=type(self), environ={}, message=message)
@@ -148,12 +159,11 @@ class Worker:
                 self._guarded(functools.partial(error.run, message), consumer, message)
             except ConsumeLater:
                 self._guarded(functools.partial(self._put_back, message, original), consumer, message)
-            except (KeyboardInterrupt, SystemExit):
-                logger.warning("The worker is told to end by %s, with %r", describe(consumer), message)
-                raise
             except BaseException as error:
                 _log_failure(consumer, message)
                 self._guarded(functools.partial(_answer_failure, message, held, error), consumer, message)
+                if isinstance(error, KeyboardInterrupt | SystemExit):
+                    raise
             finally:
                 self.running = None
                 self._guarded(held.flush, consumer, message)

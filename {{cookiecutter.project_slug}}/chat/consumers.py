@@ -56,8 +56,9 @@ SOCKET_FRAMES_PER_SECOND = 5
 POLICY_VIOLATION = 1008
 
 
-@allowed_hosts_only
+# Outermost, so that the turn passes on to the disconnect of a socket that is refused, too.
 @enforce_ordering
+@allowed_hosts_only
 @channel_session_user_from_http
 def connect(message, slug):
     """
@@ -74,6 +75,11 @@ def connect(message, slug):
     if message.user.is_authenticated:
         Group(user_group(message.user.pk)).add(message.reply_channel)
     message.reply_channel.send({"accept": True})
+
+
+def refuse(message):
+    """Refuse a socket at an address where there is nothing."""
+    raise DenyConnection
 
 
 @enforce_ordering
@@ -122,6 +128,9 @@ def take_token(message):
 def say(message, frame):
     """
     Hand a message over to the channel ``chat-messages``, and be free for the next frame.
+
+    One channel for many workers: what comes in quick succession may be saved in another order. So the browser
+    waits until one message has come back before it says the next.
 
     ``message.user`` was loaded for this very frame: nobody writes on after the account was closed or its
     password changed.
@@ -181,7 +190,8 @@ def live_txt(message):
     Answer /live.txt with the newest messages of all rooms, one a line: ``curl http://127.0.0.1:8000/live.txt``.
 
     A consumer of ``http.request`` instead of a view: no middleware, no URL configuration, a plain function
-    from a message to messages.
+    from a message to messages. So ``ALLOWED_HOSTS`` is not checked either: nothing here depends on the host,
+    and anyone may read.
     """
     newest = Message.objects.select_related("room", "author").order_by("-pk")[:20]
     response = HttpResponse(map(as_line, reversed(newest)), content_type="text/plain; charset=utf-8")

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
@@ -23,6 +23,9 @@ MAX_TEXT = 2000
 # A user may send this many messages within this many seconds.
 RATE_MESSAGES = 10
 RATE_SECONDS = 10
+
+# How often a room looks for an address, when others take what it has found.
+SLUG_ATTEMPTS = 5
 
 
 class TooFast(Exception):
@@ -56,12 +59,26 @@ class Room(models.Model):
         return self.name
 
     def save(self, **kwargs):
-        if not self.slug:
-            self.slug = self.free_slug()
-        super().save(**kwargs)
+        if self.slug:
+            super().save(**kwargs)
+        else:
+            self.save_with_free_slug(**kwargs)
 
     def get_absolute_url(self):
         return reverse("room", args=[self.slug])
+
+    def save_with_free_slug(self, **kwargs):
+        """Save under an address of its own, also when another room takes the one that was just free."""
+        for attempt in range(1, SLUG_ATTEMPTS + 1):
+            slug = self.free_slug()
+            self.slug = slug
+            try:
+                with transaction.atomic():
+                    return super().save(**kwargs)
+            except IntegrityError:
+                self.slug = ""
+                if attempt == SLUG_ATTEMPTS or not Room.objects.filter(slug=slug).exists():
+                    raise  # or it is the name that is taken
 
     def free_slug(self):
         """Return the name as it may stand in an address, with a number behind it where that is taken."""

@@ -1,4 +1,4 @@
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from . import views
@@ -10,6 +10,6 @@ urlpatterns = [
     path("rooms/<str:slug>/say/", views.say, name="say"),
     path("rooms/<str:slug>/history/", views.history, name="history"),
     path("accounts/signup/", views.SignUp.as_view(), name="signup"),
-    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/login/", views.SignIn.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
 ]

@@ -4,9 +4,11 @@ The pages of the chat: ordinary Django views, run by the workers like everything
 Anyone may read. To open a room or to write, one must be signed in.
 """
 
+from urllib.parse import urljoin, urlsplit
+
 from django.contrib.auth import login
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.contrib.auth.views import RedirectURLMixin, redirect_to_login
+from django.contrib.auth.views import LoginView, RedirectURLMixin, redirect_to_login
 from django.db.models import F, OuterRef, Subquery
 from django.http import HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -75,8 +77,28 @@ def say(request, slug):
     return redirect(room)
 
 
+class AccountPage(RedirectURLMixin):
+    """Remembers where the visitor came from, in the form and in the links to the other account pages."""
+
+    def get_redirect_url(self):
+        """Return where the visitor came from; nothing for another site, nor for the account pages themselves."""
+        url = super().get_redirect_url()
+        account_pages = urljoin(self.request.path, "..")  # /accounts/, wherever the site is mounted
+        path = urlsplit(urljoin(self.request.path, url)).path
+        return "" if path.startswith(account_pages) else url
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs) | {"next": self.get_success_url()}
+
+
+class SignIn(AccountPage, LoginView):
+    """Sign in, and go on where the visitor came from."""
+
+    redirect_authenticated_user = True
+
+
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class SignUp(RedirectURLMixin, CreateView):
+class SignUp(AccountPage, CreateView):
     """Make an account, and go on signed in where the visitor came from."""
 
     template_name = "registration/signup.html"

@@ -101,12 +101,12 @@ def test_replies_become_a_response(exchange, replies, events, state):
 
 def test_content_that_is_no_bytes_is_sent_as_text_and_logged(exchange, caplog):
     assert exchange.reply({"status": 200, "content": "é"}) == [start(), body("é".encode())]
-    assert caplog.messages == ["Response to /page/ has content of type str, expected bytes"]
+    assert caplog.messages == ["Response to '/page/' has content of type str, expected bytes"]
 
 
 def test_unknown_keys_are_ignored_and_logged(exchange, caplog):
     assert exchange.reply({"status": 200, "text": "x", "reason": "OK"}) == [start(), body()]
-    assert caplog.messages == ["Reply to request /page/ has unknown keys, ignored: reason, text"]
+    assert caplog.messages == ["Reply to request '/page/' has unknown keys, ignored: reason, text"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_response_that_is_not_valid_becomes_status_500_and_is_logged(exchange,
         body(b"The server produced a response that is not valid.\n"),
     ]
     assert exchange.state is State.DONE
-    assert "Response to /page/ is not valid and becomes status 500: " in caplog.text
+    assert "Response to '/page/' is not valid and becomes status 500: " in caplog.text
 
 
 # RFC 9110, sections 5.1 and 5.5: a name is a token; a value has no control characters but tabs.
@@ -158,7 +158,7 @@ def test_a_second_response_cuts_the_first_one_off(exchange, caplog):
 
     assert exchange.reply({"status": 500, "content": b"sorry"}) == []
     assert (exchange.state, exchange.aborted) == (State.DONE, True)
-    assert caplog.messages == ["Response to /page/ is cut off: another one came before its end"]
+    assert caplog.messages == ["Response to '/page/' is cut off: another one came before its end"]
 
 
 # What the interface server says itself

@@ -60,7 +60,7 @@ async def test_a_response_that_is_not_valid_becomes_status_500_at_once(caplog):
     await server.reply(request["reply_channel"], {"status": 200, "headers": [[b"x-a", b"1\r\nx-b: 2"]]})
 
     assert (client.status, client.task.done()) == (500, True)
-    assert "Response to /page/ is not valid" in caplog.text
+    assert "Response to '/page/' is not valid" in caplog.text
 
 
 async def test_a_full_request_channel_answers_503_at_once(caplog):
@@ -74,8 +74,8 @@ async def test_a_full_request_channel_answers_503_at_once(caplog):
         {"type": "http.response.body", "body": b"The server is busy. Please try again.\n", "more_body": False},
     ]
     assert caplog.messages == [
-        "Request /page/ refused: The channel 'http.request' holds 1 messages that nobody has read. Start more workers "
-        "for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
+        "Request '/page/' refused: The channel 'http.request' holds 1 messages that nobody has read. Start more "
+        "workers for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
     ]
 
 
@@ -85,7 +85,7 @@ async def test_a_request_whose_headers_are_too_large_for_the_layer_gets_431(capl
     client = await server.request(headers=[(b"x-huge", b"x" * 1000)])
 
     assert (client.status, client.content) == (431, b"The address or the headers of the request are too large.\n")
-    assert caplog.messages[0].startswith("Request /page/ refused: ")
+    assert caplog.messages[0].startswith("Request '/page/' refused: ")
     assert await server.message("http.disconnect") is None
 
 
@@ -98,7 +98,7 @@ async def test_no_answer_in_time_is_503_and_the_log_says_that_no_worker_is_liste
     await asyncio.sleep(0.2)
     assert (client.status, client.content) == (503, b"The server did not answer in time.\n")
     assert caplog.messages == [
-        "Request /page/ got no answer within 3 s and becomes status 503. "
+        "Request '/page/' got no answer within 3 s and becomes status 503. "
         "No worker is listening on http.request: start one with 'manage.py runworker'."
     ]
 
@@ -152,6 +152,18 @@ async def test_a_large_body_travels_in_chunks_on_a_channel_of_its_own(parts):
     assert b"".join(chunk["content"] for chunk in chunks) == b"".join(parts)
     assert max(len(chunk["content"]) for chunk in chunks) <= 8
     assert await server.message(request["body_channel"]) is None
+
+
+async def test_of_a_body_that_comes_slowly_a_part_is_handed_on_now_and_then():
+    server = InterfaceServer()
+    client = await server.request(b"a", None, method="POST")
+    for _ in range(3):
+        await asyncio.sleep(4)
+        client.says({"type": "http.request", "body": b"b", "more_body": True})
+    await settle()
+
+    request = await server.message("http.request")
+    assert await server.message(request["body_channel"]) == {"content": b"abb", "more_content": True}
 
 
 async def test_nothing_is_read_from_a_client_whose_consumer_is_behind():
@@ -356,6 +368,6 @@ async def test_a_response_that_outgrows_its_outbox_is_cut_off(more, caplog):
 
     await server.reply(request["reply_channel"], {"content": b"x" * 900, "more_content": more})
 
-    assert caplog.messages == ["Response to /page/ cut off: its client reads too slowly"]
+    assert caplog.messages == ["Response to '/page/' cut off: its client reads too slowly"]
     assert isinstance(client.task.exception(), ResponseAborted)
     assert await server.message("ack?a") == {"closed": True}

@@ -117,7 +117,7 @@ async def test_a_stopping_server_takes_nothing_new(caplog):
 
     assert (client.status, client.content) == (503, b"The server is stopping.\n")
     assert [event.get("code") for event in socket.sent] == [None, 1013]
-    assert "Socket /rooms/ refused: the server is stopping." in caplog.text
+    assert "Socket '/rooms/' refused: the server is stopping." in caplog.text
     assert server.layer.global_statistics()["messages_count"] == 0
 
 

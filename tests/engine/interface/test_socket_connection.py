@@ -92,7 +92,7 @@ async def test_an_unanswered_socket_is_rejected_and_the_log_says_that_no_worker_
     await asyncio.sleep(0.2)
     assert socket.sent == [close(1000)]
     assert caplog.messages == [
-        "Socket /rooms/ rejected: no consumer has answered its websocket.connect message within 2 s. A connect "
+        "Socket '/rooms/' rejected: no consumer has answered its websocket.connect message within 2 s. A connect "
         "consumer must send {'accept': True} to message.reply_channel. No worker is listening on websocket.connect: "
         "start one with 'manage.py runworker'."
     ]
@@ -163,7 +163,7 @@ async def test_a_full_connect_channel_refuses_the_socket_and_nobody_hears_of_it(
 
     assert (socket.sent, socket.task.done()) == (sent, True)
     assert caplog.messages == [
-        "Socket /rooms/ refused: The channel 'websocket.connect' holds 1 messages that nobody has read. Start more "
+        "Socket '/rooms/' refused: The channel 'websocket.connect' holds 1 messages that nobody has read. Start more "
         "workers for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
     ]
     await asyncio.sleep(100)
@@ -176,7 +176,7 @@ async def test_a_socket_whose_headers_are_too_large_for_the_layer_is_rejected_an
     socket = await server.socket(headers=[(b"x-huge", b"x" * 1000)])
 
     assert socket.sent == [close(1009)]
-    assert caplog.messages[0].startswith("Socket /rooms/ rejected: ")
+    assert caplog.messages[0].startswith("Socket '/rooms/' rejected: ")
     await asyncio.sleep(100)
     assert socket.task.done()
     assert server.layer.global_statistics()["messages_count"] == 0
@@ -231,7 +231,7 @@ async def test_a_receive_channel_that_stays_full_closes_the_socket_with_1013(cap
 
     await asyncio.sleep(0.2)
     assert socket.sent == [close(1013)]
-    assert caplog.messages[0].startswith("Socket /rooms/ closed: The channel 'websocket.receive' holds 2 messages")
+    assert caplog.messages[0].startswith("Socket '/rooms/' closed: The channel 'websocket.receive' holds 2 messages")
     disconnect = await server.message("websocket.disconnect")
     assert (disconnect["code"], disconnect["order"]) == (1013, 4)
     assert server.layer.channel_statistics("websocket.receive")["messages_count"] == 2
@@ -245,7 +245,7 @@ async def test_a_frame_that_is_too_large_for_the_layer_closes_the_socket_with_10
 
     assert (await server.message("websocket.disconnect"))["code"] == 1009
     assert socket.sent == [close(1009)]
-    assert caplog.messages[0].startswith("Socket /rooms/ closed: ")
+    assert caplog.messages[0].startswith("Socket '/rooms/' closed: ")
     assert await server.message("websocket.receive") is None
 
 
@@ -279,8 +279,8 @@ async def test_replies_arrive_in_order_and_wrong_ones_are_logged(caplog):
 
     assert socket.sent == [text("1"), {"type": "websocket.send", "bytes": b"2"}, text("")]
     assert caplog.messages == [
-        "Reply to socket /rooms/ ignored: it needs text (str) or bytes, not both",
-        "Reply to socket /rooms/ has unknown keys, ignored: colour",
+        "Reply to socket '/rooms/' ignored: it needs text (str) or bytes, not both",
+        "Reply to socket '/rooms/' has unknown keys, ignored: colour",
     ]
 
 

@@ -75,7 +75,7 @@ async def test_a_slow_reader_is_closed_with_1013_and_harms_nobody_else(caplog):
         await settle()
 
     assert quick.sent == [text(str(number)) for number in range(20)]
-    assert caplog.messages == ["Socket /rooms/ closed: it reads too slowly and its outbox is full"]
+    assert caplog.messages == ["Socket '/rooms/' closed: it reads too slowly and its outbox is full"]
     assert (await server.message("websocket.disconnect"))["code"] == 1013
 
     slow.reads.set()

@@ -149,7 +149,8 @@ def test_any_other_subprotocol_is_left_out_with_a_warning(socket, chosen, caplog
 
     assert socket.reply({"accept": True, "subprotocol": chosen}) == [ACCEPT]
     assert caplog.messages == [
-        f"A consumer chose the subprotocol {chosen!r} for socket /rooms/, whose client offered chat, talk; none is used"
+        f"A consumer chose the subprotocol {chosen!r} for socket '/rooms/', whose client offered chat, talk; "
+        "none is used"
     ]
 
 
@@ -211,15 +212,15 @@ def test_a_reply_without_clear_data_is_ignored_and_logged(socket, wrong, caplog)
     assert socket.reply(wrong) == []
     assert socket.broadcast(wrong) == []
     assert socket.state is State.OPEN
-    assert caplog.messages == ["Reply to socket /rooms/ ignored: it needs text (str) or bytes, not both"] * 3
+    assert caplog.messages == ["Reply to socket '/rooms/' ignored: it needs text (str) or bytes, not both"] * 3
 
 
 def test_unknown_keys_are_ignored_and_logged(open_socket, caplog):
     assert open_socket.reply({"text": "hi", "status": 200, "content": b""}) == [text("hi")]
     assert open_socket.broadcast({"text": "hi", "status": 200}) == [text("hi")]
     assert caplog.messages == [
-        "Reply to socket /rooms/ has unknown keys, ignored: content, status",
-        "Reply to socket /rooms/ has unknown keys, ignored: status",
+        "Reply to socket '/rooms/' has unknown keys, ignored: content, status",
+        "Reply to socket '/rooms/' has unknown keys, ignored: status",
     ]
 
 

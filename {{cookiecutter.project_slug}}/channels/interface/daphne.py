@@ -5,6 +5,7 @@ Make up for what daphne leaves to the application. Under other servers nothing h
   Twisted's shutdown is made to wait for that.
 - It takes whatever the application sends and whatever a client sends, and keeps it in memory: here ``send``
   returns when Twisted has room for more, and nothing is read from a socket that the application is not ready for.
+- It cuts the connection of a client that sends too large a frame, without a word: the client gets code 1009.
 - It never sends empty frames, and closes sockets only with the codes that applications may use, which 1012
   and 1013 are not: both are sent by its WebSocket protocol directly.
 - When an application raises in the middle of a response, so that it may be cut off, daphne tries to begin
@@ -124,6 +125,8 @@ class DaphneSocket:
         self._protocol = protocol
         self._brake: Brake | None = None
         self._reads = True
+        # A frame above daphne's limits is answered with close code 1009, not by a cut connection.
+        protocol.failByDrop = False
 
     async def receive(self) -> Any:
         """Return the next event. Nothing is read from the client until the one after that is asked for."""

@@ -67,14 +67,14 @@ class HttpExchange:
         if self.state is State.DONE:
             return []
         if unknown := content.keys() - _REPLY_KEYS:
-            logger.warning("Reply to request %s has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
+            logger.warning("Reply to request %r has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
         if content.get("abort"):
             return self.abort()
         if self.state is State.WAITING:
             return self._start(content)
         if "status" in content:
             # A consumer that failed in the middle of its response, for example, is answered for with status 500.
-            logger.error("Response to %s is cut off: another one came before its end", self.path)
+            logger.error("Response to %r is cut off: another one came before its end", self.path)
             return self.abort()
         return self._continue(content)
 
@@ -106,7 +106,7 @@ class HttpExchange:
         try:
             start = _start_event(content)
         except (TypeError, ValueError) as error:
-            logger.error("Response to %s is not valid and becomes status 500: %s", self.path, error)
+            logger.error("Response to %r is not valid and becomes status 500: %s", self.path, error)
             return self.refuse(500, "The server produced a response that is not valid.")
         self.state = State.STREAMING
         return [start, *self._continue(content)]
@@ -115,7 +115,7 @@ class HttpExchange:
         more = bool(content.get("more_content"))
         body = content.get("content", b"")
         if not isinstance(body, bytes):
-            logger.error("Response to %s has content of type %s, expected bytes", self.path, type(body).__name__)
+            logger.error("Response to %r has content of type %s, expected bytes", self.path, type(body).__name__)
             body = str(body).encode()
         if not more:
             self.state = State.DONE

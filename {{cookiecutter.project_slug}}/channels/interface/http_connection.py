@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What has come of a body after this time, in seconds, is handed on, be it ever so little.
+SLOW_BODY = 5.0
 BODY_PATTERN = "http.request.body?"
 
 
@@ -73,18 +75,24 @@ class HttpConnection:
         try:
             if await dispatch(self._process.layer, "http.request", message):
                 return body_channel
-            logger.warning("Request %s refused: %s", self._exchange.path, self._process.why_refused("http.request"))
+            logger.warning("Request %r refused: %s", self._exchange.path, self._process.why_refused("http.request"))
             self._refuse(503, "The server is busy. Please try again.")
         except MessageTooLarge as error:
-            logger.warning("Request %s refused: %s", self._exchange.path, error)
+            logger.warning("Request %r refused: %s", self._exchange.path, error)
             self._refuse(431, "The address or the headers of the request are too large.")
         return None
 
     async def _read_body(self) -> tuple[bytes, bool]:
-        """Read until the body has ended or comes to the size of a chunk; return it and whether more follows."""
+        """
+        Read until the body has ended or comes to the size of a chunk; return it and whether more follows.
+
+        Of a body that comes slowly, less is handed on: the worker shall see that it comes at all.
+        """
         parts: list[bytes] = []
         size, more = 0, True
-        while more and size < self._process.limits.body_chunk_size:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while more and size < self._process.limits.body_chunk_size and not (size and loop.time() - begun > SLOW_BODY):
             event = await self._receive()
             if event["type"] == "http.disconnect":
                 self._leave()
@@ -180,7 +188,7 @@ class HttpConnection:
         if self._exchange.state is State.WAITING:
             self._process.warn_unanswered(
                 "http.request",
-                "Request %s got no answer within %s s and becomes status 503.",
+                "Request %r got no answer within %s s and becomes status 503.",
                 self._exchange.path,
                 self._process.limits.http_timeout,
             )
@@ -189,7 +197,7 @@ class HttpConnection:
     def _perform(self, events: Iterable[Event]) -> None:
         for event in events:
             if not self._outbox.put(event):
-                logger.warning("Response to %s cut off: its client reads too slowly", self._exchange.path)
+                logger.warning("Response to %r cut off: its client reads too slowly", self._exchange.path)
                 self._cut_off()
                 return
         if self._exchange.state is State.DONE:

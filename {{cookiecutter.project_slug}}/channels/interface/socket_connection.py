@@ -78,7 +78,7 @@ class SocketConnection:
         try:
             taken = not self._process.stopping and await self._connect(scope)
         except MessageTooLarge as error:
-            logger.warning("Socket %s rejected: %s", self._socket.path, error)
+            logger.warning("Socket %r rejected: %s", self._socket.path, error)
             self._perform(self._socket.close(MESSAGE_TOO_BIG))
             self._forget()
             return
@@ -113,7 +113,7 @@ class SocketConnection:
 
     async def _refuse(self, scope: Scope) -> None:
         """Reject a socket that no consumer will hear of: with status 503 where the server can, else with 1013."""
-        logger.warning("Socket %s refused: %s", self._socket.path, self._process.why_refused("websocket.connect"))
+        logger.warning("Socket %r refused: %s", self._socket.path, self._process.why_refused("websocket.connect"))
         self._forget()
         if "websocket.http.response" in (scope.get("extensions") or {}):
             headers = [(b"retry-after", b"5"), (b"content-length", b"0")]
@@ -148,10 +148,10 @@ class SocketConnection:
         try:
             if await dispatch(self._process.layer, "websocket.receive", message, self._process.limits.full_timeout):
                 return None
-            logger.warning("Socket %s closed: %s", self._socket.path, self._process.why_refused("websocket.receive"))
+            logger.warning("Socket %r closed: %s", self._socket.path, self._process.why_refused("websocket.receive"))
             return TRY_AGAIN_LATER
         except MessageTooLarge as error:
-            logger.warning("Socket %s closed: %s", self._socket.path, error)
+            logger.warning("Socket %r closed: %s", self._socket.path, error)
             return MESSAGE_TOO_BIG
         finally:
             self._dispatching = False
@@ -209,7 +209,7 @@ class SocketConnection:
                 self._end_conversation()
 
     def _overflow(self) -> None:
-        logger.warning("Socket %s closed: it reads too slowly and its outbox is full", self._socket.path)
+        logger.warning("Socket %r closed: it reads too slowly and its outbox is full", self._socket.path)
         code = TRY_AGAIN_LATER
         self._socket.close(code)
         self._outbox.replace({"type": "websocket.close", "code": code})
@@ -234,7 +234,7 @@ class SocketConnection:
         if self._socket.state is State.CONNECTING:
             self._process.warn_unanswered(
                 "websocket.connect",
-                "Socket %s rejected: no consumer has answered its websocket.connect message within %s s. "
+                "Socket %r rejected: no consumer has answered its websocket.connect message within %s s. "
                 "A connect consumer must send {'accept': True} to message.reply_channel.",
                 self._socket.path,
                 self._process.limits.handshake_timeout,

@@ -148,9 +148,9 @@ class WebSocket:
     def _understands(self, content: Content) -> bool:
         """Log what is wrong with a message to the socket; return False if nothing can be done with it."""
         if unknown := content.keys() - _REPLY_KEYS:
-            logger.warning("Reply to socket %s has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
+            logger.warning("Reply to socket %r has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
         if not _is_sound(content):
-            logger.warning("Reply to socket %s ignored: it needs text (str) or bytes, not both", self.path)
+            logger.warning("Reply to socket %r ignored: it needs text (str) or bytes, not both", self.path)
             return False
         return True
 
@@ -177,7 +177,7 @@ class WebSocket:
             return str(chosen)
         if chosen:
             logger.warning(
-                "A consumer chose the subprotocol %r for socket %s, whose client offered %s; none is used",
+                "A consumer chose the subprotocol %r for socket %r, whose client offered %s; none is used",
                 chosen,
                 self.path,
                 ", ".join(self._offered) or "none",

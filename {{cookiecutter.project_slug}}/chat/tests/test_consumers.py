@@ -46,6 +46,25 @@ def test_another_site_is_refused(room):
     assert not socket.connect()
 
 
+@pytest.mark.parametrize("origin", [b"http://testserver", b"http://elsewhere.example"])
+def test_the_disconnect_of_a_refused_socket_waits_for_nothing(db, origin):
+    socket = Socket("/rooms/nowhere/")
+    socket.headers[1] = [b"origin", origin]
+    accepted = socket.connect()
+    socket.disconnect()
+
+    assert not accepted
+    assert socket.layer.channel_statistics("websocket.waiting?any")["messages_count"] == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere/", "/rooms/", "/rooms/boat-shed/history/"])
+def test_sockets_at_other_addresses_are_refused(room, path):
+    socket = Socket(path)
+    socket.put("websocket.connect", scheme="ws", query_string=b"", headers=socket.headers)
+
+    assert [answer["accept"] for answer in socket.received()] == [False]
+
+
 def test_who_is_not_signed_in_may_read_but_not_write(room, open_socket):
     Message.objects.create(room=room, text="Welcome")
     socket = open_socket()
@@ -168,6 +187,14 @@ def test_the_own_channel_takes_messages_from_anywhere(room, open_socket, anna):
     work()
 
     assert [frame["text"] for frame in socket.frames()] == ["Hello"]
+
+
+@pytest.mark.parametrize(("method", "statuses"), [("GET", [200]), ("HEAD", [200]), ("POST", []), ("GETS", [])])
+def test_live_txt_can_be_read_and_nothing_else(db, method, statuses):
+    socket = Socket("/live.txt")
+    socket.put("http.request", method=method, scheme="http", query_string=b"", headers=[], body=b"")
+
+    assert [response["status"] for response in socket.received()] == statuses
 
 
 def test_live_txt_shows_the_newest_messages_one_a_line(room, anna):

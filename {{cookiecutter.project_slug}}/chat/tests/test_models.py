@@ -2,6 +2,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError
 from django.utils import timezone
 
 from chat.models import RATE_MESSAGES, RATE_SECONDS, Message, Room, TooFast
@@ -31,6 +32,29 @@ def test_names_that_look_alike_in_an_address_get_a_number():
     rooms = [Room.objects.create(name=name) for name in ("Boat shed", "Boat-shed", "boat shed!")]
 
     assert [room.slug for room in rooms] == ["boat-shed", "boat-shed-2", "boat-shed-3"]
+
+
+def test_a_room_whose_address_is_taken_while_it_is_opened_gets_the_next_one(room, monkeypatch):
+    free_slug = Room.free_slug
+    before_the_other = iter(["boat-shed"])
+    monkeypatch.setattr(Room, "free_slug", lambda self: next(before_the_other, None) or free_slug(self))
+
+    assert Room.objects.create(name="Boat-shed").slug == "boat-shed-2"
+
+
+def test_a_room_gives_up_when_every_address_is_taken(room, monkeypatch):
+    monkeypatch.setattr(Room, "free_slug", lambda self: "boat-shed")
+    with pytest.raises(IntegrityError):
+        Room.objects.create(name="Boat-shed")
+
+    assert Room.objects.get() == room
+
+
+def test_a_name_that_is_taken_is_no_matter_of_the_address(room):
+    with pytest.raises(IntegrityError):
+        Room.objects.create(name="Boat shed")
+
+    assert Room.objects.get() == room
 
 
 def test_a_new_name_keeps_the_address(room):

@@ -100,6 +100,60 @@ def test_signing_up_signs_in_and_goes_on_where_the_visitor_was(client, room):
     assert page.context["user"].username == "chloe"
 
 
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/"])
+def test_the_account_pages_remember_where_the_visitor_came_from(client, path):
+    page = client.get(path, {"next": "/rooms/boat-shed/?before=17"}).text
+
+    assert '<input type="hidden" name="next" value="/rooms/boat-shed/?before=17">' in page
+    for other in ("/accounts/login/", "/accounts/signup/"):
+        assert f'href="{other}?next=/rooms/boat-shed/%3Fbefore%3D17"' in page
+    assert "?next=/accounts/" not in page
+
+
+def test_any_other_page_is_where_the_visitor_came_from(client, room):
+    page = client.get("/rooms/boat-shed/").text
+
+    assert 'href="/accounts/signup/?next=/rooms/boat-shed/"' in page
+
+
+def test_signing_up_goes_on_where_the_link_to_the_form_was(client, room):
+    form = client.get("/accounts/signup/", {"next": "/rooms/boat-shed/"})
+    fields = {"username": "chloe", "password1": PASSWORD, "password2": PASSWORD, "next": form.context["next"]}
+
+    assert client.post("/accounts/signup/", fields)["Location"] == "/rooms/boat-shed/"
+
+
+@pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "/accounts/login/"])
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/"])
+def test_the_account_pages_remember_no_other_site_and_not_themselves(client, path, target):
+    page = client.get(path, {"next": target})
+
+    assert page.context["next"] == "/"
+    assert "elsewhere" not in page.text and "?next=/accounts/" not in page.text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/accounts/login/", "/accounts/login/?next=/accounts/login/", "/accounts/logout/", "/accounts/"),
+        *("http://testserver/accounts/signup/", "/rooms/../accounts/login/", "../login/", "?next=/accounts/login/"),
+    ],
+)
+def test_who_is_signed_in_already_is_not_sent_round_in_circles(signed_in, anna, target):
+    answer = signed_in(anna).get("/accounts/login/", {"next": target})
+
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/signup/", "/nowhere/"])
+def test_every_page_shows_the_name_of_the_site(client, settings, path):
+    settings.SITE_NAME = "Village Hall"
+    page = client.get(path).text
+
+    assert '<a class="home" href="/">Village Hall</a>' in page
+    assert "Village Hall</title>" in page
+
+
 @pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)"])
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/"])
 def test_nobody_is_sent_to_another_site(client, anna, path, target):

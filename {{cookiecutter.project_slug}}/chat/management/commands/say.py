@@ -2,11 +2,20 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from channels import channel_layers
 from chat.models import Message, Room
+
+LATER = (
+    "The channel layer in memory cannot be reached from another process: "
+    "open windows show the message at their next sync, within 20 s."
+)
 
 
 class Command(BaseCommand):
-    help = "Say something in a room. It appears in the open windows, as any message does when it is saved."
+    help = (
+        "Say something in a room. It appears in the open windows at once, as any message does when it is saved; "
+        "with the channel layer in memory, which other processes cannot reach, at their next sync, within 20 s."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument("room", help="the room as it stands in its address, for example general")
@@ -21,6 +30,8 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         message.save()
+        if not channel_layers["default"].spans_processes:
+            self.stderr.write(self.style.WARNING(LATER))
 
 
 def find_room(slug):
