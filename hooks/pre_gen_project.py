@@ -2,6 +2,7 @@
 
 import json
 import keyword
+import os
 import re
 import sys
 import unicodedata
@@ -67,8 +68,9 @@ def problem_with_email(email):
 
 def problem_with_template(repository):
     """Return a sentence if the template was used as a project: cookiecutter would copy what has gathered in it."""
-    [folder] = Path(repository).glob("*cookiecutter.project_slug*")
-    found = [name for name in PRIVATE if (folder / name).exists()]
+    # The path may be relative to where cookiecutter was started; hooks run in the new project.
+    folders = Path(os.environ.get("PWD", ""), repository).glob("*cookiecutter.project_slug*")
+    found = [name for folder in folders for name in PRIVATE if (folder / name).exists()]
     if not found:
         return None
     return (
