@@ -56,7 +56,7 @@ SOCKET_FRAMES_PER_SECOND = 5
 POLICY_VIOLATION = 1008
 
 
-# Outermost, so that the turn passes on to the disconnect of a socket that is refused, too.
+# Outermost: a socket that is refused has had its turn, too, and its disconnect waits for nothing.
 @enforce_ordering
 @allowed_hosts_only
 @channel_session_user_from_http

@@ -114,7 +114,7 @@ class LayerMachine(RuleBasedStateMachine):
             with pytest.raises(ChannelFull):
                 self.layer.send(channel, message)
 
-    @rule(channels=st.lists(channels, min_size=2, max_size=6))
+    @rule(channels=st.lists(channels, min_size=2, max_size=4))
     def send_batch(self, channels):
         batch, refused = [], []
         for channel in channels:
@@ -131,13 +131,14 @@ class LayerMachine(RuleBasedStateMachine):
         self.model.send_group(group, message)
         self.layer.send_group(group, message)
 
-    @rule(queue=st.sampled_from(QUEUES))
-    def receive(self, queue):
-        channel, message = self.layer.receive([queue])
-        if self.model.queues[queue]:
-            self.model.take(queue, channel, message)
-        else:
-            assert (channel, message) == (None, None)
+    @rule(queue=st.sampled_from(QUEUES), count=st.integers(1, 4))
+    def receive(self, queue, count):
+        for _ in range(count):
+            channel, message = self.layer.receive([queue])
+            if self.model.queues[queue]:
+                self.model.take(queue, channel, message)
+            else:
+                assert (channel, message) == (None, None)
 
     @rule(group=groups, channels=st.lists(channels, min_size=1, max_size=3, unique=True))
     def join(self, group, channels):
