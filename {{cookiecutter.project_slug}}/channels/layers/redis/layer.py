@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from ...exceptions import InvalidMessage
@@ -24,6 +24,7 @@ from .envelope import NEVER, UnreadableEntry, pack, unpack
 from .hashing import Ring
 from .hosts import Host, RedisHost
 from .links import LoopLink
+from .loops import LoopConnections
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._reading = threading.Lock()
         self._interruptions = 0
         self._next_collection = time.monotonic() + COLLECT_INTERVAL
-        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         # Where the channel has a capacity of its own, its sends say so; these are for what a group leads to.
         self._send_head = (
             prefix,
@@ -350,67 +351,14 @@ class RedisChannelLayer(BaseChannelLayer):
         link = self._loop().outgoing[self._ring.host_of(queue)].link
         await link.run(scripts.SET_WILLS, self.prefix, queue, *pairs)
 
-    def _loop(self) -> _Loop:
+    def _loop(self) -> LoopConnections:
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
-            self._loops[loop] = _Loop(self._hosts, self._send_now)
+            self._loops[loop] = LoopConnections(self._hosts, self._send_now)
         return self._loops[loop]
 
     async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
         return self._account(sends, await link.run(scripts.SEND, *self._send_arguments(sends)))
-
-
-class _Loop:
-    """The connections of one event loop: one that sends, one for each queue that is read."""
-
-    def __init__(
-        self, hosts: Sequence[RedisHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
-    ) -> None:
-        self._hosts = hosts
-        self._incoming: dict[int, LoopLink] = {}
-        self.outgoing = [_Outgoing(LoopLink(host.make_loop_connection), send) for host in hosts]
-        self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
-
-    def incoming(self, number: int) -> LoopLink:
-        """Return the connection that pops from a host."""
-        if number not in self._incoming:
-            self._incoming[number] = LoopLink(self._hosts[number].make_loop_connection)
-        return self._incoming[number]
-
-
-class _Outgoing:
-    """Sends to one host. What is asked for while a write is under way leaves together in the next one."""
-
-    def __init__(self, link: LoopLink, send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]) -> None:
-        self.link = link
-        self._send = send
-        self._waiting: list[tuple[list[Send], asyncio.Future[list[Send]]]] = []
-        self._task: asyncio.Task[None] | None = None
-
-    async def send(self, sends: list[Send]) -> list[Send]:
-        """Send a batch and return what was refused."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[Send]] = loop.create_future()
-        self._waiting.append((sends, done))
-        if self._task is None:
-            self._task = loop.create_task(self._write())
-        return await done
-
-    async def _write(self) -> None:
-        while self._waiting:
-            batches, self._waiting = self._waiting, []
-            try:
-                refused = await self._send(self.link, [send for sends, _ in batches for send in sends])
-            except Exception as error:
-                for _, done in batches:
-                    if not done.done():
-                        done.set_exception(error)
-                continue
-            identities = {id(send) for send in refused}
-            for sends, done in batches:
-                if not done.done():
-                    done.set_result([send for send in sends if id(send) in identities])
-        self._task = None
 
 
 def _log_collected(queue: bytes, wills: int) -> None:

@@ -1,0 +1,63 @@
+"""The connections of one event loop, and the sends that share a write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from ..base import Entry, Send
+from .hosts import RedisHost
+from .links import LoopLink
+
+
+class LoopConnections:
+    """The connections of one event loop: one that sends, one for each queue that is read."""
+
+    def __init__(
+        self, hosts: Sequence[RedisHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
+    ) -> None:
+        self._hosts = hosts
+        self._incoming: dict[int, LoopLink] = {}
+        self.outgoing = [Outgoing(LoopLink(host.make_loop_connection), send) for host in hosts]
+        self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
+
+    def incoming(self, number: int) -> LoopLink:
+        """Return the connection that pops from a host."""
+        if number not in self._incoming:
+            self._incoming[number] = LoopLink(self._hosts[number].make_loop_connection)
+        return self._incoming[number]
+
+
+class Outgoing:
+    """Sends to one host. What is asked for while a write is under way leaves together in the next one."""
+
+    def __init__(self, link: LoopLink, send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]) -> None:
+        self.link = link
+        self._send = send
+        self._waiting: list[tuple[list[Send], asyncio.Future[list[Send]]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def send(self, sends: list[Send]) -> list[Send]:
+        """Send a batch and return what was refused."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[list[Send]] = loop.create_future()
+        self._waiting.append((sends, done))
+        if self._task is None:
+            self._task = loop.create_task(self._write())
+        return await done
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batches, self._waiting = self._waiting, []
+            try:
+                refused = await self._send(self.link, [send for sends, _ in batches for send in sends])
+            except Exception as error:
+                for _, done in batches:
+                    if not done.done():
+                        done.set_exception(error)
+                continue
+            identities = {id(send) for send in refused}
+            for sends, done in batches:
+                if not done.done():
+                    done.set_result([send for send in sends if id(send) in identities])
+        self._task = None

@@ -1,0 +1,39 @@
+"""
+Prove that a channel layer keeps its contract: one suite for every layer, run by pytest.
+
+A test module says how the layer is made and how its time passes::
+
+    class TestMyChannelLayer(ChannelLayerConformance):
+        expiry = group_expiry = 2
+
+        def make_layer(self, **options):
+            return MyChannelLayer(prefix=secrets.token_hex(8), **options)
+
+        def advance(self, layer, seconds):
+            time.sleep(seconds)
+
+``pytest.register_assert_rewrite("channels.test.conformance")``, before the import, makes failures readable.
+"""
+
+from .groups import GroupPromises
+from .interface import InterfacePromises
+from .limits import LimitPromises
+from .messages import MessagePromises
+from .names import NamePromises
+from .promises import pass_turns, read_entries, side_by_side, wait_for
+from .receiving import ReceivingPromises
+from .statistics import StatisticsPromises
+
+__all__ = ["ChannelLayerConformance", "pass_turns", "read_entries", "side_by_side", "wait_for"]
+
+
+class ChannelLayerConformance(
+    MessagePromises,
+    NamePromises,
+    ReceivingPromises,
+    LimitPromises,
+    GroupPromises,
+    StatisticsPromises,
+    InterfacePromises,
+):
+    """All the promises of a channel layer, as tests; see ``LayerPromises`` for what a subclass gives."""
