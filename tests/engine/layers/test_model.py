@@ -16,7 +16,7 @@ from .fake_clock import FakeClock
 CHANNELS = ["jobs", "reply.x!1", "reply.x!2"]
 QUEUES = ["jobs", "reply.x!"]
 GROUPS = ["room", "hall"]
-EXPIRY, GROUP_EXPIRY, CAPACITY = 3, 5, 3
+EXPIRY, GROUP_EXPIRY, CAPACITY = 4, 3, 3
 # They add up to either expiry in many ways, and to much less than the time between two sweeps.
 SECONDS = [1, 2, 3]
 

@@ -298,7 +298,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
             for name in list(self._queues):
                 queue = self._living_queue(name)
                 if queue:
-                    queue.drop_memberships(now - self.group_expiry)
+                    # A message sent to a group while its member lived may wait as long behind it.
+                    queue.drop_memberships(now - self.group_expiry - self.expiry)
                     self._settle(name, queue)
 
 
