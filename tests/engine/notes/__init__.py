@@ -30,11 +30,11 @@ test_ordering    ``enforce_ordering``
     no code in the notes; early messages wait on a channel of their own, not by ``ConsumeLater``
 test_project    settings, ``asgi.py``, the channels a worker reads
     ``myproject`` and ``my_project`` are one name; settings and routing stood in one block
+test_layer_settings    a layer over Redis, by its old dotted path
 test_reference    consumers, messages, constructors, ``channel_layers["default"]``, AsgiHandler, the decorators
     an ordinary reply channel has a ``!``, not only full stops
     names have fewer than 200 characters, full stops included
     ``AsgiHandler(message)`` is iterated over
 
-Left out until their layers exist: the settings with ``asgi_redis.RedisChannelLayer`` and
-``asgi_rabbitmq.RabbitmqChannelLayer``.
+Left out until its layer exists: the settings with ``asgi_rabbitmq.RabbitmqChannelLayer``.
 """
