@@ -104,6 +104,19 @@ async def test_a_process_that_was_taken_for_dead_is_told_and_renews_nothing():
     assert layer.renewed == []
 
 
+async def test_a_process_that_was_stalled_is_back_in_its_groups_soon():
+    layer = Layer()
+    layer.lease_interval = None
+    lease, _ = keeper(layer)
+
+    task = asyncio.create_task(lease.keep())
+    await asyncio.sleep(layer.expiry)
+    task.cancel()
+
+    assert layer.group_expiry > 1000 * layer.expiry
+    assert len(layer.renewed) >= 2
+
+
 async def test_a_layer_without_leases_gets_all_memberships_a_few_times_in_their_life():
     layer = Layer()
     layer.lease_interval = None

@@ -50,7 +50,10 @@ class LeaseKeeper:
 
     async def keep(self) -> None:
         """Do so for ever. A layer that fails is asked again at the next turn."""
-        interval = self._layer.lease_interval or self._layer.group_expiry / _RENEWALS
+        layer = self._layer
+        # Without a lease: often enough for memberships, and soon after this process was stalled for so long that its
+        # messages expired, and with them its memberships.
+        interval = layer.lease_interval or min(layer.group_expiry / _RENEWALS, layer.expiry / 2)
         while True:
             try:
                 await self.renew()
