@@ -30,7 +30,6 @@ TRY_AGAIN_LATER = 1013
 _NEXT = "_next_order"
 _BROKEN = "_order_broken"
 
-
 # What the threads of this process are about. Single operations on a set are atomic.
 # The messages that consumers are working on: these are late, but not lost.
 _running: set[tuple[str, int]] = set()
@@ -168,7 +167,7 @@ def _check_gap(socket: str, layer: Any, expected_before: int) -> None:
 def _give_up(socket: str, layer: Any, reason: str) -> None:
     _given_up[socket] = None
     if len(_given_up) > _MOST_GIVEN_UP:
-        del _given_up[next(iter(_given_up))]
+        _given_up.pop(next(iter(_given_up)), None)
     session = session_for_reply_channel(socket)
     if _NEXT in session:
         session[_BROKEN] = True

@@ -1,0 +1,110 @@
+"""Leases and last wills over a real server: who has died is noticed, and spoken for once."""
+
+import asyncio
+import secrets
+import time
+
+import pytest
+
+from channels.layers.base import Lease
+from channels.layers.redis import RedisChannelLayer, layer
+
+LEASE = 0.3
+QUEUE = "reply.a!"
+
+
+@pytest.fixture
+def redis(valkey, monkeypatch):
+    monkeypatch.setattr(layer, "LEASE", LEASE)
+    monkeypatch.setattr(layer, "COLLECT_INTERVAL", 0.0)
+    return RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+
+
+def opening(redis, number):
+    """Return the connect message of a socket, with the last will that it leaves."""
+    will = redis.prepare("websocket.disconnect", {"socket": number})
+    return redis.prepare("websocket.connect", {})._replace(reply_channel=f"{QUEUE}{number}", will=will)
+
+
+def closing(redis, number):
+    return redis.prepare("websocket.disconnect", {"socket": number})._replace(reply_channel=f"{QUEUE}{number}")
+
+
+def received(redis, channel):
+    return [message for _, message in iter(lambda: redis.receive([channel]), (None, None))]
+
+
+def test_the_wills_of_a_dead_process_are_carried_out_once(redis):
+    async def live_and_die():
+        await redis.renew_lease(QUEUE)
+        await redis.send_many_async([opening(redis, number) for number in range(3)])
+        await redis.send_many_async([closing(redis, 1)])
+
+    asyncio.run(live_and_die())
+    redis.group_add("room", f"{QUEUE}2")
+    before = received(redis, "websocket.disconnect")
+    time.sleep(LEASE)
+    after = received(redis, "websocket.disconnect")
+
+    assert before == [{"socket": 1}]
+    assert sorted(message["socket"] for message in after) == [0, 2]
+    assert received(redis, "websocket.disconnect") == []
+    assert redis.group_channels("room") == []
+
+
+def test_a_connect_message_that_was_refused_leaves_no_will(redis):
+    redis.capacity = 0
+    redis._capacities["websocket.connect"] = 0
+
+    async def try_to_open():
+        await redis.renew_lease(QUEUE)
+        return await redis.send_many_async([opening(redis, 1)])
+
+    assert len(asyncio.run(try_to_open())) == 1
+    time.sleep(LEASE)
+    assert received(redis, "websocket.disconnect") == []
+
+
+def test_a_process_learns_what_the_store_knows_of_it(redis):
+    async def renew():
+        new, kept = await redis.renew_lease(QUEUE), await redis.renew_lease(QUEUE)
+        redis.flush()
+        flushed = await redis.renew_lease(QUEUE)
+        await asyncio.sleep(LEASE)
+        redis.receive(["any"])
+        return new, kept, flushed, await redis.renew_lease(QUEUE)
+
+    assert asyncio.run(renew()) == (Lease.NEW, Lease.KEPT, Lease.NEW, Lease.LOST)
+
+
+def test_a_process_that_has_ended_its_lease_is_not_spoken_for(redis):
+    async def live_and_end():
+        await redis.renew_lease(QUEUE)
+        await redis.set_wills(QUEUE, [("1", redis.prepare("http.disconnect", {}))])
+        await redis.end_lease(QUEUE)
+
+    asyncio.run(live_and_end())
+    time.sleep(LEASE)
+
+    assert received(redis, "http.disconnect") == []
+
+
+def test_a_will_can_be_taken_back(redis):
+    async def live_and_die():
+        await redis.renew_lease(QUEUE)
+        await redis.set_wills(QUEUE, [(number, redis.prepare("http.disconnect", {"n": number})) for number in "12"])
+        await redis.set_wills(QUEUE, [("1", None)])
+
+    asyncio.run(live_and_die())
+    time.sleep(LEASE)
+
+    assert received(redis, "http.disconnect") == [{"n": "2"}]
+
+
+def test_scripts_that_the_store_has_forgotten_are_sent_again(redis, valkey):
+    for number in range(3):
+        valkey.client().script_flush()
+        redis.send("jobs", {"number": number})
+        asyncio.run(redis.send_many_async([redis.prepare("jobs", {"number": -number})]))
+
+    assert [message["number"] for message in received(redis, "jobs")] == [0, 0, 1, -1, 2, -2]
