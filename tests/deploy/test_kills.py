@@ -140,6 +140,20 @@ def test_groups_whose_keys_were_deleted_are_whole_again_within_seconds(site, val
         assert {json.loads(socket.recv(timeout=20))["id"] for socket in sockets} == {"again"}
 
 
+def test_workers_that_reload_bring_new_code_to_sockets_that_stay_open(site):
+    server, workers = site.serve(), site.work("--reload")
+
+    with server.open_socket("/rooms/hall/") as socket:
+        socket.send(json.dumps({"id": "old"}))
+        assert json.loads(socket.recv(timeout=20))["version"] == 1
+        workers.wait_until(lambda: "site_code/consumers.py first seen" in workers.log)
+        site.deploy(version=2)
+        workers.wait_until(lambda: workers.log.count("  channels: ") == 2)
+        socket.send(json.dumps({"id": "new"}))
+
+        assert json.loads(socket.recv(timeout=20))["version"] == 2
+
+
 def test_runworker_refuses_what_it_cannot_do(site):
     def run(*arguments):
         command = [sys.executable, "-m", "django", "runworker", *arguments]

@@ -123,13 +123,15 @@ class Worker:
         try:
             message = Message(content, channel, self.channel_layer)
             found = self.channel_layer.router.match(message)
+            # The consumer may change the content, and ConsumeLater puts the message back as it was.
+            original = copy_message(content, sys.maxsize)
         except Exception:
             logger.exception("A message on %s could not be routed and is dropped: %r", channel, list(content))
             return
         if found is None:
             self._count_unrouted(message)
             return
-        self._consume(message, found)
+        self._consume(message, found, original)
 
     def _receive(self, block: bool) -> tuple[str, Content] | tuple[None, None]:
         if not block:
@@ -142,10 +144,8 @@ class Worker:
         advice = f"No route matches, for example for path {message.get('path')!r}. Add one to the ROUTING."
         self.channel_layer.statistics.count_dropped(message.channel.name, "no route", advice)
 
-    def _consume(self, message: Message, found: Match) -> None:
+    def _consume(self, message: Message, found: Match, original: Content) -> None:
         consumer, kwargs = found
-        # The consumer may change the content, and ConsumeLater puts the message back as it was.
-        original = copy_message(message.content, sys.maxsize)
         with hold_sends() as held:
             try:
                 consumer_started.send(sender=type(self), environ={}, message=message)

@@ -29,4 +29,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {process} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # Tests wait until the reloader has seen a file before they change it.
+    "loggers": {"django.utils.autoreload": {"level": "DEBUG"}},
 }

@@ -250,3 +250,22 @@ async def test_the_log_says_if_the_layer_does_not_answer_either(caplog, monkeypa
     await asyncio.sleep(2)
 
     assert "The channel layer does not answer either: OSError('no connection')." in caplog.text
+
+
+async def test_a_request_that_is_open_for_long_leaves_a_last_will_and_takes_it_back(monkeypatch):
+    server, wills = InterfaceServer(group_expiry=30), []
+
+    async def set_wills(queue, changes):
+        wills.extend((local, will and (will.name, will.content)) for local, will in changes)
+
+    monkeypatch.setattr(server.layer, "set_wills", set_wills)
+    await server.request()
+    message = await server.message("http.request")
+    await asyncio.sleep(11)
+    left = list(wills)
+    await server.reply(message["reply_channel"], {"status": 200})
+
+    local = message["reply_channel"].partition("!")[2]
+    content = {"reply_channel": message["reply_channel"], "path": "/page/"}
+    assert left == [(local, ("http.disconnect", content))]
+    assert wills[1:] == [(local, None)]
