@@ -1,12 +1,16 @@
 """The Redis layer, over a real server: the contract of all layers, and what is its own."""
 
+import asyncio
 import secrets
 import time
 
 import pytest
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
 from channels.test.conformance import ChannelLayerConformance
+
+from ....services import free_port
 
 
 class TestRedisChannelLayer(ChannelLayerConformance):
@@ -21,3 +25,31 @@ class TestRedisChannelLayer(ChannelLayerConformance):
 
     def advance(self, layer, seconds):
         time.sleep(seconds)
+
+
+@pytest.fixture
+def half_dead(valkey):
+    """A layer of two hosts, the second of which nobody can reach."""
+    hosts = [(valkey.host, valkey.port), ("127.0.0.1", free_port())]
+    return RedisChannelLayer(hosts=hosts, prefix=f"test-{secrets.token_hex(8)}:")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_one_host_took_is_not_sent_again_because_another_failed(half_dead, asynchronous):
+    names = [f"parts?{number}" for number in range(20)]
+    reachable = [name for name in names if half_dead._ring.host_of(name) == 0]
+    batch = [half_dead.prepare(name, {}) for name in names]
+
+    refused = asyncio.run(half_dead.send_many_async(batch)) if asynchronous else half_dead.send_many(batch)
+
+    assert [send.name for send in refused] == [name for name in names if name not in reachable]
+    assert [half_dead.receive([name]) for name in reachable] == [(name, {}) for name in reachable]
+    assert reachable
+
+
+def test_a_single_host_that_cannot_be_reached_is_told():
+    layer = RedisChannelLayer(hosts=[("127.0.0.1", free_port())])
+
+    with pytest.raises(ChannelLayerUnavailable) as raised:
+        layer.send("jobs", {})
+    assert raised.value.uncertain is False

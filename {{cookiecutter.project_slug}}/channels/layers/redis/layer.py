@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from ...exceptions import InvalidMessage
+from ...exceptions import ChannelLayerUnavailable, InvalidMessage
 from ...names import local_part, queue_of, require_channel_name, require_group_name, require_readable_name
 from ..base import BaseChannelLayer, Content, Entry, Lease, Send
 from ..members import QueueReader
@@ -90,15 +90,31 @@ class RedisChannelLayer(BaseChannelLayer):
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         refused: list[Send] = []
         for number, sends in self._by_host(batch).items():
-            results = self._hosts[number].threads.run(scripts.SEND, *self._send_arguments(sends))
-            refused += self._account(sends, results)
+            try:
+                results = self._hosts[number].threads.run(scripts.SEND, *self._send_arguments(sends))
+                refused += self._account(sends, results)
+            except ChannelLayerUnavailable as error:
+                refused += self._give_back(sends, error)
         return refused
 
     async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
         refused: list[Send] = []
         for number, sends in self._by_host(batch).items():
-            refused += await self._loop().outgoing[number].send(sends)
+            try:
+                refused += await self._loop().outgoing[number].send(sends)
+            except ChannelLayerUnavailable as error:
+                refused += self._give_back(sends, error)
         return refused
+
+    def _give_back(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
+        """Return what one of several hosts has not taken: were it raised, what the others took would be sent again."""
+        if len(self._hosts) == 1:
+            raise error
+        logger.error("One of %d hosts of the channel layer failed: %s", len(self._hosts), error)
+        lost = [send for send in sends if error.uncertain or send.to_group]
+        for send in lost:
+            self.statistics.count_dropped(send.name, "uncertain" if error.uncertain else "a host is not available")
+        return [send for send in sends if send not in lost]
 
     def _by_host(self, batch: Iterable[Send]) -> dict[int, list[Send]]:
         if len(self._hosts) == 1:
