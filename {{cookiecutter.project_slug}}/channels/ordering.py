@@ -31,7 +31,7 @@ _NEXT = "_next_order"
 _BROKEN = "_order_broken"
 
 # What the threads of this process are about. Single operations on a set are atomic.
-# The messages that consumers are working on: these are late, but not lost.
+# The messages that consumers of this process are working on: these are late, but not lost.
 _running: set[tuple[str, int]] = set()
 # The sockets that were given up, the latest of them: what still comes of them is dropped without a word.
 _given_up: dict[str, None] = {}
@@ -158,7 +158,7 @@ def _check_gap(socket: str, layer: Any, expected_before: int) -> None:
     if not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
         return
     expected = _expected(session_for_reply_channel(socket))
-    if expected > expected_before or (socket, expected) in _running:
+    if expected > expected_before or (socket, expected) in _running or layer.is_held(socket, expected):
         _watch(socket, layer, expected)
     else:
         _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")

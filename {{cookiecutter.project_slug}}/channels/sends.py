@@ -12,11 +12,11 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from .exceptions import ChannelLayerUnavailable
-from .layers.base import BaseChannelLayer, Send
+from .layers.base import BaseChannelLayer, Content, Send
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,10 @@ class HeldSends:
         for _, batch in self._batches.values():
             batch[:] = [send for send in batch if send.name != channel]
 
+    def take(self, layer: BaseChannelLayer) -> list[Send]:
+        """Return what is held for one layer, for the caller to send."""
+        return self._batches.pop(id(layer), (layer, []))[1]
+
     def has(self, channel: str) -> bool:
         """Say whether anything is held for a channel."""
         return any(send.name == channel for _, batch in self._batches.values() for send in batch)
@@ -50,6 +54,11 @@ class HeldSends:
     def call_afterwards(self, action: Callable[[], None]) -> None:
         """Have something done when the sends have left."""
         self._afterwards.append(action)
+
+    @property
+    def waits(self) -> bool:
+        """Whether something waits for the sends to have left."""
+        return bool(self._afterwards)
 
     def flush(self) -> None:
         """
@@ -94,6 +103,25 @@ def after_sends(action: Callable[[], None]) -> None:
         held.call_afterwards(action)
 
 
+def send_and_receive(
+    layer: BaseChannelLayer, batch: list[Send], channels: Sequence[str], timeout: float, finished: str
+) -> tuple[str, Content] | tuple[None, None]:
+    """
+    Do a worker's turn at a layer, whose ``send_and_receive`` says what that is; return what has been received.
+
+    What could not be sent is tried again as ``send_with_patience`` does, also where the layer's failure comes out.
+    """
+    try:
+        refused, received = layer.send_and_receive(batch, channels, timeout, finished)
+    except ChannelLayerUnavailable as error:
+        if batch:
+            send_with_patience(layer, _left_after(error, layer, batch))
+        raise
+    if refused:
+        send_with_patience(layer, refused)
+    return received
+
+
 def send_with_patience(layer: BaseChannelLayer, batch: list[Send]) -> None:
     """
     Send a batch; what cannot be sent for ``FULL_TIMEOUT`` seconds is logged and counted.
@@ -113,10 +141,15 @@ def send_with_patience(layer: BaseChannelLayer, batch: list[Send]) -> None:
 def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> tuple[list[Send], str]:
     """Send a batch once; return what is left to be sent, and why."""
     try:
-        return layer.send_many(batch), "full"
+        return (layer.send_many(batch), "full") if batch else ([], "")
     except ChannelLayerUnavailable as error:
-        if not error.uncertain:
-            return batch, "the layer is not available"
-        for send in batch:
-            layer.statistics.count_dropped(send.name, "uncertain", f"The connection broke while it was sent: {error}")
-        return [], "uncertain"
+        return _left_after(error, layer, batch), "the layer is not available"
+
+
+def _left_after(error: ChannelLayerUnavailable, layer: BaseChannelLayer, batch: list[Send]) -> list[Send]:
+    """Return what may be sent again after a failure; what may have been sent all the same is counted."""
+    if not error.uncertain:
+        return batch
+    for send in batch:
+        layer.statistics.count_dropped(send.name, "uncertain", f"The connection broke while it was sent: {error}")
+    return []

@@ -23,14 +23,14 @@ from django.conf import settings
 
 from . import deadlines
 from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
-from .layers.base import Content
+from .layers.base import Content, Send
 from .layers.content import copy_message
 from .message import Message
 from .routing import Match, describe
-from .sends import HeldSends, hold_sends
+from .sends import HeldSends, hold_sends, send_and_receive
 from .signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
 from .staticfiles import default_http_consumer
-from .watchdog import RunningConsumer, watch
+from .watchdog import RunningConsumer, report, watch
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,9 @@ class Worker:
         self.channels = filter_channels(channel_layer.router.channels, only_channels, exclude_channels)
         # The consumer at work, for whoever looks from another thread.
         self.running: RunningConsumer | None = None
+        # What the last consumer has sent, and the channel of its message: both go into the layer with the next turn.
+        self._outgoing: list[Send] = []
+        self._finished = ""
         self._stop = threading.Event()
         self._drain = False
 
@@ -80,18 +83,22 @@ class Worker:
         pause = _FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                self._step_in_thread(block=True)
+                self._turn_in_thread(self._patience())
                 pause = _FIRST_PAUSE
             except Exception:
                 logger.exception("The worker cannot read from the channel layer; the next try follows")
                 self._stop.wait(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
-        while self._drain and self._step_in_thread():
+        while self._drain and self._turn_in_thread():
             pass
-
-    def _step_in_thread(self, block: bool = False) -> bool:
         try:
-            return self.step(block)
+            self._send_outgoing()
+        except Exception:
+            logger.exception("The worker has ended, and the channel layer could not be told of its last message")
+
+    def _turn_in_thread(self, timeout: float = 0.0) -> bool:
+        try:
+            return self._turn(timeout)
         except (KeyboardInterrupt, SystemExit):
             # A consumer has raised it. That would end this thread, and nobody would replace it.
             if threading.current_thread() is threading.main_thread():
@@ -106,19 +113,39 @@ class Worker:
 
     def step(self, block: bool = False) -> bool:
         """
-        Receive one message and run its consumer; return whether there was one.
+        Receive one message, run its consumer and send what that has sent; return whether there was a message.
 
         ``block`` waits for one. What the consumer raises is logged; what the layer raises while a message is
         received comes out here.
         """
-        channel, content = self._receive(block)
+        received = self._turn(self._patience() if block else 0.0)
+        self._send_outgoing()
+        return received
+
+    def _turn(self, timeout: float) -> bool:
+        """Send what the last consumer has sent, receive a message and run its consumer: one visit to the layer."""
+        channel, content = self._visit(self.channels, timeout)
         deadlines.run_due()
         if channel is None or content is None:
             return False
-        self.handle(channel, content)
+        self._finished = channel
+        self._handle(channel, content)
         return True
 
-    def handle(self, channel: str, content: Content) -> None:
+    def _send_outgoing(self) -> None:
+        if self._outgoing or self._finished:
+            self._visit((), 0.0)
+
+    def _visit(self, channels: Sequence[str], timeout: float) -> tuple[str, Content] | tuple[None, None]:
+        outgoing, self._outgoing = self._outgoing, []
+        finished, self._finished = self._finished, ""
+        return send_and_receive(self.channel_layer, outgoing, channels, timeout, finished)
+
+    def _patience(self) -> float:
+        left = deadlines.seconds_left()
+        return RECEIVE_TIMEOUT if left is None else min(left, RECEIVE_TIMEOUT)
+
+    def _handle(self, channel: str, content: Content) -> None:
         """Run the consumer of one message. ``SystemExit`` and ``KeyboardInterrupt`` come out after its sends."""
         try:
             message = Message(content, channel, self.channel_layer)
@@ -131,14 +158,11 @@ class Worker:
         if found is None:
             self._count_unrouted(message)
             return
-        self._consume(message, found, original)
-
-    def _receive(self, block: bool) -> tuple[str, Content] | tuple[None, None]:
-        if not block:
-            return self.channel_layer.receive(self.channels)  # type: ignore[no-any-return]
-        left = deadlines.seconds_left()
-        timeout = RECEIVE_TIMEOUT if left is None else min(left, RECEIVE_TIMEOUT)
-        return self.channel_layer.receive(self.channels, block=True, timeout=timeout)  # type: ignore[no-any-return]
+        try:
+            self._consume(message, found, original)
+        except BaseException:
+            self._send_outgoing()
+            raise
 
     def _count_unrouted(self, message: Message) -> None:
         advice = f"No route matches, for example for path {message.get('path')!r}. Add one to the ROUTING."
@@ -151,7 +175,7 @@ class Worker:
                 consumer_started.send(sender=type(self), environ={}, message=message)
                 if self.callback is not None:
                     self.callback(message.channel.name, message)
-                self.running = RunningConsumer(f"{describe(consumer)} with {message!r}")
+                self.running = RunningConsumer(consumer, message)
                 consumer(message, **kwargs)
             except DenyConnection:
                 self._deny(message, held, consumer)
@@ -165,10 +189,13 @@ class Worker:
                 if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
             finally:
-                self.running = None
-                self._guarded(held.flush, consumer, message)
-                # After the sends, since this may close the database connections of the consumer.
+                if held.waits:
+                    self._guarded(held.flush, consumer, message)
+                # After what waited for the sends, since this may close the database connections of the consumer.
                 self._guarded(functools.partial(_finish, type(self), message), consumer, message)
+                self._outgoing = held.take(self.channel_layer)
+                self._guarded(held.flush, consumer, message)
+                self.running = None
 
     def _deny(self, message: Message, held: HeldSends, consumer: Any) -> None:
         if message.channel.name != "websocket.connect" or message.reply_channel is None:
@@ -200,6 +227,8 @@ class WorkerGroup:
         self.channel_layer = channel_layer
         self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
         self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._reporter = threading.Thread(target=report, args=(channel_layer, self.running, self._ended), daemon=True)
         self._threads = [
             threading.Thread(target=worker.run, name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
@@ -216,8 +245,8 @@ class WorkerGroup:
         for thread in self._threads:
             thread.start()
         limit = getattr(settings, "CHANNELS_SLOW_CONSUMER", SLOW_CONSUMER)
-        watchdog = threading.Thread(target=watch, args=(self.running, limit, self._stopping), daemon=True)
-        watchdog.start()
+        threading.Thread(target=watch, args=(self.running, limit, self._stopping), daemon=True).start()
+        self._reporter.start()
 
     def begin_stop(self, drain: bool = False) -> None:
         """Have each worker finish its message, with ``drain`` also those that wait, and end."""
@@ -242,7 +271,11 @@ class WorkerGroup:
                 # A worker that was just about to wait for a message has not heard of the stop.
                 self.channel_layer.interrupt()
                 thread.join(min(left, _WAKE_INTERVAL))
-        return not any(thread.is_alive() for thread in self._threads)
+        if any(thread.is_alive() for thread in self._threads):
+            return False
+        self._ended.set()
+        self._reporter.join(None if timeout is None else max(0.0, deadline - time.monotonic()))
+        return True
 
     def running(self) -> list[RunningConsumer | None]:
         """Return what each worker is at, None for one that waits."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 from .. import exceptions
 from ..names import prefix_of, queue_of, require_channel_name, require_group_name, require_pattern
 from .content import MAX_MESSAGE_SIZE, copy_message
-from .statistics import Statistics
+from .statistics import CountsDropped
 
 Content = dict[str, Any]
 Capacities = Mapping[str | re.Pattern[str], int]
@@ -54,6 +54,15 @@ class Lease(enum.Enum):
     LOST = "lost"
 
 
+class Held(NamedTuple):
+    """A message that a worker is working on, and for how many seconds it has."""
+
+    channel: str
+    reply_channel: str = ""
+    order: int | None = None
+    seconds: float = 0.0
+
+
 class Entry(NamedTuple):
     """
     One entry of a process queue, as its reader gets it.
@@ -78,6 +87,7 @@ class BaseChannelLayer(ABC):
     one process queue share one capacity. ``clock`` returns seconds and never goes backwards.
     """
 
+    statistics: CountsDropped
     ChannelFull = exceptions.ChannelFull
     MessageTooLarge = exceptions.MessageTooLarge
     extensions: ClassVar[Sequence[str]] = ("groups", "flush", "statistics", "async")
@@ -101,7 +111,6 @@ class BaseChannelLayer(ABC):
         self.channel_capacity = dict(channel_capacity or {})
         self.max_message_size = max_message_size
         self.clock = clock
-        self.statistics = Statistics(clock)
         self._capacity_patterns = [*_compile(self.channel_capacity), *_compile(DEFAULT_CAPACITIES)]
         self._capacities: dict[str, int] = {}
 
@@ -154,6 +163,20 @@ class BaseChannelLayer(ABC):
     def receive_many(self, channels: Sequence[str], block: bool = False) -> tuple[str, Content] | tuple[None, None]:
         """Be ``receive`` under the name that the first layers gave it."""
         return self.receive(channels, block)
+
+    def send_and_receive(
+        self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
+    ) -> tuple[list[Send], tuple[str, Content] | tuple[None, None]]:
+        """
+        Do a worker's turn: send what a consumer has sent, and wait for the next message.
+
+        ``finished`` is the channel of the message that the worker has finished with; the one it gets counts as
+        unfinished until the next turn. Without a ``timeout`` it does not wait. Returns what ``send_many`` and
+        ``receive`` return. A layer that raises has not received a message, and says by ``uncertain`` whether it may
+        have sent the batch.
+        """
+        refused = self.send_many(batch) if batch else []
+        return refused, self.receive(channels, block=timeout > 0, timeout=timeout)
 
     @abstractmethod
     def interrupt(self) -> None:
@@ -227,6 +250,22 @@ class BaseChannelLayer(ABC):
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:  # noqa: B027
         """Keep last wills of connections, by the local parts of their reply channels; None to forget one."""
+
+    # What a worker process says of itself
+
+    def renew_worker(self, worker: str, held: Sequence[Held]) -> None:  # noqa: B027
+        """
+        Say that a worker process is alive and what it is working on, every ``lease_interval`` seconds.
+
+        When it has stopped saying so, what it held is reported as lost.
+        """
+
+    def end_worker(self, worker: str) -> None:  # noqa: B027
+        """Say that a worker process ends, and has finished all it held."""
+
+    def is_held(self, reply_channel: str, order: int) -> bool:
+        """Say whether a worker process has said that it is working on this message of a socket."""
+        return False
 
     @abstractmethod
     async def statistics_async(self, channel: str) -> dict[str, Any]:

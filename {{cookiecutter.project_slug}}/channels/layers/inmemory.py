@@ -20,6 +20,7 @@ from .base import BaseChannelLayer, Content, Entry, Send
 from .content import copy_message
 from .groups import Groups
 from .members import QueueReader
+from .statistics import Statistics
 
 # Expired messages on channels that nobody reads or writes are swept out this often, in seconds.
 SWEEP_INTERVAL = 10.0
@@ -36,6 +37,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.statistics: Statistics = Statistics(self.clock)
         # Reentrant: a signal handler may interrupt, and a discarded reader end, in a thread that holds it.
         self._lock = threading.RLock()
         self._queues: dict[str, _Queue] = {}
@@ -89,6 +91,16 @@ class InMemoryChannelLayer(BaseChannelLayer):
         if message is None and block:
             message = self._wait(names, timeout)
         return message or (None, None)
+
+    def send_and_receive(
+        self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
+    ) -> tuple[list[Send], tuple[str, Content] | tuple[None, None]]:
+        if finished:
+            self.statistics.count_finished(finished)
+        refused, received = super().send_and_receive(batch, channels, timeout)
+        if received[0] is not None:
+            self.statistics.count_begun(received[0])
+        return refused, received
 
     def _wait(self, names: Sequence[str], timeout: float | None) -> tuple[str, Content] | None:
         woken = threading.Event()

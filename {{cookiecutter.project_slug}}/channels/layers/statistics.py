@@ -5,7 +5,8 @@ Channels with a random or local part are counted together, under what they share
 
     messages_count              messages accepted
     messages_count_per_second   the same per second, over the last ten seconds
-    messages_received           messages taken by a reader
+    messages_received           messages taken by a reader that has finished with them
+    messages_unfinished         messages that a worker is working on, or was when it was killed: lost then
     messages_pending            messages waiting now
     messages_max_age            age of the oldest of them, in seconds
     seconds_since_received      time since a reader last took a message, None if that never happened
@@ -20,7 +21,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ..names import prefix_of
 
@@ -56,22 +57,48 @@ class Rate:
             self._seconds.popleft()
 
 
+class CountsDropped(Protocol):
+    """What every layer counts with."""
+
+    def count_dropped(self, channel: str, reason: str, advice: str = "", count: int = 1) -> None:
+        """Count lost messages, and warn of them once a minute per channel and reason."""
+
+
+class DropLog:
+    """Warns of lost messages, once a minute per channel and reason, with their number until then."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._dropped: Counter[tuple[str, str]] = Counter()
+        self._warned_at: dict[tuple[str, str], float] = {}
+
+    def warn(self, channel: str, reason: str, advice: str, count: int) -> None:
+        """Note lost messages of a channel. To be called by one thread at a time."""
+        key, now = (channel, reason), self._clock()
+        self._dropped[key] += count
+        if now - self._warned_at.get(key, -WARNING_INTERVAL) >= WARNING_INTERVAL:
+            self._warned_at[key] = now
+            text = "%d message(s) for channel %s dropped so far (%s). %s"
+            logger.warning(text, self._dropped[key], channel, reason, advice)
+
+
 class _Figures:
     def __init__(self) -> None:
         self.sent = Rate()
         self.full = Rate()
         self.received = 0
+        self.unfinished = 0
         self.last_received: float | None = None
         self.dropped: Counter[str] = Counter()
-        self.warned_at: dict[str, float] = {}
 
 
 class Statistics:
-    """The counters of one layer in this process, for any number of threads."""
+    """The counters of a layer within one process, for any number of threads."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.RLock()
+        self._log = DropLog(clock)
         self._channels: dict[str, _Figures] = {}
 
     def count_sent(self, channel: str) -> None:
@@ -86,6 +113,20 @@ class Statistics:
             figures.received += count
             figures.last_received = self._clock()
 
+    def count_begun(self, channel: str) -> None:
+        """Count a received message that its reader has not finished with."""
+        with self._lock:
+            figures = self._of(channel)
+            figures.received -= 1
+            figures.unfinished += 1
+
+    def count_finished(self, channel: str) -> None:
+        """Count that a reader has finished with such a message."""
+        with self._lock:
+            figures = self._of(channel)
+            figures.received += 1
+            figures.unfinished -= 1
+
     def count_full(self, channel: str) -> None:
         """Count a message refused for want of room."""
         with self._lock:
@@ -94,14 +135,8 @@ class Statistics:
     def count_dropped(self, channel: str, reason: str, advice: str = "", count: int = 1) -> None:
         """Count lost messages, and warn of them once a minute per channel and reason."""
         with self._lock:
-            figures, now = self._of(channel), self._clock()
-            figures.dropped[reason] += count
-            dropped = figures.dropped[reason]
-            if now - figures.warned_at.get(reason, -WARNING_INTERVAL) < WARNING_INTERVAL:
-                return
-            figures.warned_at[reason] = now
-        text = "%d message(s) for channel %s dropped so far (%s). %s"
-        logger.warning(text, dropped, prefix_of(channel), reason, advice)
+            self._of(channel).dropped[reason] += count
+            self._log.warn(prefix_of(channel), reason, advice, count)
 
     def of_channel(self, channel: str, pending: int, max_age: float) -> dict[str, Any]:
         """Return the figures of a channel, given what waits in it."""
@@ -127,6 +162,7 @@ class Statistics:
             "messages_count": sum(figures.sent.total for figures in channels),
             "messages_count_per_second": sum(figures.sent.per_second(now) for figures in channels),
             "messages_received": sum(figures.received for figures in channels),
+            "messages_unfinished": sum(figures.unfinished for figures in channels),
             "messages_pending": pending,
             "messages_max_age": max_age,
             "seconds_since_received": now - max(times) if times else None,

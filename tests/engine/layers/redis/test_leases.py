@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from channels.layers.base import Lease
-from channels.layers.redis import RedisChannelLayer, layer
+from channels.layers.base import Held, Lease
+from channels.layers.redis import RedisChannelLayer, loop_side, thread_side
 
 LEASE = 0.3
 QUEUE = "reply.a!"
@@ -15,8 +15,9 @@ QUEUE = "reply.a!"
 
 @pytest.fixture
 def redis(valkey, monkeypatch):
-    monkeypatch.setattr(layer, "LEASE", LEASE)
-    monkeypatch.setattr(layer, "COLLECT_INTERVAL", 0.0)
+    monkeypatch.setattr(loop_side, "LEASE", LEASE)
+    monkeypatch.setattr(thread_side, "WORKER_LEASE", LEASE)
+    monkeypatch.setattr(thread_side, "LOOK_INTERVAL", 0.0)
     return RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
 
 
@@ -108,3 +109,42 @@ def test_scripts_that_the_store_has_forgotten_are_sent_again(redis, valkey):
         asyncio.run(redis.send_many_async([redis.prepare("jobs", {"number": -number})]))
 
     assert [message["number"] for message in received(redis, "jobs")] == [0, 0, 1, -1, 2, -2]
+
+
+def test_what_a_living_worker_process_works_on_is_known_to_all(redis):
+    redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7)])
+    redis.renew_worker("other", [])
+
+    assert redis.is_held("reply.a!1", 7)
+    assert not redis.is_held("reply.a!1", 8)
+    assert not redis.is_held("reply.a!2", 7)
+
+
+def test_what_a_dead_worker_process_worked_on_is_told_once(redis, caplog):
+    redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7, 3.2)])
+    time.sleep(LEASE)
+    redis.renew_worker("other", [])
+    redis.renew_worker("other", [])
+
+    assert not redis.is_held("reply.a!1", 7)
+    assert caplog.messages == [
+        "Worker process one has died",
+        "A message on websocket.receive from reply.a!1 is lost with it, after 3 s of work",
+    ]
+
+
+def test_a_worker_process_that_has_ended_is_not_missed(redis, caplog):
+    redis.renew_worker("one", [])
+    redis.end_worker("one")
+    time.sleep(LEASE)
+    redis.renew_worker("other", [])
+
+    assert caplog.messages == []
+
+
+def test_what_another_version_says_of_its_work_is_passed_over(redis, valkey):
+    redis.renew_worker("one", [Held("jobs", "reply.a!1", 1)])
+    valkey.client().hset(f"{redis.prefix}held", "newer", b"no envelope")
+
+    assert redis.is_held("reply.a!1", 1)
+    assert not redis.is_held("reply.a!1", 2)

@@ -25,7 +25,7 @@ from redis.exceptions import (
 )
 
 from ...exceptions import ChannelLayerUnavailable
-from .scripts import Script
+from .script import Script
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,11 @@ class ThreadLinks:
         try:
             return self.exchange([script.by_digest(arguments)])[0]
         except NoScriptError:
-            return self.exchange([script.by_text(arguments)])[0]
+            return self.run_text(script, arguments)
+
+    def run_text(self, script: Script, arguments: Sequence[Any]) -> Any:
+        """Run a script that the store does not know, and return its result. Raises ``ChannelLayerUnavailable``."""
+        return self.exchange([script.by_text(arguments)])[0]
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """
@@ -56,6 +60,10 @@ class ThreadLinks:
 
         Raises ``ChannelLayerUnavailable``, which is uncertain if the commands had been written.
         """
+        return _checked(self.ask(commands))
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Do so, and return the store's errors among the results."""
         connection = self._connection()
         written = False
         try:
@@ -77,7 +85,9 @@ class ThreadLinks:
             # Unread answers on this connection would be taken for those of the next commands.
             connection.disconnect()
             raise _translated(error, written) from error
-        return _checked(answers, connection.disconnect)
+        if any(map(_is_from_wrong_server, answers)):
+            connection.disconnect()
+        return answers
 
     def _connection(self) -> Any:
         if getattr(self._own, "process", None) != os.getpid():
@@ -123,7 +133,9 @@ class LoopLink:
             except BaseException as error:
                 await self.close()
                 raise _translated(error, written) from error
-            return _checked(answers, connection.mark_for_reconnect)
+            if any(map(_is_from_wrong_server, answers)):
+                connection.mark_for_reconnect()
+            return _checked(answers)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -138,13 +150,18 @@ def _translated(error: BaseException, written: bool) -> BaseException:
     return error
 
 
-def _checked(answers: list[Any], leave: Callable[[], None]) -> list[Any]:
-    """Return the answers; raise the first of them that is an error, and leave a server that is the wrong one."""
+def _is_from_wrong_server(answer: Any) -> bool:
+    """Say whether an answer is that of a server which is the wrong one, and is to be left."""
+    return isinstance(answer, ReadOnlyError) or (
+        isinstance(answer, ResponseError) and str(answer).startswith(_WRONG_SERVER)
+    )
+
+
+def _checked(answers: list[Any]) -> list[Any]:
+    """Return the answers; raise the first of them that is an error."""
     for answer in answers:
+        if isinstance(answer, NoScriptError):
+            raise answer
         if isinstance(answer, ResponseError):
-            if isinstance(answer, ReadOnlyError) or str(answer).startswith(_WRONG_SERVER):
-                leave()
-            if isinstance(answer, NoScriptError):
-                raise answer
             raise ChannelLayerUnavailable(f"The store refuses: {answer}") from answer
     return answers

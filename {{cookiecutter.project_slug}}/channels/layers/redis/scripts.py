@@ -1,143 +1,14 @@
-"""
-What runs inside the store, each script in one atomic step.
-
-Keys, below the layer's prefix:
-
-    queue:<queue>            list of entries
-    group:<group>            sorted set of the queues with members in it, by the time their membership lapses
-    members:<group>:<queue>  sorted set of the local parts that are members, by the same time
-    groups:<queue>           set of the groups with members behind a process queue
-    processes                sorted set of process queues by the time their lease ends
-    wills:<queue>            hash of local part to the last will of an open connection: a channel, a line break,
-                             and the entry that is pushed there when the process has died
-    collected:<queue>        set when the wills of a process have been carried out
-    changes:<queue>          how many entries of a process queue are no messages but change memberships, at most
-    capacity                 hash of queue to capacity, where it is not the default
-
-Times are milliseconds of the store's own clock; no client's clock decides anything.
-"""
+"""What runs inside the store, each script in one atomic step. ``script`` says what lies where."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
+from .script import Script
 
-
-class Script:
-    """A script, sent by its digest; the store asks for the text when it does not know it."""
-
-    def __init__(self, body: str) -> None:
-        self.text = (_COMMON + body).encode()
-        self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
-
-    def by_digest(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the command that runs the script if the store knows it."""
-        return ("EVALSHA", self.digest, 0, *arguments)
-
-    def by_text(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the command that runs the script, and makes the store know it."""
-        return ("EVAL", self.text, 0, *arguments)
-
-
-_COMMON = """
-local prefix = ARGV[1]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local function is_process_queue(queue)
-    return string.sub(queue, -1) == '!'
-end
-
--- The oldest message of a queue, and when it dies. Changes of memberships before it are passed over.
-local function oldest_message(queue)
-    local behind = is_process_queue(queue) and tonumber(redis.call('GET', prefix .. 'changes:' .. queue) or 0) or 0
-    for _, entry in ipairs(redis.call('LRANGE', prefix .. 'queue:' .. queue, 0, behind)) do
-        local death = tonumber(string.sub(entry, 1, 13))
-        if death ~= 9999999999999 then
-            return entry, death
-        end
-    end
-    return nil, nil
-end
-
--- Messages that have died make room; the others keep their order.
-local function drop_dead(queue)
-    local entry, death = oldest_message(queue)
-    while entry and death <= now do
-        redis.call('LREM', prefix .. 'queue:' .. queue, 1, entry)
-        entry, death = oldest_message(queue)
-    end
-end
-
-local function append(queue, body, death, life)
-    local key = prefix .. 'queue:' .. queue
-    redis.call('RPUSH', key, string.format('%013d', death) .. body)
-    redis.call('PEXPIRE', key, life)
-end
-
--- Changes of memberships share the queue with messages, do not expire, and do not count as messages. How many
--- of them a reader has taken is seen when the queue is empty.
-local function append_change(queue, body, life)
-    local changes = prefix .. 'changes:' .. queue
-    if redis.call('EXISTS', prefix .. 'queue:' .. queue) == 0 then
-        redis.call('DEL', changes)
-    end
-    redis.call('INCR', changes)
-    redis.call('PEXPIRE', changes, life)
-    append(queue, body, 9999999999999, life)
-end
-
-local function count_messages(queue)
-    local length = redis.call('LLEN', prefix .. 'queue:' .. queue)
-    if not is_process_queue(queue) then
-        return length
-    end
-    local changes = prefix .. 'changes:' .. queue
-    if length == 0 then
-        redis.call('DEL', changes)
-        return 0
-    end
-    return math.max(0, length - tonumber(redis.call('GET', changes) or 0))
-end
-
-local function set_will(queue, member, will)
-    if will == '' then
-        redis.call('HDEL', prefix .. 'wills:' .. queue, member)
-    else
-        redis.call('HSET', prefix .. 'wills:' .. queue, member, will)
-    end
-end
-
-local function leave(group, queue)
-    redis.call('ZREM', prefix .. 'group:' .. group, queue)
-    redis.call('DEL', prefix .. 'members:' .. group .. ':' .. queue)
-    redis.call('SREM', prefix .. 'groups:' .. queue, group)
-end
-
-local function leave_all(queue)
-    for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. queue)) do
-        leave(group, queue)
-    end
-end
-
--- Whoever has let a message expire reads no more: groups are of no use to it. A process with a lease may be late.
-local function is_abandoned(queue)
-    if redis.call('ZSCORE', prefix .. 'processes', queue) then
-        return false
-    end
-    local _, death = oldest_message(queue)
-    if not death or death > now then
-        return false
-    end
-    leave_all(queue)
-    return true
-end
-"""
-
-# ARGV: prefix, expiry, group expiry, default capacities of channels and of process queues; then for each send
-# 'c' or 'g', the queue or group, its capacity (0: by the defaults), the packed entry, and where the send opens or
-# closes a connection its process queue, its local part, and its last will ('' to forget that).
-# Returns a list with, for each send, the queues that took it and those that were full, each joined by blanks.
+# ARGV: prefix, expiry, group expiry, default capacities of channels and of process queues, life of the counts; how
+# many counts follow, and for each its channel, figure and number; then for each send 'c' or 'g', the queue or group,
+# its capacity (0: by the defaults), the packed entry, and where the send opens or closes a connection its process
+# queue, its local part, and its last will ('' to forget that).
+# Returns, for each send that has found a full queue, its number and these queues, joined by blanks.
 SEND = Script(
     """
 local expiry, group_expiry = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -147,48 +18,61 @@ local function push(queue, capacity, body)
     if count_messages(queue) >= capacity then
         drop_dead(queue)
         if count_messages(queue) >= capacity then
+            count(queue, 'full', 1)
             return false
         end
     end
     -- A process queue also holds changes of memberships, which outlive messages.
-    append(queue, body, now + expiry, is_process_queue(queue) and group_expiry or 2 * expiry)
+    append_message(queue, body, expiry, is_process_queue(queue) and group_expiry or 3 * expiry)
     return true
 end
 
 local function broadcast(group, body)
     local key = prefix .. 'group:' .. group
-    local taken, missed = {}, {}
+    local missed = {}
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     for _, queue in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         local lease = redis.call('ZSCORE', prefix .. 'processes', queue)
         if lease and tonumber(lease) > now or not lease and not is_abandoned(queue) then
             local own = redis.call('HGET', prefix .. 'capacity', queue)
-            if push(queue, tonumber(own or ARGV[is_process_queue(queue) and 5 or 4]), body) then
-                taken[#taken + 1] = queue
-            else
+            if not push(queue, tonumber(own or ARGV[is_process_queue(queue) and 5 or 4]), body) then
                 missed[#missed + 1] = queue
+                count(queue, 'dropped:full, group message', 1)
             end
         end
     end
-    return {table.concat(taken, ' '), table.concat(missed, ' ')}
+    return table.concat(missed, ' ')
 end
 
-local results = {}
-for i = 6, #ARGV, 7 do
+local missed = {}
+
+local function miss(number, queues)
+    missed[#missed + 1] = number
+    missed[#missed + 1] = queues
+end
+
+local first = 8 + 3 * ARGV[7]
+for i = 8, first - 1, 3 do
+    count(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]))
+end
+for i = first, #ARGV, 7 do
     local name, body = ARGV[i + 1], ARGV[i + 3]
     if ARGV[i] == 'g' then
-        results[#results + 1] = broadcast(name, body)
+        local queues = broadcast(name, body)
+        if queues ~= '' then
+            miss((i - first) / 7, queues)
+        end
     elseif not full[name] and push(name, tonumber(ARGV[i + 2]), body) then
-        results[#results + 1] = {name, ''}
         if ARGV[i + 4] ~= '' then
             set_will(ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
         end
     else
         full[name] = true
-        results[#results + 1] = {'', name}
+        miss((i - first) / 7, name)
     end
 end
-return results
+save_counts(ARGV[6])
+return missed
 """
 )
 
@@ -199,6 +83,7 @@ local group_expiry, group, queue, member = tonumber(ARGV[2]), ARGV[3], ARGV[4], 
 local lapses = now + group_expiry
 if is_abandoned(queue) then
     drop_dead(queue)
+    save_counts(group_expiry)
 end
 redis.call('ZADD', prefix .. 'group:' .. group, 'GT', lapses, queue)
 redis.call('PEXPIRE', prefix .. 'group:' .. group, group_expiry + 1000)
@@ -277,27 +162,40 @@ redis.call('PEXPIRE', groups, group_expiry + 1000)
 """
 )
 
-# ARGV: prefix, expiry, queue or '' for all. Returns the number of messages that wait and the age of the oldest.
-PENDING = Script(
+# ARGV: prefix, expiry, life of the counts, queue or '' for all, its channel or '' (what counts are kept by).
+# Returns the number of messages that wait, the age of the oldest and the time, both in milliseconds; then for each
+# channel its messages of the last ten seconds, those of them that found it full, and its counts.
+FIGURES = Script(
     """
-local keys = ARGV[3] ~= '' and {prefix .. 'queue:' .. ARGV[3]} or {}
-if ARGV[3] == '' then
-    local cursor = '0'
+local function find(pattern, first)
+    local cursor, keys = '0', {}
     repeat
-        local found = redis.call('SCAN', cursor, 'MATCH', prefix .. 'queue:*', 'COUNT', 1000)
+        local found = redis.call('SCAN', cursor, 'MATCH', prefix .. pattern, 'COUNT', 1000)
         cursor = found[1]
-        for _, key in ipairs(found[2]) do keys[#keys + 1] = key end
+        for _, key in ipairs(found[2]) do keys[#keys + 1] = string.sub(key, #prefix + first) end
     until cursor == '0'
+    return keys
 end
-local count, age = 0, 0
-for _, key in ipairs(keys) do
-    local queue = string.sub(key, #prefix + 7)
-    drop_dead(queue)
-    count = count + count_messages(queue)
-    local _, death = oldest_message(queue)
+
+local queues = ARGV[4] ~= '' and {ARGV[4]} or find('queue:*', 7)
+local waiting, age = 0, 0
+for _, queue in ipairs(queues) do
+    local death = drop_dead(queue)
+    waiting = waiting + count_messages(queue)
     if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
 end
-return {count, age}
+save_counts(ARGV[3])
+local result = {waiting, age, now}
+for _, channel in ipairs(ARGV[4] ~= '' and {ARGV[5]} or find('counts:*', 8)) do
+    local sent, full = 0, 0
+    for second = tonumber(time[1]) - 9, tonumber(time[1]) do
+        local key = prefix .. 'rate:' .. channel .. ':' .. string.format('%d', second)
+        local rate = redis.call('HMGET', key, 'sent', 'full')
+        sent, full = sent + tonumber(rate[1] or 0), full + tonumber(rate[2] or 0)
+    end
+    result[#result + 1] = {sent, full, redis.call('HGETALL', prefix .. 'counts:' .. channel)}
+end
+return result
 """
 )
 
@@ -313,13 +211,11 @@ return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), AR
 """
 )
 
-# ARGV: prefix, process queue. For a process that has told the end of all its connections itself.
+# ARGV: prefix, process queue, life of the counts. For a process that has told the end of all its connections itself.
 END_LEASE = Script(
     """
-leave_all(ARGV[2])
-redis.call('DEL', prefix .. 'wills:' .. ARGV[2], prefix .. 'queue:' .. ARGV[2], prefix .. 'changes:' .. ARGV[2])
-redis.call('HDEL', prefix .. 'capacity', ARGV[2])
-redis.call('ZREM', prefix .. 'processes', ARGV[2])
+forget_process(ARGV[2])
+save_counts(ARGV[3])
 """
 )
 
@@ -332,9 +228,10 @@ end
 """
 )
 
-# ARGV: prefix, expiry, how many wills at most.
-# Carries out the wills of one dead process, and forgets it when none is left. Returns the process queue and the number
-# of wills, or nothing when no process has died. They are exempt from capacity: there is nobody left to try again.
+# ARGV: prefix, expiry, life of the counts, how many wills at most.
+# Carries out the wills of one dead interface process, and forgets it when none is left. Returns the process queue and
+# the number of wills, or nothing when no process has died. They are exempt from capacity: there is nobody left to try
+# again.
 COLLECT = Script(
     """
 local queue = redis.call('ZRANGEBYSCORE', prefix .. 'processes', '-inf', now, 'LIMIT', 0, 1)[1]
@@ -343,19 +240,65 @@ if not queue then
 end
 redis.call('SET', prefix .. 'collected:' .. queue, '1', 'PX', 3600000)
 local expiry, key = tonumber(ARGV[2]), prefix .. 'wills:' .. queue
-local members = redis.call('HRANDFIELD', key, ARGV[3])
+local members = redis.call('HRANDFIELD', key, ARGV[4])
 for _, member in ipairs(members) do
     local will = redis.call('HGET', key, member)
     local cut = string.find(will, '\\n', 1, true)
-    append(string.sub(will, 1, cut - 1), string.sub(will, cut + 1), now + expiry, 2 * expiry)
+    append_message(string.sub(will, 1, cut - 1), string.sub(will, cut + 1), expiry, 3 * expiry)
     redis.call('HDEL', key, member)
 end
 if redis.call('EXISTS', key) == 0 then
-    leave_all(queue)
-    redis.call('DEL', prefix .. 'queue:' .. queue, prefix .. 'changes:' .. queue)
-    redis.call('HDEL', prefix .. 'capacity', queue)
-    redis.call('ZREM', prefix .. 'processes', queue)
+    forget_process(queue)
 end
+save_counts(ARGV[3])
 return {queue, #members}
+"""
+)
+
+# ARGV: prefix, life of the counts, how many queues at most.
+# Drops what has died unread, so that it is counted; whose queue that is has left its groups.
+SWEEP = Script(
+    """
+local deaths = prefix .. 'deaths'
+for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[3])) do
+    is_abandoned(queue)
+    local next_death = drop_dead(queue)
+    if next_death then
+        redis.call('ZADD', deaths, next_death, queue)
+    else
+        redis.call('ZREM', deaths, queue)
+    end
+end
+save_counts(ARGV[2])
+"""
+)
+
+# ARGV: prefix, worker process, lease, what it is working on.
+RENEW_WORKER = Script(
+    """
+redis.call('ZADD', prefix .. 'workers', now + tonumber(ARGV[3]), ARGV[2])
+redis.call('HSET', prefix .. 'held', ARGV[2], ARGV[4])
+"""
+)
+
+# ARGV: prefix, worker process. For one that has finished all it had.
+END_WORKER = Script(
+    """
+redis.call('ZREM', prefix .. 'workers', ARGV[2])
+redis.call('HDEL', prefix .. 'held', ARGV[2])
+"""
+)
+
+# ARGV: prefix. Forgets one worker process that has died; returns it and what it was working on, or nothing.
+COLLECT_WORKER = Script(
+    """
+local worker = redis.call('ZRANGEBYSCORE', prefix .. 'workers', '-inf', now, 'LIMIT', 0, 1)[1]
+if not worker then
+    return nil
+end
+local held = redis.call('HGET', prefix .. 'held', worker)
+redis.call('ZREM', prefix .. 'workers', worker)
+redis.call('HDEL', prefix .. 'held', worker)
+return {worker, held}
 """
 )

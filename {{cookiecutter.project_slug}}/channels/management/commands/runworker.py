@@ -71,7 +71,7 @@ class Command(BaseCommand):
         deadline = time.monotonic() + STOP_TIMEOUT
         while not group.join(timeout=0.1):
             if signals.wait(timeout=0) or time.monotonic() > deadline:
-                running = [consumer.description for consumer in group.running() if consumer is not None]
+                running = [str(consumer) for consumer in group.running() if consumer is not None]
                 self.stderr.write(f"Stopped in the middle of {'; '.join(running) or 'nothing'}")
                 self.stderr.flush()
                 # The threads cannot be ended from here, and Python would wait for what they hold.

@@ -24,6 +24,7 @@ STATISTICS = {
     "messages_count",
     "messages_count_per_second",
     "messages_received",
+    "messages_unfinished",
     "messages_pending",
     "messages_max_age",
     "seconds_since_received",

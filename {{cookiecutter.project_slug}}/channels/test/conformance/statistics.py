@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ... import exceptions
@@ -88,6 +90,7 @@ class StatisticsPromises(LayerPromises):
             "messages_count_per_second": 0.3,
             "messages_pending": 2,
             "messages_received": 1,
+            "messages_unfinished": 0,
         }
         assert 0.1 * self.expiry <= after["messages_max_age"] < 0.1 * self.expiry + 5
         assert 0 <= after["seconds_since_received"] < 5
@@ -95,6 +98,48 @@ class StatisticsPromises(LayerPromises):
     def test_statistics_are_complete_from_the_start(self, layer: BaseChannelLayer) -> None:
         assert set(layer.channel_statistics("jobs")) == STATISTICS
         assert set(layer.global_statistics()) == STATISTICS
+
+    @pytest.mark.parametrize("channel", ["jobs", "parts?a1"])
+    def test_a_message_counts_as_unfinished_until_its_worker_takes_the_next_turn(
+        self, layer: BaseChannelLayer, channel: str
+    ) -> None:
+        layer.send(channel, {})
+
+        layer.send_and_receive([], [channel], 0.0)
+        at_work = layer.channel_statistics(channel)
+        layer.send_and_receive([], [channel], 0.0, finished=channel)
+        after = layer.channel_statistics(channel)
+
+        assert (at_work["messages_received"], at_work["messages_unfinished"]) == (0, 1)
+        assert (after["messages_received"], after["messages_unfinished"]) == (1, 0)
+
+    def test_a_turn_sends_before_it_receives_and_tells_what_was_refused(self) -> None:
+        layer = self.make_layer(capacity=1)
+        batch = [layer.prepare("jobs", {"number": number}) for number in range(2)]
+
+        refused, received = layer.send_and_receive(batch, ["jobs"], 0.0)
+
+        assert refused == batch[1:]
+        assert received == ("jobs", {"number": 0})
+
+    def test_a_turn_waits_for_a_message_no_longer_than_it_is_told(self, layer: BaseChannelLayer) -> None:
+        began = time.monotonic()
+
+        refused, received = layer.send_and_receive([], ["jobs"], 0.1)
+
+        assert (refused, received) == ([], (None, None))
+        assert 0.05 < time.monotonic() - began < 5
+
+    def test_messages_that_expire_unread_are_counted_as_dropped_and_not_as_unfinished(self) -> None:
+        layer = self.make_layer(expiry=self.expiry)
+        for channel in KINDS:
+            layer.send(channel, {})
+        self.advance(layer, 1.1 * self.expiry)
+
+        figures = layer.global_statistics()
+
+        assert figures["dropped"] == {"expired": 3}
+        assert (figures["messages_pending"], figures["messages_unfinished"]) == (0, 0)
 
     def test_global_statistics_sum_up_all_channels(self, layer: BaseChannelLayer) -> None:
         for channel in KINDS:

@@ -1,0 +1,98 @@
+"""
+Count what passes through the store, there.
+
+The scripts count what they send and drop. What only a process sees, that a reader has finished with a message or has
+found it too old, is kept here until the process next writes to the store.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ...names import prefix_of
+from ..statistics import WINDOW, DropLog
+
+Counts = Mapping[tuple[str, str], int]
+
+_DROPPED = "dropped:"
+
+
+class StoreCounts:
+    """The counts of one process that are not in the store yet, by channel and figure; for any number of threads."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._lock = threading.Lock()
+        self._log = DropLog(clock)
+        self._unsaved: Counter[tuple[str, str]] = Counter()
+
+    def count_received(self, channel: str, count: int = 1) -> None:
+        """Count messages that a reader has taken and finished with."""
+        if count:
+            with self._lock:
+                self._unsaved[prefix_of(channel), "done"] += count
+
+    def count_dropped(self, channel: str, reason: str, advice: str = "", count: int = 1) -> None:
+        """Count lost messages, and warn of them once a minute per channel and reason."""
+        prefix = prefix_of(channel)
+        with self._lock:
+            self._unsaved[prefix, _DROPPED + reason] += count
+            self._log.warn(prefix, reason, advice, count)
+
+    def warn_dropped(self, channel: str, reason: str, advice: str = "") -> None:
+        """Warn of a lost message that a script has counted."""
+        with self._lock:
+            self._log.warn(prefix_of(channel), reason, advice, 1)
+
+    def count_gone(self, channel: str, reason: str, advice: str = "") -> None:
+        """Count a lost message that had been accepted, and that nobody was given."""
+        self.count_dropped(channel, reason, advice)
+        with self._lock:
+            self._unsaved[prefix_of(channel), "gone"] += 1
+
+    def take(self) -> Counts:
+        """Return what is not in the store yet; it is the caller's to save it there."""
+        if not self._unsaved:
+            return {}
+        with self._lock:
+            unsaved, self._unsaved = self._unsaved, Counter()
+        return unsaved
+
+    def give_back(self, counts: Counts) -> None:
+        """Take back what could not be saved."""
+        with self._lock:
+            self._unsaved.update(counts)
+
+
+def figures(waiting: int, age: float, now: float, channels: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """
+    Return the statistics that the store's figures come to.
+
+    ``waiting`` messages, the oldest for ``age`` seconds, at the store's time ``now``; for each of the channels its
+    messages in the last ten seconds, those of them that found it full, and its counts as figure, number and so on.
+    """
+    sent = full = 0
+    counts: Counter[str] = Counter()
+    last = 0.0
+    for recently_sent, recently_full, flat in channels:
+        own = {name.decode(): int(number) for name, number in zip(flat[::2], flat[1::2], strict=True)}
+        last = max(last, own.pop("last", 0) / 1000)
+        sent, full = sent + recently_sent, full + recently_full
+        counts.update(own)
+    return {
+        "messages_count": counts["sent"],
+        "messages_count_per_second": sent / WINDOW,
+        "messages_received": counts["done"],
+        # Counts of other processes may be on their way.
+        "messages_unfinished": max(0, counts["sent"] - counts["done"] - counts["gone"] - waiting),
+        "messages_pending": waiting,
+        "messages_max_age": age,
+        "seconds_since_received": max(0.0, now - last) if last else None,
+        "channel_full_count": counts["full"],
+        "channel_full_count_per_second": full / WINDOW,
+        "dropped": {
+            name.removeprefix(_DROPPED): number for name, number in counts.items() if name.startswith(_DROPPED)
+        },
+    }

@@ -1,0 +1,118 @@
+"""The interface server's side of the Redis layer: everything on an event loop, much of it in one write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from ...exceptions import ChannelLayerUnavailable
+from ..base import Entry, Lease, Send
+from . import scripts
+from .links import LoopLink
+from .loops import LoopConnections
+from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected, packed_will
+
+# An interface process that has not been heard of for so long, in seconds, is dead.
+LEASE = 8.0
+# As much an interface server takes from its process queue at once.
+QUEUE_BATCH = 100
+
+
+class LoopSide(RedisStore):
+    """What an interface server calls."""
+
+    lease_interval: ClassVar[float | None] = 2.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
+
+    async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
+        refused: list[Send] = []
+        for number, sends in self._by_host(batch).items():
+            try:
+                refused += await self._loop().outgoing[number].send(sends)
+            except ChannelLayerUnavailable as error:
+                refused += self._give_back(sends, error)
+        return refused
+
+    async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
+        counts = self._counts("")
+        try:
+            missed = await link.run(scripts.SEND, *self._send_arguments(sends, counts))
+        except ChannelLayerUnavailable as error:
+            if not error.uncertain:
+                self.statistics.give_back(counts)
+            raise
+        return self._refused(sends, missed)
+
+    # The process queue
+
+    async def read_queue(self, queue: str) -> list[Entry]:
+        reads = self._loop().reads
+        # A pop goes on when its reader is cancelled, and the next reader gets what it brings.
+        if queue not in reads:
+            reads[queue] = asyncio.get_running_loop().create_task(self._pop_entries(queue))
+        try:
+            entries = await asyncio.shield(reads[queue])
+        except Exception:
+            del reads[queue]
+            raise
+        del reads[queue]
+        return entries
+
+    async def _pop_entries(self, queue: str) -> list[Entry]:
+        number = self._ring.host_of(queue)
+        link = self._loop().incoming(number)
+        pop = ("BLMPOP", BLOCK, 1, f"{self.prefix}queue:{queue}", "LEFT", "COUNT", QUEUE_BATCH)
+        entries: list[Entry] = []
+        while not entries:
+            answer = (await link.exchange([pop]))[0]
+            if answer is not None:
+                entries = [entry for _, entry in self._living(self._hosts[number], queue, answer[1])]
+        self.statistics.count_received(queue, sum(entry.content is not None for entry in entries))
+        return entries
+
+    # Groups
+
+    async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        pairs = [part for membership in memberships for part in membership]
+        await self._link(queue).run(scripts.GROUP_DISCARD, self.prefix, self._group_expiry, "", queue, *pairs)
+
+    async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        pairs = [part for membership in memberships for part in membership]
+        await self._link(queue).run(scripts.GROUP_RENEW, self.prefix, self._group_expiry, queue, *pairs)
+
+    # The lease
+
+    async def renew_lease(self, queue: str) -> Lease:
+        known = await self._link(queue).run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
+        for outgoing in self._loop().outgoing:
+            await self._tend(outgoing.link)
+        return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
+
+    async def _tend(self, link: LoopLink) -> None:
+        """Save counts, drop what nobody reads, and carry out the last wills of dead processes."""
+        await self._send_now(link, [])
+        await link.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
+        while collected := await link.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
+            log_collected(*collected)
+
+    async def end_lease(self, queue: str) -> None:
+        link = self._link(queue)
+        await self._send_now(link, [])
+        await link.run(scripts.END_LEASE, self.prefix, queue, self._counts_life)
+
+    async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
+        pairs = [part for local, will in wills for part in (local, packed_will(will))]
+        await self._link(queue).run(scripts.SET_WILLS, self.prefix, queue, *pairs)
+
+    def _link(self, queue: str) -> LoopLink:
+        return self._loop().outgoing[self._ring.host_of(queue)].link
+
+    def _loop(self) -> LoopConnections:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            self._loops[loop] = LoopConnections(self._hosts, self._send_now)
+        return self._loops[loop]

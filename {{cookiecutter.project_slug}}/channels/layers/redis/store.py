@@ -1,0 +1,162 @@
+"""
+What both sides of the Redis layer share: the servers, and how messages are written to them and read from them.
+
+The worker's side uses a connection for each thread, the interface server's connections on its event loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...exceptions import ChannelLayerUnavailable, InvalidMessage
+from ...names import local_part, prefix_of, queue_of
+from ..base import BaseChannelLayer, Content, Entry, Send
+from .counts import Counts, StoreCounts
+from .envelope import NEVER, UnreadableEntry, pack, unpack
+from .hashing import Ring
+from .hosts import Host, RedisHost
+
+logger = logging.getLogger(__name__)
+
+# A blocking pop comes back after so long, in seconds, to see whether its reader has been interrupted.
+BLOCK = 0.5
+# What an answer may take beyond that.
+ANSWER_TIMEOUT = 2.0
+# As many last wills are carried out in one step.
+WILLS_BATCH = 200
+# As many queues of dead messages are swept in one step.
+SWEEP_BATCH = 1000
+
+_NO_CONNECTION = ("", "", b"")
+
+
+class RedisStore(BaseChannelLayer):
+    """The servers of a Redis layer, and the messages in them. Its arguments are those of ``RedisChannelLayer``."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host] | None = None,
+        prefix: str = "channels:",
+        connection_kwargs: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.prefix = prefix
+        self.statistics: StoreCounts = StoreCounts(self.clock)
+        arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
+        self._hosts = [RedisHost(host, arguments) for host in hosts or [("localhost", 6379)]]
+        self._ring = Ring(len(self._hosts))
+        self._expiry = int(self.expiry * 1000)
+        self._group_expiry = int(self.group_expiry * 1000)
+        # So long counts are kept when nothing more is counted.
+        self._counts_life = max(self._expiry, self._group_expiry)
+        # Where the channel has a capacity of its own, its sends say so; these are for what a group leads to.
+        capacities = (self.capacity, self.get_capacity("reply.any!"))
+        self._send_head = (prefix, self._expiry, self._group_expiry, *capacities, self._counts_life)
+        self._look_head = (prefix, self._expiry, self._counts_life)
+
+    def encode(self, name: str, message: Content, to_group: bool) -> bytes:
+        """Return the entry of a message, as it lies in the store."""
+        if not isinstance(message, dict):
+            raise InvalidMessage(f"The content of a message is a dict, not {type(message).__name__}.")
+        local, group = ("", name) if to_group else (local_part(name), "")
+        return pack(local, group, message, False, self.max_message_size)
+
+    # Where things are
+
+    def _by_host(self, batch: Iterable[Send]) -> dict[int, list[Send]]:
+        if len(self._hosts) == 1:
+            return {0: list(batch)}
+        by_host: dict[int, list[Send]] = {}
+        anywhere = random.randrange(len(self._hosts))
+        for send in batch:
+            # A connection's last will lies with its process queue, and is changed in one step with the send.
+            one = self._host_of(send.reply_channel or send.name, anywhere)
+            for number in range(len(self._hosts)) if send.to_group else [one]:
+                by_host.setdefault(number, []).append(send)
+        return by_host
+
+    def _host_of(self, channel: str, anywhere: int) -> int:
+        """Return the host of a channel with a single reader; others may lie on any, for their readers read all."""
+        return self._ring.host_of(queue_of(channel)) if "!" in channel or "?" in channel else anywhere
+
+    # Sending
+
+    def _send_arguments(self, sends: Sequence[Send], counts: Counts) -> list[Any]:
+        arguments: list[Any] = [*self._send_head, len(counts)]
+        for (channel, figure), number in counts.items():
+            arguments += (channel, figure, number)
+        for send in sends:
+            kind, capacity = ("g", 0) if send.to_group else ("c", self.get_capacity(send.name))
+            arguments += (kind, queue_of(send.name), capacity, send.content, *_connection_of(send))
+        return arguments
+
+    def _refused(self, sends: Sequence[Send], missed: Sequence[Any]) -> list[Send]:
+        """Return the sends that a full channel has refused, and warn of the members that a group message has missed."""
+        refused = []
+        for number, queues in zip(missed[::2], missed[1::2], strict=True):
+            send = sends[number]
+            if not send.to_group:
+                refused.append(send)
+                continue
+            for queue in queues.decode().split():
+                self.statistics.warn_dropped(queue, "full, group message", self.describe_full(queue))
+        return refused
+
+    def _give_back(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
+        """Return what one of several hosts has not taken: were it raised, what the others took would be sent again."""
+        if len(self._hosts) == 1:
+            raise error
+        logger.error("One of %d hosts of the channel layer failed: %s", len(self._hosts), error)
+        lost = [send for send in sends if error.uncertain or send.to_group]
+        for send in lost:
+            self.statistics.count_dropped(send.name, "uncertain" if error.uncertain else "a host is not available")
+        return [send for send in sends if send not in lost]
+
+    def _counts(self, finished: str) -> Counts:
+        """Return the counts that are to be saved, with that of a message that a worker has finished with."""
+        counts = self.statistics.take()
+        # What is read from a process queue has been counted when it was popped.
+        if not finished or "!" in finished:
+            return counts
+        key = (prefix_of(finished), "done")
+        return {**counts, key: counts.get(key, 0) + 1}
+
+    # Receiving
+
+    def _living(self, host: RedisHost, queue: str, stored: Sequence[bytes]) -> list[tuple[float, Entry]]:
+        """Unpack what has been popped, with the time it was sent; count what has expired or cannot be read."""
+        entries = []
+        now = host.seconds()
+        for item in stored:
+            try:
+                death, entry = unpack(item)
+            except UnreadableEntry as error:
+                self.statistics.count_gone(queue, "unreadable", str(error))
+                continue
+            if death == NEVER:
+                entries.append((now, entry))
+            elif death > now * 1000:
+                entries.append((death / 1000 - self.expiry, entry))
+            else:
+                self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
+        return entries
+
+
+def packed_will(will: Send | None) -> bytes:
+    """Return a last will as the store keeps it: the channel, a line break, the entry."""
+    return b"" if will is None else will.name.encode() + b"\n" + will.content
+
+
+def log_collected(queue: bytes, wills: int) -> None:
+    """Say that an interface process has died."""
+    logger.warning("Interface process %s has died; consumers hear of the end of %d connections", queue.decode(), wills)
+
+
+def _connection_of(send: Send) -> tuple[str, str, bytes]:
+    if not send.reply_channel:
+        return _NO_CONNECTION
+    return queue_of(send.reply_channel), local_part(send.reply_channel), packed_will(send.will)

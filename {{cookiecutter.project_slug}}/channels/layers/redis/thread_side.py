@@ -1,0 +1,248 @@
+"""The worker's side of the Redis layer: a connection for each thread, and what a thread wants at once in one write."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from ...exceptions import ChannelLayerUnavailable
+from ...names import require_readable_name
+from ..base import Content, Entry, Held, Send
+from ..members import QueueReader
+from . import held as held_messages
+from . import scripts
+from .hosts import RedisHost
+from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
+
+logger = logging.getLogger(__name__)
+
+# Every reader looks for dead processes and dead messages so often, in seconds.
+LOOK_INTERVAL = 3.0
+# A worker process that has not been heard of for so long, in seconds, is dead.
+WORKER_LEASE = 8.0
+
+Received = tuple[str, Content]
+
+
+class ThreadSide(RedisStore):
+    """What workers, and the rest of a site, call."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._readers: dict[str, QueueReader] = {}
+        self._reading = threading.Lock()
+        self._interruptions = 0
+        self._next_look = time.monotonic() + LOOK_INTERVAL
+
+    # Sending
+
+    def send_many(self, batch: Iterable[Send]) -> list[Send]:
+        refused: list[Send] = []
+        for number, sends in self._by_host(batch).items():
+            try:
+                refused += self._send_to(self._hosts[number], sends)
+            except ChannelLayerUnavailable as error:
+                refused += self._give_back(sends, error)
+        return refused
+
+    def _send_to(self, host: RedisHost, sends: Sequence[Send], finished: str = "") -> list[Send]:
+        counts = self._counts(finished)
+        try:
+            missed = host.threads.run(scripts.SEND, *self._send_arguments(sends, counts))
+        except ChannelLayerUnavailable as error:
+            if not error.uncertain:
+                self.statistics.give_back(counts)
+            raise
+        return self._refused(sends, missed)
+
+    def _save_counts(self) -> None:
+        self._send_to(self._hosts[0], [])
+
+    # A worker's turn
+
+    def send_and_receive(
+        self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
+    ) -> tuple[list[Send], Received | tuple[None, None]]:
+        if len(self._hosts) > 1:
+            refused = self.send_many(batch) if batch else []
+            if finished:
+                self._send_to(random.choice(self._hosts), [], finished)
+            return refused, self._receive(channels, timeout > 0, timeout) or (None, None)
+        self._tend_store()
+        return self._turn(self._hosts[0], batch, self._readable(channels), min(timeout, BLOCK), finished)
+
+    def _turn(
+        self, host: RedisHost, batch: Sequence[Send], names: Sequence[str], wait: float, finished: str
+    ) -> tuple[list[Send], Received | tuple[None, None]]:
+        waiting = self._expanded(names)
+        counts = self._counts(finished)
+        arguments = self._send_arguments(batch, counts)
+        commands = [scripts.SEND.by_digest(arguments)] if batch or counts else []
+        if waiting is None:
+            commands.append(_pop(self._keys_on(0, names), wait))
+        try:
+            answers = host.threads.ask(commands)
+        except ChannelLayerUnavailable as error:
+            if not error.uncertain:
+                self.statistics.give_back(counts)
+            raise
+        popped = answers.pop() if waiting is None else None
+        missed = answers[0] if answers else []
+        if isinstance(missed, NoScriptError):
+            missed = host.threads.run_text(scripts.SEND, arguments)
+        elif isinstance(missed, ResponseError):
+            raise ChannelLayerUnavailable(f"The store refuses: {missed}") from missed
+        message = waiting or self._message(host, popped)
+        return self._refused(batch, missed), message or (None, None)
+
+    # Receiving
+
+    def receive(
+        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
+    ) -> Received | tuple[None, None]:
+        message = self._receive(channels, block, timeout)
+        if message is None:
+            return None, None
+        if "!" not in message[0]:
+            self.statistics.count_received(message[0])
+        return message
+
+    def _receive(self, channels: Sequence[str], block: bool, timeout: float | None) -> Received | None:
+        names = self._readable(channels)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        interruptions = self._interruptions
+        while True:
+            self._tend_store()
+            message = self._expanded(names) or self._pop_any(names, 0.0)
+            if message or not block:
+                return message
+            left = BLOCK if deadline is None else min(BLOCK, deadline - time.monotonic())
+            if left <= 0 or interruptions != self._interruptions:
+                return None
+            message = self._pop_any(names, left)
+            if message:
+                return message
+
+    def interrupt(self) -> None:
+        self._interruptions += 1
+
+    def _readable(self, channels: Sequence[str]) -> Sequence[str]:
+        return _require_readable(tuple(channels))
+
+    def _pop_any(self, names: Sequence[str], wait: float) -> Received | None:
+        # A random order, so that a busy channel cannot starve a quiet one, and no host another.
+        numbers = random.sample(range(len(self._hosts)), len(self._hosts))
+        for number in numbers:
+            keys = self._keys_on(number, names)
+            message = self._pop_from(self._hosts[number], keys, wait / len(numbers)) if keys else None
+            if message:
+                return message
+        return None
+
+    def _keys_on(self, number: int, names: Sequence[str]) -> list[str]:
+        here = names if len(self._hosts) == 1 else [name for name in names if self._host_of(name, number) == number]
+        return [f"{self.prefix}queue:{name}" for name in random.sample(here, len(here))]
+
+    def _pop_from(self, host: RedisHost, keys: Sequence[str], wait: float) -> Received | None:
+        while True:
+            popped = host.threads.exchange([_pop(keys, wait)])[0]
+            if popped is None:
+                return None
+            message = self._message(host, popped)
+            if message:
+                return message
+            wait = 0.0
+
+    def _message(self, host: RedisHost, popped: Any) -> Received | None:
+        """Return the message in what has been popped, if it holds one that lives."""
+        if popped is None:
+            return None
+        queue = popped[0].decode()[len(self.prefix) + len("queue:") :]
+        living = self._living(host, queue, popped[1])
+        if queue.endswith("!"):
+            self._feed(host, queue, living)
+            return self._expanded([queue])
+        return (queue, living[0][1].content or {}) if living else None
+
+    def _expanded(self, names: Sequence[str]) -> Received | None:
+        """Return what a broadcast that has been popped still holds for one of the members behind a queue."""
+        if not self._readers:
+            return None
+        with self._reading:
+            waiting = (self._readers[name].take() for name in names if name in self._readers)
+            return next((message for message in waiting if message), None)
+
+    def _feed(self, host: RedisHost, queue: str, living: Iterable[tuple[float, Entry]]) -> None:
+        with self._reading:
+            if queue not in self._readers:
+                self._readers[queue] = QueueReader(queue, self.group_expiry, host.seconds, self.expiry)
+            for sent, entry in living:
+                self.statistics.count_received(queue, entry.content is not None)
+                self._readers[queue].feed([entry], sent)
+
+    def _forget_deliveries(self) -> None:
+        with self._reading:
+            self._readers.clear()
+
+    # Looking after the store
+
+    def _tend_store(self) -> None:
+        """Every few seconds, drop what nobody reads, and carry out the last wills of dead interface processes."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_INTERVAL
+        self._save_counts()
+        for host in self._hosts:
+            host.threads.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
+            while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
+                log_collected(*collected)
+
+    # Worker processes; the first host knows of them
+
+    def renew_worker(self, worker: str, held: Sequence[Held]) -> None:
+        run = self._hosts[0].threads.run
+        run(scripts.RENEW_WORKER, self.prefix, worker, int(WORKER_LEASE * 1000), held_messages.pack(held))
+        while collected := run(scripts.COLLECT_WORKER, self.prefix):
+            _log_lost(collected[0].decode(), held_messages.unpack(collected[1]))
+
+    def end_worker(self, worker: str) -> None:
+        self._save_counts()
+        self._hosts[0].threads.run(scripts.END_WORKER, self.prefix, worker)
+
+    def is_held(self, reply_channel: str, order: int) -> bool:
+        everything = self._hosts[0].threads.exchange([("HVALS", f"{self.prefix}held")])[0]
+        return any(
+            (held.reply_channel, held.order) == (reply_channel, order)
+            for packed in everything
+            for held in held_messages.unpack(packed)
+        )
+
+
+@functools.lru_cache(maxsize=100)
+def _require_readable(channels: tuple[str, ...]) -> Sequence[str]:
+    return [require_readable_name(channel) for channel in channels]
+
+
+def _pop(keys: Sequence[str], wait: float) -> tuple[Any, ...]:
+    if wait > 0:
+        return ("BLMPOP", f"{wait:.3f}", len(keys), *keys, "LEFT")
+    return ("LMPOP", len(keys), *keys, "LEFT")
+
+
+def _log_lost(worker: str, held: Sequence[Held]) -> None:
+    logger.error("Worker process %s has died", worker)
+    for message in held:
+        logger.error(
+            "A message on %s from %s is lost with it, after %.0f s of work",
+            message.channel,
+            message.reply_channel or "nobody",
+            message.seconds,
+        )
