@@ -142,6 +142,13 @@ class LoopLink:
         await self._connection.disconnect(nowait=True)
 
 
+def refusal(answer: ResponseError) -> ChannelLayerUnavailable:
+    """Return the exception for an answer that is an error."""
+    error = ChannelLayerUnavailable(f"The store refuses: {answer}")
+    error.__cause__ = answer
+    return error
+
+
 def _translated(error: BaseException, written: bool) -> BaseException:
     if isinstance(error, _BROKEN):
         return ChannelLayerUnavailable(f"The store does not answer: {error}", uncertain=written)
@@ -163,5 +170,5 @@ def _checked(answers: list[Any]) -> list[Any]:
         if isinstance(answer, NoScriptError):
             raise answer
         if isinstance(answer, ResponseError):
-            raise ChannelLayerUnavailable(f"The store refuses: {answer}") from answer
+            raise refusal(answer)
     return answers

@@ -34,7 +34,9 @@ class LoopSide(RedisStore):
             try:
                 refused += await self._loop().outgoing[number].send(sends)
             except ChannelLayerUnavailable as error:
-                refused += self._give_back(sends, error)
+                if len(self._hosts) == 1:
+                    raise
+                refused += self._left_of(sends, error)
         return refused
 
     async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:

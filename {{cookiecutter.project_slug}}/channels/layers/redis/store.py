@@ -106,12 +106,10 @@ class RedisStore(BaseChannelLayer):
                 self.statistics.warn_dropped(queue, "full, group message", self.describe_full(queue))
         return refused
 
-    def _give_back(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
-        """Return what one of several hosts has not taken: were it raised, what the others took would be sent again."""
-        if len(self._hosts) == 1:
-            raise error
+    def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
+        """Return what may be sent again although a host has failed; the rest is counted."""
         logger.error("One of %d hosts of the channel layer failed: %s", len(self._hosts), error)
-        lost = [send for send in sends if error.uncertain or send.to_group]
+        lost = [send for send in sends if error.uncertain or (send.to_group and len(self._hosts) > 1)]
         for send in lost:
             self.statistics.count_dropped(send.name, "uncertain" if error.uncertain else "a host is not available")
         return [send for send in sends if send not in lost]

@@ -19,6 +19,7 @@ from ..members import QueueReader
 from . import held as held_messages
 from . import scripts
 from .hosts import RedisHost
+from .links import refusal
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,10 @@ class ThreadSide(RedisStore):
             try:
                 refused += self._send_to(self._hosts[number], sends)
             except ChannelLayerUnavailable as error:
-                refused += self._give_back(sends, error)
+                # Were it raised, what other hosts have taken would be sent again.
+                if len(self._hosts) == 1:
+                    raise
+                refused += self._left_of(sends, error)
         return refused
 
     def _send_to(self, host: RedisHost, sends: Sequence[Send], finished: str = "") -> list[Send]:
@@ -81,11 +85,12 @@ class ThreadSide(RedisStore):
     def _turn(
         self, host: RedisHost, batch: Sequence[Send], names: Sequence[str], wait: float, finished: str
     ) -> tuple[list[Send], Received | tuple[None, None]]:
-        waiting = self._expanded(names)
+        message = self._expanded(names)
+        pops = names and message is None
         counts = self._counts(finished)
         arguments = self._send_arguments(batch, counts)
         commands = [scripts.SEND.by_digest(arguments)] if batch or counts else []
-        if waiting is None:
+        if pops:
             commands.append(_pop(self._keys_on(0, names), wait))
         try:
             answers = host.threads.ask(commands)
@@ -93,13 +98,18 @@ class ThreadSide(RedisStore):
             if not error.uncertain:
                 self.statistics.give_back(counts)
             raise
-        popped = answers.pop() if waiting is None else None
-        missed = answers[0] if answers else []
-        if isinstance(missed, NoScriptError):
-            missed = host.threads.run_text(scripts.SEND, arguments)
-        elif isinstance(missed, ResponseError):
-            raise ChannelLayerUnavailable(f"The store refuses: {missed}") from missed
-        message = waiting or self._message(host, popped)
+        popped = answers.pop() if pops else None
+        if isinstance(popped, ResponseError) and not answers:
+            raise refusal(popped)
+        if popped is not None and not isinstance(popped, ResponseError):
+            message = self._message(host, popped)
+        try:
+            missed = _script_result(host, answers[0], arguments) if answers else []
+        except ChannelLayerUnavailable as error:
+            if message is None:
+                raise
+            # The message that has come with it shall not be lost.
+            return self._left_of(batch, error), message
         return self._refused(batch, missed), message or (None, None)
 
     # Receiving
@@ -229,6 +239,15 @@ class ThreadSide(RedisStore):
 @functools.lru_cache(maxsize=100)
 def _require_readable(channels: tuple[str, ...]) -> Sequence[str]:
     return [require_readable_name(channel) for channel in channels]
+
+
+def _script_result(host: RedisHost, answer: Any, arguments: Sequence[Any]) -> Sequence[Any]:
+    """Return what the script that sends has returned, sent again if the store did not know it."""
+    if isinstance(answer, NoScriptError):
+        return host.threads.run_text(scripts.SEND, arguments)  # type: ignore[no-any-return]
+    if isinstance(answer, ResponseError):
+        raise refusal(answer)
+    return answer  # type: ignore[no-any-return]
 
 
 def _pop(keys: Sequence[str], wait: float) -> tuple[Any, ...]:
