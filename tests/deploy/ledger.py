@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed
 class Ledger:
     """Sockets in rooms, ``per_room`` in each."""
 
-    def __init__(self, port, rooms, per_room):
-        self._address = f"ws://127.0.0.1:{port}/rooms/room%d/"
+    def __init__(self, port, rooms, per_room, path="/rooms/room%d/"):
+        self._address = f"ws://127.0.0.1:{port}{path}"
         self._rooms = rooms
         self._per_room = per_room
         self.sent = collections.defaultdict(list)

@@ -16,6 +16,8 @@ from ..services import free_port
 from .conftest import Site
 from .ledger import Ledger
 
+KILLS = 6
+
 
 def children(pid):
     """Return the ids of the children of a process."""
@@ -24,7 +26,7 @@ def children(pid):
     ]
 
 
-def test_a_killed_worker_loses_only_what_it_was_working_on_and_is_replaced(site):
+def test_a_killed_worker_loses_only_what_it_was_working_on_and_is_replaced(site, valkey):
     server = site.serve()
     workers = site.work("--processes", "2", "--threads", "1")
 
@@ -32,14 +34,61 @@ def test_a_killed_worker_loses_only_what_it_was_working_on_and_is_replaced(site)
         sockets = [stack.enter_context(server.open_socket(f"/rooms/room{number}/")) for number in range(5)]
         sockets[0].send(json.dumps({"id": "lost", "sleep": 60}))
         note = server.wait_until(lambda: [line for line in site.notes if line.startswith("begun lost")])[0]
+        # Every two seconds a process says what it is working on.
+        held = f"{site.folder.name}:held"
+        server.wait_until(lambda: any(b"websocket.receive" in packed for packed in valkey.client().hvals(held)))
         os.kill(int(note.split()[2]), signal.SIGKILL)
         workers.wait_until(lambda: "is replaced" in workers.log and len(children(workers.process.pid)) == 2)
         for number, socket in enumerate(sockets[1:]):
             for count in range(10):
                 socket.send(json.dumps({"id": f"{number}-{count}"}))
         answers = [[json.loads(socket.recv(timeout=20))["id"] for _ in range(10)] for socket in sockets[1:]]
+        workers.wait_until(lambda: "A message on websocket.receive" in workers.log)
 
     assert answers == [[f"{number}-{count}" for count in range(10)] for number in range(4)]
+    assert site.layer().channel_statistics("websocket.receive")["messages_unfinished"] == 1
+
+
+def test_what_killed_workers_lose_is_at_most_what_they_worked_on_and_all_of_it_is_counted(site):
+    """Kills come at any moment; each takes at most the message in hand with it, and that one is counted."""
+    server = site.serve()
+    workers = site.work("--processes", "2", "--threads", "1")
+
+    async def visit():
+        ledger = Ledger(server.port, rooms=2, per_room=5, path="/unordered/room%d/")
+        await ledger.open()
+        stop = asyncio.Event()
+        visitors = asyncio.create_task(ledger.send_steadily(per_second=100, stop=stop))
+        for count in range(1, KILLS + 1):
+            await asyncio.sleep(0.2)
+            os.kill(children(workers.process.pid)[count % 2], signal.SIGKILL)
+            await asyncio.to_thread(workers.wait_until, lambda: workers.log.count("  channels: ") == 2 + count)  # noqa: B023
+        stop.set()
+        await visitors
+        await ledger.settle(patience=3)
+        dropped = list(ledger.closed)
+        await ledger.close()
+        return ledger, dropped
+
+    ledger, dropped = asyncio.run(visit())
+
+    lost = ledger.count_missing() / 5
+    unfinished = site.layer().channel_statistics("websocket.receive")["messages_unfinished"]
+    assert dropped == []
+    assert ledger.count_repeated() == 0
+    assert lost == unfinished <= KILLS
+
+
+def test_a_consumer_that_works_long_in_one_process_is_waited_for_in_another(site):
+    server = site.serve()
+    site.work()
+    site.work()
+
+    with server.open_socket("/rooms/hall/") as socket:
+        socket.send(json.dumps({"id": "long", "sleep": 7}))
+        socket.send(json.dumps({"id": "next"}))
+
+        assert [json.loads(socket.recv(timeout=20))["id"] for _ in range(2)] == ["long", "next"]
 
 
 def test_consumers_hear_once_of_every_connection_of_a_killed_interface_server(site):

@@ -36,3 +36,12 @@ def disconnect(message, room):
 
 def left(message):
     note(f"left {message['path']} {message['reply_channel']}")
+
+
+def connect_unordered(message, room):
+    Group(room).add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def receive_unordered(message, room):
+    Group(room).send({"text": json.dumps({**json.loads(message["text"]), "version": VERSION})})
