@@ -167,7 +167,7 @@ class HttpConnection:
             return None
         self._has_will = True
         content = {"reply_channel": self._exchange.reply_channel, "path": self._exchange.path}
-        return self._process.layer.prepare("http.disconnect", content)
+        return self._process.layer.prepare_will("http.disconnect", content)
 
     def write_off(self) -> None:
         """End the request; consumers have been told of its end already."""

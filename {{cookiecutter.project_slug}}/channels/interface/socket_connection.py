@@ -259,7 +259,7 @@ class SocketConnection:
             self._process.forget(self)
 
     def _will(self) -> Send:
-        return self._process.layer.prepare("websocket.disconnect", self._socket.last_will())
+        return self._process.layer.prepare_will("websocket.disconnect", self._socket.last_will())
 
     def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
         self._cancel_timer()

@@ -134,6 +134,10 @@ class BaseChannelLayer(ABC):
         require_group_name(name) if to_group else require_channel_name(name)
         return Send(name, self.encode(name, message, to_group), to_group)
 
+    def prepare_will(self, channel: str, message: Content) -> Send:
+        """Do so for a last will, which may be sent much later."""
+        return self.prepare(channel, message)
+
     def encode(self, name: str, message: Content, to_group: bool) -> Any:
         """Return the content as this layer carries it. Raises ``InvalidMessage`` or ``MessageTooLarge``."""
         return copy_message(message, self.max_message_size)

@@ -68,11 +68,18 @@ def pack(local: str, group: str, content: Content | None, joins: bool, max_size:
     return packed
 
 
-def unpack(stored: bytes) -> tuple[int, Entry]:
-    """Return when an entry dies, in milliseconds of the store's clock, and the entry. Raises ``UnreadableEntry``."""
+def split(stored: bytes) -> tuple[int, bytes]:
+    """Return when an entry dies, in milliseconds of the store's clock, and the rest. Raises ``UnreadableEntry``."""
     try:
-        death = int(stored[:DEATH_DIGITS])
-        envelope = ormsgpack.unpackb(stored[DEATH_DIGITS:])
+        return int(stored[:DEATH_DIGITS]), stored[DEATH_DIGITS:]
+    except ValueError as error:
+        raise UnreadableEntry(f"The entry does not begin with the time of its death: {error}.") from error
+
+
+def unpack(packed: bytes) -> Entry:
+    """Return the entry that ``pack`` has packed. Raises ``UnreadableEntry``."""
+    try:
+        envelope = ormsgpack.unpackb(packed)
         if envelope["v"] != VERSION:
             raise UnreadableEntry(f"The entry has version {envelope['v']!r}, this process reads version {VERSION}.")
         content = envelope.get("c")
@@ -81,4 +88,4 @@ def unpack(stored: bytes) -> tuple[int, Entry]:
         raise UnreadableEntry(f"The entry is no envelope: {error}.") from error
     if content is not None and not isinstance(content, dict):
         raise UnreadableEntry(f"The content of an entry is a map, not {type(content).__name__}.")
-    return death, entry
+    return entry

@@ -13,7 +13,6 @@ from typing import Any
 from ...names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
 from . import scripts
 from .counts import figures
-from .envelope import pack
 from .hosts import RedisHost
 from .loop_side import LoopSide
 from .thread_side import ThreadSide
@@ -25,7 +24,8 @@ class RedisChannelLayer(ThreadSide, LoopSide):
 
     ``hosts`` are URLs (``redis://``, ``rediss://``, ``unix://``), pairs of address and port, or dicts of arguments
     for a redis-py connection; ``connection_kwargs`` are such arguments for all of them. ``prefix`` stands in front of
-    every key: two projects that share a server need different ones. The other arguments are those of every layer.
+    every key: two projects that share a server need different ones. With ``symmetric_encryption_keys`` messages are
+    encrypted with the first key, and read with any. The other arguments are those of every layer.
     """
 
     # Groups
@@ -43,13 +43,13 @@ class RedisChannelLayer(ThreadSide, LoopSide):
             queue,
             local,
             "" if own == usual else own,
-            pack(local, group, None, True, self.max_message_size),
+            self._pack_change(group, channel, joins=True),
         )
 
     def group_discard(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
         queue, local = queue_of(channel), local_part(channel)
-        told = pack(local, group, None, False, self.max_message_size) if local else ""
+        told = self._pack_change(group, channel, joins=False) if local else ""
         self._group_host(channel).threads.run(
             scripts.GROUP_DISCARD, self.prefix, self._group_expiry, told, queue, group, local
         )

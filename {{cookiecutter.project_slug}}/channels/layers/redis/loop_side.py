@@ -97,6 +97,8 @@ class LoopSide(RedisStore):
     async def _tend(self, link: LoopLink) -> None:
         """Save counts, drop what nobody reads, and carry out the last wills of dead processes."""
         await self._send_now(link, [])
+        if unreadable := self._unreadable_commands():
+            await link.exchange(unreadable)
         await link.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
         while collected := await link.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
             log_collected(*collected)

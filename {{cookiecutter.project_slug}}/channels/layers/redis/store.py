@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...exceptions import ChannelLayerUnavailable, InvalidMessage
 from ...names import local_part, prefix_of, queue_of
 from ..base import BaseChannelLayer, Content, Entry, Send
 from .counts import Counts, StoreCounts
-from .envelope import NEVER, UnreadableEntry, pack, unpack
+from .envelope import NEVER, UnreadableEntry, pack, split, unpack
 from .hashing import Ring
 from .hosts import Host, RedisHost
+from .memory import Memory
+
+if TYPE_CHECKING:
+    from .encryption import Cipher
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +34,8 @@ ANSWER_TIMEOUT = 2.0
 WILLS_BATCH = 200
 # As many queues of dead messages are swept in one step.
 SWEEP_BATCH = 1000
+# As many entries that nobody could read are kept.
+UNREADABLE_KEPT = 100
 
 _NO_CONNECTION = ("", "", b"")
 
@@ -41,6 +48,7 @@ class RedisStore(BaseChannelLayer):
         hosts: Sequence[Host] | None = None,
         prefix: str = "channels:",
         connection_kwargs: dict[str, Any] | None = None,
+        symmetric_encryption_keys: Sequence[str | bytes] = (),
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -49,6 +57,9 @@ class RedisStore(BaseChannelLayer):
         arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
         self._hosts = [RedisHost(host, arguments) for host in hosts or [("localhost", 6379)]]
         self._ring = Ring(len(self._hosts))
+        self._memories: dict[str, Memory] = {}
+        self._unreadable: deque[bytes] = deque(maxlen=UNREADABLE_KEPT)
+        self._cipher = _make_cipher(symmetric_encryption_keys, prefix, self.expiry)
         self._expiry = int(self.expiry * 1000)
         self._group_expiry = int(self.group_expiry * 1000)
         # So long counts are kept when nothing more is counted.
@@ -60,10 +71,28 @@ class RedisStore(BaseChannelLayer):
 
     def encode(self, name: str, message: Content, to_group: bool) -> bytes:
         """Return the entry of a message, as it lies in the store."""
+        packed = self._pack(name, message, to_group)
+        return self._sealed("g", name, packed) if to_group else self._sealed("c", queue_of(name), packed)
+
+    def prepare_will(self, channel: str, message: Content) -> Send:
+        """Check and copy a last will, which may be sent much later."""
+        if self._cipher is None:
+            return self.prepare(channel, message)
+        return Send(channel, self._cipher.seal("c", channel, None, self._pack(channel, message, to_group=False)))
+
+    def _pack(self, name: str, message: Content, to_group: bool) -> bytes:
         if not isinstance(message, dict):
             raise InvalidMessage(f"The content of a message is a dict, not {type(message).__name__}.")
         local, group = ("", name) if to_group else (local_part(name), "")
         return pack(local, group, message, False, self.max_message_size)
+
+    def _pack_change(self, group: str, channel: str, joins: bool) -> bytes:
+        """Return the entry that tells the reader of a process queue who joins or leaves a group."""
+        packed = pack(local_part(channel), group, None, joins, self.max_message_size)
+        return self._sealed("c", queue_of(channel), packed)
+
+    def _sealed(self, kind: str, name: str, packed: bytes) -> bytes:
+        return packed if self._cipher is None else self._cipher.seal(kind, name, self._hosts[0].seconds(), packed)
 
     # Where things are
 
@@ -131,9 +160,11 @@ class RedisStore(BaseChannelLayer):
         now = host.seconds()
         for item in stored:
             try:
-                death, entry = unpack(item)
+                death, body = split(item)
+                entry = unpack(body) if self._cipher is None else self._open(self._cipher, host, queue, body, now)
             except UnreadableEntry as error:
-                self.statistics.count_gone(queue, "unreadable", str(error))
+                self.statistics.count_gone(queue, "unreadable", f"{error} It is kept under '{self.prefix}unreadable'.")
+                self._unreadable.append(item)
                 continue
             if death == NEVER:
                 entries.append((now, entry))
@@ -142,6 +173,44 @@ class RedisStore(BaseChannelLayer):
             else:
                 self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
         return entries
+
+    def _open(self, cipher: Cipher, host: RedisHost, queue: str, sealed: bytes, now: float) -> Entry:
+        opened = cipher.open(sealed, now)
+        entry = unpack(opened.packed)
+        target = ("g", entry.group) if entry.group and entry.content is not None else ("c", queue)
+        if target != (opened.kind, opened.name):
+            raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
+        memory = self.group_expiry if opened.is_will else cipher.memory
+        if not self._is_new(host, queue, opened.id, memory, now):
+            raise UnreadableEntry("The entry has been read before, and has been put back.")
+        return entry
+
+    def _is_new(self, host: RedisHost, queue: str, identity: bytes, memory: float, now: float) -> bool:
+        """Remember the id of an entry for ``memory`` seconds; return False if it is known already."""
+        if not queue.endswith("!"):
+            key = f"{self.prefix}read:{queue}:{identity.hex()}"
+            return host.threads.exchange([("SET", key, "", "NX", "PX", int(memory * 1000))])[0] is not None
+        # A process queue has one reader, whose own memory is enough.
+        own = self._memories.get(queue)
+        if own is None:
+            own = self._memories[queue] = Memory(memory)
+        return own.is_new(identity, now)
+
+    def _unreadable_commands(self) -> list[tuple[Any, ...]]:
+        """Return the commands that set aside what could not be read, for whoever can, for a day."""
+        if not self._unreadable:
+            return []
+        key, items = f"{self.prefix}unreadable", list(self._unreadable)
+        self._unreadable.clear()
+        return [("LPUSH", key, *items), ("LTRIM", key, 0, UNREADABLE_KEPT - 1), ("EXPIRE", key, 86_400)]
+
+
+def _make_cipher(keys: Sequence[str | bytes], prefix: str, expiry: float) -> Cipher | None:
+    if not keys:
+        return None
+    from .encryption import Cipher
+
+    return Cipher(keys, prefix, expiry)
 
 
 def packed_will(will: Send | None) -> bytes:

@@ -210,6 +210,8 @@ class ThreadSide(RedisStore):
             return
         self._next_look = now + LOOK_INTERVAL
         self._save_counts()
+        if unreadable := self._unreadable_commands():
+            self._hosts[0].threads.exchange(unreadable)
         for host in self._hosts:
             host.threads.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
             while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):

@@ -225,9 +225,8 @@ class ReceivingPromises(LayerPromises):
         assert side_by_side(write, interrupt, read)[2] == list(range(count))
 
     def test_no_reader_waits_while_its_message_lies_there(self, layer: BaseChannelLayer) -> None:
-        batch = [layer.prepare("a", {}), layer.prepare("b", {})]
-
         for _ in range(50):
+            batch = [layer.prepare("a", {}), layer.prepare("b", {})]
             with ThreadPoolExecutor(2) as pool:
                 of_both = pool.submit(wait_for, layer, "a", "b")
                 of_one = pool.submit(wait_for, layer, "a")

@@ -1,0 +1,84 @@
+"""
+Encrypt what lies in the store, so that whoever can read or write there can neither read nor forge messages.
+
+An entry is sealed as a Fernet token (AES-128-CBC and HMAC-SHA-256, see the Fernet specification; the keys are SHA-256
+digests of the configured ones) of a MessagePack list:
+
+    what it is for   three items: the layer's prefix, ``c`` or ``g``, and the name of a queue or of a group
+    when             the time of sending by the store's clock in seconds; None for a last will, which is kept as long
+                     as its connection is open
+    the entry        as ``envelope`` packs it
+
+So an entry that is put elsewhere, or put back when its time is over, is not taken. The token's own random part is what
+readers remember, to take none twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ormsgpack
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from ...exceptions import InvalidChannelLayerError
+from .envelope import UnreadableEntry
+
+# By so much an entry may be older than its life, in seconds: several stores may not agree on the time.
+LEEWAY = 10.0
+# Where the random part lies in a token that has been decoded: after the version and the time.
+_RANDOM = slice(9, 25)
+
+
+class Opened(NamedTuple):
+    """A sealed entry: for what it is, its random id, whether it is a last will, and what ``envelope`` has packed."""
+
+    kind: str
+    name: str
+    id: bytes
+    is_will: bool
+    packed: bytes
+
+
+class Cipher:
+    """
+    Seals entries with the first of some keys, and opens those sealed with any of them.
+
+    ``keys`` are texts or bytes, ``prefix`` is the layer's, ``expiry`` the life of a message in seconds. Raises
+    ``InvalidChannelLayerError`` for anything but a list of keys.
+    """
+
+    def __init__(self, keys: Sequence[str | bytes], prefix: str, expiry: float) -> None:
+        if isinstance(keys, str | bytes) or not all(isinstance(key, str | bytes) and key for key in keys):
+            raise InvalidChannelLayerError("'symmetric_encryption_keys' must be a list of keys, each a text or bytes.")
+        self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
+        self._prefix = prefix
+        self._longest_life = expiry + LEEWAY
+
+    @property
+    def memory(self) -> float:
+        """How long the id of an entry must be remembered, in seconds."""
+        return self._longest_life + LEEWAY
+
+    def seal(self, kind: str, name: str, sent: float | None, packed: bytes) -> bytes:
+        """Seal an entry for a queue (``kind`` is ``c``) or a group (``g``)."""
+        return self._fernet.encrypt(ormsgpack.packb([self._prefix, kind, name, sent, packed]))
+
+    def open(self, sealed: bytes, now: float) -> Opened:
+        """Open an entry. Raises ``UnreadableEntry``."""
+        try:
+            prefix, kind, name, sent, packed = ormsgpack.unpackb(self._fernet.decrypt(sealed))
+        except (InvalidToken, ValueError) as error:
+            raise UnreadableEntry("The entry was not sealed with any of our 'symmetric_encryption_keys'.") from error
+        if prefix != self._prefix:
+            raise UnreadableEntry(f"The entry was sealed by a layer with the prefix {prefix!r}, ours is another.")
+        if sent is not None and now - sent > self._longest_life:
+            raise UnreadableEntry("The entry was sealed long ago, and has been put back.")
+        return Opened(kind, name, base64.urlsafe_b64decode(sealed)[_RANDOM], sent is None, packed)
+
+
+def _fernet_key(key: str | bytes) -> bytes:
+    data = key.encode() if isinstance(key, str) else key
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest())

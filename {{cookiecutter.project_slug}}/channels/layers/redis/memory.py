@@ -1,0 +1,20 @@
+"""Remember what has been read, so that nothing is taken twice."""
+
+from __future__ import annotations
+
+
+class Memory:
+    """The ids of entries that a reader has taken, each for ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._taken: dict[bytes, float] = {}
+
+    def is_new(self, identity: bytes, now: float) -> bool:
+        """Remember an id; return False if it is known already."""
+        while self._taken and (oldest := next(iter(self._taken))) and self._taken[oldest] < now - self._seconds:
+            del self._taken[oldest]
+        if identity in self._taken:
+            return False
+        self._taken[identity] = now
+        return True
