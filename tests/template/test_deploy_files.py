@@ -100,7 +100,7 @@ def test_every_release_step_migrates_and_collects_static_files(project):
     migrate, collect = read_procfile(project)["release"].split(" && ")
 
     assert read_unit(project, "release")["ExecStart"] == [installed(migrate), installed(collect)]
-    assert read_compose(project)["services"]["release"]["command"] == migrate
+    assert f"docker compose run --rm worker-1 {migrate}\n" in (project / "compose.yaml").read_text("utf-8")
     assert dockerfile(project)["RUN"][-1].endswith(f" {collect}")
 
 
@@ -223,6 +223,47 @@ def test_the_static_files_of_the_image_are_collected_without_an_env_file(redis_p
     subprocess.run(["sh", "-c", command], cwd=redis_project, env=clean_environment(), check=True)
 
     assert (redis_project / "staticfiles" / "staticfiles.json").is_file()
+
+
+# The page
+
+
+def test_the_commands_of_the_page_are_about_what_there_is(redis_project, tmp_path):
+    """They are typed as they stand; programs that only a server has write down what they were asked for."""
+    (redis_project / ".venv").symlink_to(sys.prefix)
+    calls = tmp_path / "calls"
+    for program in ("systemctl", "supervisorctl", "docker", "heroku", "git"):
+        stand_in(tmp_path / program, f'echo "${{0##*/}} $*" >> {calls}')
+    stand_in(tmp_path / "sudo", 'exec "$@"')
+    for folder in ("systemd/system", "supervisor/conf.d"):
+        (tmp_path / "etc" / folder).mkdir(parents=True)
+    environment = clean_environment() | {"PIP_NO_INDEX": "1"}
+    environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
+    page = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
+
+    for commands in re.findall(r"^```console\n(.+?)^```", page, re.DOTALL | re.MULTILINE):
+        shell = ["bash", "-e", "-c", commands.replace("/etc/", f"{tmp_path}/etc/")]
+        subprocess.run(shell, cwd=redis_project, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    asked = calls.read_text().splitlines()
+    units = {path.stem for path in (tmp_path / "etc/systemd/system").iterdir()}
+    assert units == {"my_chat-web", "my_chat-worker", "my_chat-release"}
+    assert {word for word in words(asked, "systemctl") if word.startswith("my_chat-")} == units
+    assert (tmp_path / "etc/supervisor/conf.d/my_chat.conf").is_file()
+    assert "supervisorctl signal HUP my_chat-worker" in asked
+    header = re.findall(
+        r"^#   (docker .+?)(?:  .*)?$", (redis_project / "compose.yaml").read_text("utf-8"), re.MULTILINE
+    )
+    assert [line for line in asked if line.startswith("docker ")] == header
+
+
+def stand_in(path, script):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def words(lines, program):
+    return {word for line in lines if line.startswith(f"{program} ") for word in line.split()}
 
 
 # What the tests read
