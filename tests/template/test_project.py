@@ -62,7 +62,10 @@ def test_choices_change_no_code(project, combination):
     changed = {
         path.name for path in files_of(project) if path.read_bytes() != (other / path.relative_to(project)).read_bytes()
     }
-    assert changed <= {".env", ".env.example", "requirements.txt", "Procfile", "README.md"}
+    assert changed <= {
+        *(".env", ".env.example", "Dockerfile", "Procfile", "README.md", "requirements.txt", "requirements-dev.txt"),
+        *("supervisord.conf", "web.service", "worker.service"),
+    }
 
 
 def test_every_choice_has_a_readable_label():
@@ -92,7 +95,8 @@ def test_only_the_listed_files_are_rendered(project, template):
 
     assert rendered <= {
         *(".env", ".env.example", "LICENSE", "Procfile", "README.md", "pyproject.toml"),
-        *("requirements.txt", "requirements-dev.txt"),
+        *("requirements.txt", "requirements-dev.txt", ".dockerignore", "Dockerfile"),
+        *("supervisord.conf", "web.service", "worker.service", "release.service"),
     }
 
 
