@@ -113,32 +113,50 @@ def test_consumers_hear_once_of_every_connection_of_a_killed_interface_server(si
     assert len({channel for channel, _ in ends}) == 51
 
 
-def test_stopping_workers_lose_nothing(site):
+def test_a_hundred_stops_lose_nothing(site):
     """Stop requests come at any moment: while a worker waits, receives, works or sends."""
     server = site.serve()
 
+    async def come_and_go(stops):
+        statuses = []
+        for number in range(stops):
+            workers = await asyncio.to_thread(site.work, "--threads", "2")
+            await asyncio.sleep(0.1)
+            workers.process.send_signal((signal.SIGTERM, signal.SIGINT)[number % 2])
+            statuses.append(await asyncio.to_thread(workers.process.wait, 30))
+        return statuses
+
     async def visit():
-        ledger = Ledger(server.port, rooms=2, per_room=5)
-        workers = site.work("--threads", "2")
+        ledger = Ledger(server.port, rooms=2, per_room=5, path="/unordered/room%d/")
+        workers = site.work()
         await ledger.open()
         stop = asyncio.Event()
-        visitors = asyncio.create_task(ledger.send_steadily(per_second=15, stop=stop))
-        statuses = []
-        for _ in range(10):
-            await asyncio.sleep(0.3)
-            replacement = asyncio.to_thread(site.work, "--threads", "2")
-            statuses.append(await asyncio.to_thread(workers.stop))
-            workers = await replacement
+        visitors = asyncio.create_task(ledger.send_steadily(per_second=100, stop=stop))
+        statuses = await asyncio.gather(*(come_and_go(stops=25) for _ in range(4)))
         stop.set()
         await visitors
         await ledger.settle()
         await ledger.close()
-        return ledger, statuses
+        return ledger, [status for group in statuses for status in group] + [workers.stop()]
 
     ledger, statuses = asyncio.run(visit())
 
-    assert statuses == [0] * 10
-    assert (ledger.count_missing(), ledger.count_repeated(), ledger.count_disordered()) == (0, 0, 0)
+    assert statuses == [0] * 101
+    assert (ledger.count_missing(), ledger.count_repeated()) == (0, 0)
+    assert site.layer().global_statistics()["messages_unfinished"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_worker_that_is_alone_finishes_its_message_before_it_ends(site, number):
+    server, workers = site.serve(), site.work()
+
+    with server.open_socket("/rooms/hall/") as socket:
+        socket.send(json.dumps({"id": "last", "sleep": 1}))
+        server.wait_until(lambda: any(line.startswith("begun last") for line in site.notes))
+        workers.process.send_signal(number)
+
+        assert json.loads(socket.recv(timeout=20))["id"] == "last"
+    assert workers.process.wait(20) == 0
 
 
 @pytest.fixture

@@ -57,6 +57,24 @@ def test_the_header_of_a_proxy_is_believed_only_on_request(settings_of):
     assert settings_of("SECURE_PROXY_SSL_HEADER", BEHIND_PROXY="true") == ["HTTP_X_FORWARDED_PROTO", "https"]
 
 
+def test_what_the_env_file_says_is_not_handed_on_to_child_processes(project):
+    """They read it themselves, as it is when they start."""
+    code = "import os, config.settings; print(config.settings.DEBUG, sorted({'DEBUG', 'SECRET_KEY'} & set(os.environ)))"
+
+    assert run(project, "-c", code).stdout == "True []\n"
+
+
+def test_messages_are_encrypted_on_request(settings_of):
+    redis = {"CHANNEL_LAYER_URL": "redis://127.0.0.1/0"}
+
+    configs = [settings_of("CHANNEL_LAYERS", **redis, **keys) for keys in ({}, {"CHANNEL_LAYER_KEYS": "new,old"})]
+
+    assert [layers["default"]["CONFIG"].get("symmetric_encryption_keys") for layers in configs] == [
+        None,
+        ["new", "old"],
+    ]
+
+
 def test_lists_are_separated_by_commas(settings_of):
     assert settings_of("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SECRET_KEY_FALLBACKS") == [[], [], []]
     assert settings_of("ALLOWED_HOSTS", ALLOWED_HOSTS="a.example,b.example") == ["a.example", "b.example"]

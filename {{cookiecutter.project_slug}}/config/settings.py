@@ -15,11 +15,13 @@ from channels.layers import from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+# In a copy of the environment: child processes read the file themselves, as it is when they start.
+environ.Env.ENVIRON = dict(os.environ)
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 # Free text is read without `env`, which takes a leading $ for the name of another variable.
-SECRET_KEY = os.environ.get("SECRET_KEY", "")
+SECRET_KEY = env.ENVIRON.get("SECRET_KEY", "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Put a long random one into .env (start from .env.example) or into "
@@ -32,8 +34,8 @@ DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-SITE_NAME = os.environ.get("SITE_NAME", "Chat")
-SITE_DESCRIPTION = os.environ.get("SITE_DESCRIPTION", "")
+SITE_NAME = env.ENVIRON.get("SITE_NAME", "Chat")
+SITE_DESCRIPTION = env.ENVIRON.get("SITE_DESCRIPTION", "")
 
 # Applications. The first app with a `runserver` command wins it: "channels" extends that of "daphne".
 
@@ -86,6 +88,9 @@ CHANNEL_LAYER_URL = env("CHANNEL_LAYER_URL", default="memory://")
 CHANNEL_LAYERS = {
     "default": from_url(CHANNEL_LAYER_URL, routing="config.routing.channel_routing"),
 }
+# Messages are encrypted with the first of these, and read with any. Only a layer over Redis knows them.
+if CHANNEL_LAYER_KEYS := env.list("CHANNEL_LAYER_KEYS", default=[]):
+    CHANNEL_LAYERS["default"]["CONFIG"]["symmetric_encryption_keys"] = CHANNEL_LAYER_KEYS
 # Workers that run as threads inside the interface server. No other process can reach a layer in
 # memory, so there they are the only workers; with any other layer start `manage.py runworker`.
 WORKER_THREADS = env.int("WORKER_THREADS", default=4 if CHANNEL_LAYER_URL.startswith("memory:") else 0)

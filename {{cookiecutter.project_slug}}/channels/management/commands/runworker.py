@@ -22,7 +22,7 @@ from channels.worker import WorkerGroup, prepare_router
 
 
 class Command(BaseCommand):
-    """Runs workers until SIGTERM or SIGINT; the messages in hand are finished first."""
+    """Runs workers until SIGTERM, SIGINT or SIGHUP; the messages in hand are finished first."""
 
     help = "Runs workers: the processes that run consumers."
 
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         return layer
 
     def _run(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
-        signals = SignalPipe(signal.SIGTERM, signal.SIGINT)
+        signals = SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         group = self._start(layer, options)
         while not signals.wait():
             continue
