@@ -1,8 +1,9 @@
 """
 Count what passes through the store, there.
 
-The scripts count what they send and drop. What only a process sees, that a reader has finished with a message or has
-found it too old, is kept here until the process next writes to the store.
+The scripts count what lies on ordinary channels, and what workers have finished with, in the step in which it happens:
+the difference is what was lost with a worker that was killed. All else is kept here for a while, and saved with
+something that is written anyway.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from ..statistics import WINDOW, DropLog
 
 Counts = Mapping[tuple[str, str], int]
 
+# Counts are saved no more often than this, in seconds, unless somebody asks for them.
+SAVE_INTERVAL = 1.0
 _DROPPED = "dropped:"
 
 
@@ -24,9 +27,18 @@ class StoreCounts:
     """The counts of one process that are not in the store yet, by channel and figure; for any number of threads."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._log = DropLog(clock)
         self._unsaved: Counter[tuple[str, str]] = Counter()
+        self._saved_at = clock()
+
+    def count_sent(self, channel: str) -> None:
+        """Count a message that a channel has taken."""
+        # That on an ordinary channel has been counted by the script.
+        figure = "sent" if "!" in channel else "rate:sent"
+        with self._lock:
+            self._unsaved[prefix_of(channel), figure] += 1
 
     def count_received(self, channel: str, count: int = 1) -> None:
         """Count messages that a reader has taken and finished with."""
@@ -52,12 +64,14 @@ class StoreCounts:
         with self._lock:
             self._unsaved[prefix_of(channel), "gone"] += 1
 
-    def take(self) -> Counts:
-        """Return what is not in the store yet; it is the caller's to save it there."""
-        if not self._unsaved:
+    def take(self, at_once: bool = False) -> Counts:
+        """Return what is not in the store yet, for the caller to save it; nothing if that has just been done."""
+        now = self._clock()
+        if not self._unsaved or (now - self._saved_at < SAVE_INTERVAL and not at_once):
             return {}
         with self._lock:
             unsaved, self._unsaved = self._unsaved, Counter()
+            self._saved_at = now
         return unsaved
 
     def give_back(self, counts: Counts) -> None:

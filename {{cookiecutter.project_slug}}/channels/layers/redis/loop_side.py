@@ -39,8 +39,8 @@ class LoopSide(RedisStore):
                 refused += self._left_of(sends, error)
         return refused
 
-    async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
-        counts = self._counts("")
+    async def _send_now(self, link: LoopLink, sends: Sequence[Send], save_counts: bool = False) -> list[Send]:
+        counts = self.statistics.take(save_counts)
         try:
             missed = await link.run(scripts.SEND, *self._send_arguments(sends, counts))
         except ChannelLayerUnavailable as error:
@@ -96,7 +96,7 @@ class LoopSide(RedisStore):
 
     async def _tend(self, link: LoopLink) -> None:
         """Save counts, drop what nobody reads, and carry out the last wills of dead processes."""
-        await self._send_now(link, [])
+        await self._send_now(link, [], save_counts=True)
         if unreadable := self._unreadable_commands():
             await link.exchange(unreadable)
         await link.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
@@ -105,7 +105,7 @@ class LoopSide(RedisStore):
 
     async def end_lease(self, queue: str) -> None:
         link = self._link(queue)
-        await self._send_now(link, [])
+        await self._send_now(link, [], save_counts=True)
         await link.run(scripts.END_LEASE, self.prefix, queue, self._counts_life)
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:

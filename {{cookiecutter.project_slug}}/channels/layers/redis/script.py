@@ -30,11 +30,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-COMMON = """
+_HEAD = """
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
 
+# What most scripts call.
+FUNCTIONS = """
 local function is_process_queue(queue)
     return string.sub(queue, -1) == '!'
 end
@@ -103,9 +106,9 @@ local function append(queue, body, death, life)
     return length
 end
 
--- What nobody reads is found by the time of its death.
+-- What nobody reads is found by the time of its death; process queues are looked after as a whole.
 local function append_message(queue, body, expiry, life)
-    if append(queue, body, now + expiry, life) == 1 then
+    if append(queue, body, now + expiry, life) == 1 and not is_process_queue(queue) then
         redis.call('ZADD', prefix .. 'deaths', now + expiry, queue)
     end
     count(queue, 'sent', 1)
@@ -187,7 +190,7 @@ class Script:
     """A script, sent by its digest; the store asks for the text when it does not know it."""
 
     def __init__(self, body: str) -> None:
-        self.text = (COMMON + body).encode()
+        self.text = (_HEAD + body).encode()
         self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
     def by_digest(self, arguments: Sequence[Any]) -> tuple[Any, ...]:

@@ -2,83 +2,151 @@
 
 from __future__ import annotations
 
-from .script import Script
+from .script import FUNCTIONS, Script
 
-# ARGV: prefix, expiry, group expiry, default capacities of channels and of process queues, life of the counts; how
-# many counts follow, and for each its channel, figure and number; then for each send 'c' or 'g', the queue or group,
-# its capacity (0: by the defaults), the packed entry, and where the send opens or closes a connection its process
-# queue, its local part, and its last will ('' to forget that).
+# ARGV: prefix, expiry, group expiry, default capacities of channels and of process queues, life of the counts; the
+# channel of a message that is done, or ''; how many counts follow, and for each its channel, figure and number; then
+# for each send
+#     'c', queue, capacity, packed entry
+#     'w', the same, and the process queue, local part and last will ('' to forget that) of the connection that it opens
+#          or closes
+#     'g', group, packed entry
 # Returns, for each send that has found a full queue, its number and these queues, joined by blanks.
+#
+# This script runs for every message. So the usual case comes first, and defines no function.
 SEND = Script(
     """
-local expiry, group_expiry = tonumber(ARGV[2]), tonumber(ARGV[3])
-local full = {}
+local expiry, life = tonumber(ARGV[2]), ARGV[6]
+
+if ARGV[7] ~= '' then
+    local key = prefix .. 'counts:' .. ARGV[7]
+    if redis.call('HINCRBY', key, 'done', 1) % 64 == 1 then
+        redis.call('PEXPIRE', key, life)
+    end
+    redis.call('HSET', key, 'last', now)
+end
+
+local i, number, missed = 9 + 3 * ARGV[8], 0, {}
+local stamp, full = string.format('%013d', now + expiry), nil
+for j = 9, i - 1, 3 do
+    local channel, figure, count = ARGV[j], ARGV[j + 1], ARGV[j + 2]
+    local key, rate = prefix .. 'counts:' .. channel, string.match(figure, '^rate:(.*)')
+    if not rate then
+        redis.call('HINCRBY', key, figure, count)
+        redis.call('PEXPIRE', key, life)
+    else
+        redis.call('HINCRBY', prefix .. 'rate:' .. channel .. ':' .. time[1], rate, count)
+        redis.call('PEXPIRE', prefix .. 'rate:' .. channel .. ':' .. time[1], 11000)
+    end
+    if figure == 'done' then
+        redis.call('HSET', key, 'last', now)
+    end
+end
+
+while ARGV[i] == 'c' or ARGV[i] == 'w' do
+    local queue = ARGV[i + 1]
+    local key = prefix .. 'queue:' .. queue
+    if full or redis.call('LLEN', key) >= tonumber(ARGV[i + 2]) then
+        break
+    end
+    local is_first = redis.call('RPUSH', key, stamp .. ARGV[i + 3]) == 1
+    if string.sub(queue, -1) == '!' then
+        -- It also holds changes of memberships, which outlive messages, and how many is counted until it is empty.
+        redis.call('PEXPIRE', key, ARGV[3])
+        if is_first then
+            redis.call('DEL', prefix .. 'changes:' .. queue)
+        end
+    else
+        redis.call('PEXPIRE', key, 3 * expiry)
+        if is_first then
+            redis.call('ZADD', prefix .. 'deaths', now + expiry, queue)
+        end
+        local counts = prefix .. 'counts:' .. string.match(queue, '^[^?]*[?]?')
+        if redis.call('HINCRBY', counts, 'sent', 1) % 64 == 1 then
+            redis.call('PEXPIRE', counts, life)
+        end
+    end
+    if ARGV[i] == 'w' then
+        if ARGV[i + 6] == '' then
+            redis.call('HDEL', prefix .. 'wills:' .. ARGV[i + 4], ARGV[i + 5])
+        else
+            redis.call('HSET', prefix .. 'wills:' .. ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
+        end
+        i = i + 3
+    end
+    i, number = i + 4, number + 1
+end
+if not ARGV[i] then
+    return missed
+end
+"""
+    + FUNCTIONS
+    + """
+full = {}
 
 local function push(queue, capacity, body)
     if count_messages(queue) >= capacity then
         drop_dead(queue)
         if count_messages(queue) >= capacity then
-            count(queue, 'full', 1)
             return false
         end
     end
-    -- A process queue also holds changes of memberships, which outlive messages.
-    append_message(queue, body, expiry, is_process_queue(queue) and group_expiry or 3 * expiry)
+    append_message(queue, body, expiry, is_process_queue(queue) and ARGV[3] or 3 * expiry)
     return true
 end
 
 local function broadcast(group, body)
     local key = prefix .. 'group:' .. group
-    local missed = {}
+    local without = {}
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     for _, queue in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         local lease = redis.call('ZSCORE', prefix .. 'processes', queue)
         if lease and tonumber(lease) > now or not lease and not is_abandoned(queue) then
             local own = redis.call('HGET', prefix .. 'capacity', queue)
             if not push(queue, tonumber(own or ARGV[is_process_queue(queue) and 5 or 4]), body) then
-                missed[#missed + 1] = queue
+                without[#without + 1] = queue
+                count(queue, 'full', 1)
                 count(queue, 'dropped:full, group message', 1)
             end
         end
     end
-    return table.concat(missed, ' ')
+    return table.concat(without, ' ')
 end
 
-local missed = {}
-
-local function miss(number, queues)
+local function miss(queues)
     missed[#missed + 1] = number
     missed[#missed + 1] = queues
 end
 
-local first = 8 + 3 * ARGV[7]
-for i = 8, first - 1, 3 do
-    count(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]))
-end
-for i = first, #ARGV, 7 do
-    local name, body = ARGV[i + 1], ARGV[i + 3]
+while ARGV[i] do
+    local name = ARGV[i + 1]
     if ARGV[i] == 'g' then
-        local queues = broadcast(name, body)
+        local queues = broadcast(name, ARGV[i + 2])
         if queues ~= '' then
-            miss((i - first) / 7, queues)
+            miss(queues)
         end
-    elseif not full[name] and push(name, tonumber(ARGV[i + 2]), body) then
-        if ARGV[i + 4] ~= '' then
+        i = i + 3
+    else
+        if full[name] or not push(name, tonumber(ARGV[i + 2]), ARGV[i + 3]) then
+            full[name] = true
+            count(name, 'full', 1)
+            miss(name)
+        elseif ARGV[i] == 'w' then
             set_will(ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
         end
-    else
-        full[name] = true
-        miss((i - first) / 7, name)
+        i = i + (ARGV[i] == 'w' and 7 or 4)
     end
+    number = number + 1
 end
-save_counts(ARGV[6])
+save_counts(life)
 return missed
 """
 )
 
 # ARGV: prefix, group expiry, group, queue, local part, capacity or '', packed entry for the reader of the queue.
 GROUP_ADD = Script(
-    """
+    FUNCTIONS
+    + """
 local group_expiry, group, queue, member = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local lapses = now + group_expiry
 if is_abandoned(queue) then
@@ -103,7 +171,8 @@ end
 
 # ARGV: prefix, group expiry, packed entry for the reader or '', queue; then pairs of group and local part.
 GROUP_DISCARD = Script(
-    """
+    FUNCTIONS
+    + """
 local group_expiry, queue = tonumber(ARGV[2]), ARGV[4]
 for i = 5, #ARGV, 2 do
     local group, member = ARGV[i], ARGV[i + 1]
@@ -123,7 +192,8 @@ end
 
 # ARGV: prefix, group. Returns queue, local part ('' for an ordinary channel), and so on.
 GROUP_CHANNELS = Script(
-    """
+    FUNCTIONS
+    + """
 local found = {}
 for _, queue in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'group:' .. ARGV[2], '(' .. now, '+inf')) do
     if is_abandoned(queue) then
@@ -145,7 +215,8 @@ return found
 
 # ARGV: prefix, group expiry, queue; then pairs of group and local part.
 GROUP_RENEW = Script(
-    """
+    FUNCTIONS
+    + """
 local group_expiry, queue = tonumber(ARGV[2]), ARGV[3]
 local lapses = now + group_expiry
 local groups = prefix .. 'groups:' .. queue
@@ -166,7 +237,8 @@ redis.call('PEXPIRE', groups, group_expiry + 1000)
 # Returns the number of messages that wait, the age of the oldest and the time, both in milliseconds; then for each
 # channel its messages of the last ten seconds, those of them that found it full, and its counts.
 FIGURES = Script(
-    """
+    FUNCTIONS
+    + """
 local function find(pattern, first)
     local cursor, keys = '0', {}
     repeat
@@ -203,7 +275,8 @@ return result
 # Returns 1: the lease was there and is renewed; 0: it is new, so whatever the store knew of this process is gone;
 # -1: the process was taken for dead, and its wills have been carried out.
 RENEW_LEASE = Script(
-    """
+    FUNCTIONS
+    + """
 if redis.call('EXISTS', prefix .. 'collected:' .. ARGV[2]) == 1 then
     return -1
 end
@@ -213,7 +286,8 @@ return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), AR
 
 # ARGV: prefix, process queue, life of the counts. For a process that has told the end of all its connections itself.
 END_LEASE = Script(
-    """
+    FUNCTIONS
+    + """
 forget_process(ARGV[2])
 save_counts(ARGV[3])
 """
@@ -221,7 +295,8 @@ save_counts(ARGV[3])
 
 # ARGV: prefix, process queue; then pairs of local part and last will ('' to forget it).
 SET_WILLS = Script(
-    """
+    FUNCTIONS
+    + """
 for i = 3, #ARGV, 2 do
     set_will(ARGV[2], ARGV[i], ARGV[i + 1])
 end
@@ -233,7 +308,8 @@ end
 # the number of wills, or nothing when no process has died. They are exempt from capacity: there is nobody left to try
 # again.
 COLLECT = Script(
-    """
+    FUNCTIONS
+    + """
 local queue = redis.call('ZRANGEBYSCORE', prefix .. 'processes', '-inf', now, 'LIMIT', 0, 1)[1]
 if not queue then
     return nil
@@ -258,7 +334,8 @@ return {queue, #members}
 # ARGV: prefix, life of the counts, how many queues at most.
 # Drops what has died unread, so that it is counted; whose queue that is has left its groups.
 SWEEP = Script(
-    """
+    FUNCTIONS
+    + """
 local deaths = prefix .. 'deaths'
 for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[3])) do
     is_abandoned(queue)
@@ -275,7 +352,8 @@ save_counts(ARGV[2])
 
 # ARGV: prefix, worker process, lease, what it is working on.
 RENEW_WORKER = Script(
-    """
+    FUNCTIONS
+    + """
 redis.call('ZADD', prefix .. 'workers', now + tonumber(ARGV[3]), ARGV[2])
 redis.call('HSET', prefix .. 'held', ARGV[2], ARGV[4])
 """
@@ -283,7 +361,8 @@ redis.call('HSET', prefix .. 'held', ARGV[2], ARGV[4])
 
 # ARGV: prefix, worker process. For one that has finished all it had.
 END_WORKER = Script(
-    """
+    FUNCTIONS
+    + """
 redis.call('ZREM', prefix .. 'workers', ARGV[2])
 redis.call('HDEL', prefix .. 'held', ARGV[2])
 """
@@ -291,7 +370,8 @@ redis.call('HDEL', prefix .. 'held', ARGV[2])
 
 # ARGV: prefix. Forgets one worker process that has died; returns it and what it was working on, or nothing.
 COLLECT_WORKER = Script(
-    """
+    FUNCTIONS
+    + """
 local worker = redis.call('ZRANGEBYSCORE', prefix .. 'workers', '-inf', now, 'LIMIT', 0, 1)[1]
 if not worker then
     return nil

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import ChannelLayerUnavailable, InvalidMessage
-from ...names import local_part, prefix_of, queue_of
+from ...names import local_part, queue_of
 from ..base import BaseChannelLayer, Content, Entry, Send
 from .counts import Counts, StoreCounts
 from .envelope import NEVER, UnreadableEntry, pack, split, unpack
@@ -36,8 +36,6 @@ WILLS_BATCH = 200
 SWEEP_BATCH = 1000
 # As many entries that nobody could read are kept.
 UNREADABLE_KEPT = 100
-
-_NO_CONNECTION = ("", "", b"")
 
 
 class RedisStore(BaseChannelLayer):
@@ -114,25 +112,37 @@ class RedisStore(BaseChannelLayer):
 
     # Sending
 
-    def _send_arguments(self, sends: Sequence[Send], counts: Counts) -> list[Any]:
-        arguments: list[Any] = [*self._send_head, len(counts)]
+    def _send_arguments(self, sends: Sequence[Send], counts: Counts, finished: str = "") -> list[Any]:
+        arguments: list[Any] = [*self._send_head, finished, len(counts)]
         for (channel, figure), number in counts.items():
             arguments += (channel, figure, number)
         for send in sends:
-            kind, capacity = ("g", 0) if send.to_group else ("c", self.get_capacity(send.name))
-            arguments += (kind, queue_of(send.name), capacity, send.content, *_connection_of(send))
+            if send.to_group:
+                arguments += ("g", send.name, send.content)
+            elif send.reply_channel:
+                connection = (queue_of(send.reply_channel), local_part(send.reply_channel), packed_will(send.will))
+                arguments += ("w", queue_of(send.name), self.get_capacity(send.name), send.content, *connection)
+            else:
+                arguments += ("c", queue_of(send.name), self.get_capacity(send.name), send.content)
         return arguments
 
     def _refused(self, sends: Sequence[Send], missed: Sequence[Any]) -> list[Send]:
-        """Return the sends that a full channel has refused, and warn of the members that a group message has missed."""
+        """Return the sends that a full channel has refused; count the others, and warn of what groups have missed."""
+        if not missed:
+            for send in sends:
+                if not send.to_group:
+                    self.statistics.count_sent(send.name)
+            return []
+        without = dict(zip(missed[::2], missed[1::2], strict=True))
         refused = []
-        for number, queues in zip(missed[::2], missed[1::2], strict=True):
-            send = sends[number]
-            if not send.to_group:
+        for number, send in enumerate(sends):
+            if send.to_group:
+                for queue in without.get(number, b"").decode().split():
+                    self.statistics.warn_dropped(queue, "full, group message", self.describe_full(queue))
+            elif number in without:
                 refused.append(send)
-                continue
-            for queue in queues.decode().split():
-                self.statistics.warn_dropped(queue, "full, group message", self.describe_full(queue))
+            else:
+                self.statistics.count_sent(send.name)
         return refused
 
     def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
@@ -142,15 +152,6 @@ class RedisStore(BaseChannelLayer):
         for send in lost:
             self.statistics.count_dropped(send.name, "uncertain" if error.uncertain else "a host is not available")
         return [send for send in sends if send not in lost]
-
-    def _counts(self, finished: str) -> Counts:
-        """Return the counts that are to be saved, with that of a message that a worker has finished with."""
-        counts = self.statistics.take()
-        # What is read from a process queue has been counted when it was popped.
-        if not finished or "!" in finished:
-            return counts
-        key = (prefix_of(finished), "done")
-        return {**counts, key: counts.get(key, 0) + 1}
 
     # Receiving
 
@@ -221,9 +222,3 @@ def packed_will(will: Send | None) -> bytes:
 def log_collected(queue: bytes, wills: int) -> None:
     """Say that an interface process has died."""
     logger.warning("Interface process %s has died; consumers hear of the end of %d connections", queue.decode(), wills)
-
-
-def _connection_of(send: Send) -> tuple[str, str, bytes]:
-    if not send.reply_channel:
-        return _NO_CONNECTION
-    return queue_of(send.reply_channel), local_part(send.reply_channel), packed_will(send.will)

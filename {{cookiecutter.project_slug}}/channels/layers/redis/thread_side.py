@@ -13,7 +13,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
-from ...names import require_readable_name
+from ...names import prefix_of, require_readable_name
 from ..base import Content, Entry, Held, Send
 from ..members import QueueReader
 from . import held as held_messages
@@ -56,10 +56,12 @@ class ThreadSide(RedisStore):
                 refused += self._left_of(sends, error)
         return refused
 
-    def _send_to(self, host: RedisHost, sends: Sequence[Send], finished: str = "") -> list[Send]:
-        counts = self._counts(finished)
+    def _send_to(
+        self, host: RedisHost, sends: Sequence[Send], finished: str = "", save_counts: bool = False
+    ) -> list[Send]:
+        counts = self.statistics.take(save_counts)
         try:
-            missed = host.threads.run(scripts.SEND, *self._send_arguments(sends, counts))
+            missed = host.threads.run(scripts.SEND, *self._send_arguments(sends, counts, finished))
         except ChannelLayerUnavailable as error:
             if not error.uncertain:
                 self.statistics.give_back(counts)
@@ -67,29 +69,31 @@ class ThreadSide(RedisStore):
         return self._refused(sends, missed)
 
     def _save_counts(self) -> None:
-        self._send_to(self._hosts[0], [])
+        self._send_to(self._hosts[0], [], save_counts=True)
 
     # A worker's turn
 
     def send_and_receive(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
     ) -> tuple[list[Send], Received | tuple[None, None]]:
+        # What comes from a process queue has been counted when it was popped.
+        done = prefix_of(finished) if "!" not in finished else ""
         if len(self._hosts) > 1:
             refused = self.send_many(batch) if batch else []
-            if finished:
-                self._send_to(random.choice(self._hosts), [], finished)
+            if done:
+                self._send_to(random.choice(self._hosts), [], done)
             return refused, self._receive(channels, timeout > 0, timeout) or (None, None)
         self._tend_store()
-        return self._turn(self._hosts[0], batch, self._readable(channels), min(timeout, BLOCK), finished)
+        return self._turn(self._hosts[0], batch, self._readable(channels), min(timeout, BLOCK), done)
 
     def _turn(
-        self, host: RedisHost, batch: Sequence[Send], names: Sequence[str], wait: float, finished: str
+        self, host: RedisHost, batch: Sequence[Send], names: Sequence[str], wait: float, done: str
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         message = self._expanded(names)
         pops = names and message is None
-        counts = self._counts(finished)
-        arguments = self._send_arguments(batch, counts)
-        commands = [scripts.SEND.by_digest(arguments)] if batch or counts else []
+        counts = self.statistics.take()
+        arguments = self._send_arguments(batch, counts, done)
+        commands = [scripts.SEND.by_digest(arguments)] if batch or counts or done else []
         if pops:
             commands.append(_pop(self._keys_on(0, names), wait))
         try:
