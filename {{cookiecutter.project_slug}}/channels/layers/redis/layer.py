@@ -22,7 +22,7 @@ from ..members import QueueReader
 from . import scripts
 from .envelope import NEVER, UnreadableEntry, pack, unpack
 from .hashing import Ring
-from .hosts import Host, RedisHost
+from .hosts import Host, RedisHost, StoreHost
 from .links import LoopLink
 from .loops import LoopConnections
 
@@ -200,7 +200,7 @@ class RedisChannelLayer(BaseChannelLayer):
         here = [name for name in names if self._host_of(name, number) == number]
         return [f"{self.prefix}queue:{name}" for name in random.sample(here, len(here))]
 
-    def _pop(self, host: RedisHost, keys: Sequence[str], wait: float) -> tuple[str, Content] | None:
+    def _pop(self, host: StoreHost, keys: Sequence[str], wait: float) -> tuple[str, Content] | None:
         while True:
             if wait:
                 answer = host.threads.exchange([("BLMPOP", f"{wait:.3f}", len(keys), *keys, "LEFT")])[0]
@@ -225,14 +225,14 @@ class RedisChannelLayer(BaseChannelLayer):
             waiting = (self._readers[name].take() for name in names if name in self._readers)
             return next((message for message in waiting if message), None)
 
-    def _feed(self, host: RedisHost, queue: str, living: Iterable[tuple[float, Entry]]) -> None:
+    def _feed(self, host: StoreHost, queue: str, living: Iterable[tuple[float, Entry]]) -> None:
         with self._reading:
             if queue not in self._readers:
                 self._readers[queue] = QueueReader(queue, self.group_expiry, host.seconds, self.expiry)
             for sent, entry in living:
                 self._readers[queue].feed([entry], sent)
 
-    def _living(self, host: RedisHost, queue: str, stored: Sequence[bytes]) -> list[tuple[float, Entry]]:
+    def _living(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> list[tuple[float, Entry]]:
         """Unpack what has been popped, with the time it was sent; count what has expired or cannot be read."""
         entries = []
         for item in stored:
@@ -284,7 +284,7 @@ class RedisChannelLayer(BaseChannelLayer):
             channels += [queue + local for queue, local in zip(found[::2], found[1::2], strict=True)]
         return channels
 
-    def _group_host(self, channel: str) -> RedisHost:
+    def _group_host(self, channel: str) -> StoreHost:
         """Return the host that knows of a channel's memberships: where a broadcast to it is pushed."""
         return self._hosts[self._ring.host_of(queue_of(channel))]
 

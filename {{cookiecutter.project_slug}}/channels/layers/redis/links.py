@@ -16,8 +16,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
     ConnectionError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -25,6 +28,7 @@ from redis.exceptions import (
 )
 
 from ...exceptions import ChannelLayerUnavailable
+from .asides import Asides
 from .scripts import Script
 
 logger = logging.getLogger(__name__)
@@ -32,15 +36,22 @@ logger = logging.getLogger(__name__)
 Command = tuple[Any, ...]
 
 _BROKEN = (ConnectionError, TimeoutError, OSError)
+# These are refusals, of which nothing has been done, although redis-py takes them for broken connections.
+_REFUSED = (AuthenticationError, BusyLoadingError)
 # A server that answers so is the wrong one, or is not ready: the next connection may find the right one.
-_WRONG_SERVER = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
+_WRONG_SERVER = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
+
+
+class StoreIsFull(ChannelLayerUnavailable):
+    """Is raised when the store takes nothing more for want of memory; nothing of what was asked for has been done."""
 
 
 class ThreadLinks:
     """One connection for each thread that asks, made anew in a process that was forked."""
 
-    def __init__(self, make_connection: Callable[[], Any]) -> None:
+    def __init__(self, make_connection: Callable[[], Any], asides: Asides) -> None:
         self._make_connection = make_connection
+        self._asides = asides
         self._own = threading.local()
 
     def run(self, script: Script, *arguments: Any) -> Any:
@@ -64,11 +75,12 @@ class ThreadLinks:
                 # Nothing was asked, so this is the end of the connection: the server has closed it meanwhile.
                 connection.disconnect()
                 connection.connect()
-            packed = connection.pack_commands(commands)
+            asked = [*commands, *self._asides.questions()]
+            packed = connection.pack_commands(asked)
             written = True
             connection.send_packed_command(packed, check_health=False)
             answers = []
-            for _ in commands:
+            for _ in asked:
                 try:
                     answers.append(connection.read_response())
                 except ResponseError as error:
@@ -76,8 +88,13 @@ class ThreadLinks:
         except BaseException as error:
             # Unread answers on this connection would be taken for those of the next commands.
             connection.disconnect()
+            self._asides.ask_again()
             raise _translated(error, written) from error
-        return _checked(answers, connection.disconnect)
+        self._asides.hear(answers[len(commands) :])
+        if _come_from_wrong_server(answers):
+            connection.disconnect()
+            self._asides.ask_again()
+        return _checked(answers[: len(commands)])
 
     def _connection(self) -> Any:
         if getattr(self._own, "process", None) != os.getpid():
@@ -89,8 +106,9 @@ class ThreadLinks:
 class LoopLink:
     """One connection on an event loop; exchanges wait for each other."""
 
-    def __init__(self, make_connection: Callable[[], Any]) -> None:
+    def __init__(self, make_connection: Callable[[], Any], asides: Asides) -> None:
         self._connection = make_connection()
+        self._asides = asides
         self._lock = asyncio.Lock()
 
     async def run(self, script: Script, *arguments: Any) -> Any:
@@ -111,19 +129,25 @@ class LoopLink:
                     # The server has closed the connection meanwhile.
                     await connection.disconnect(nowait=True)
                     await connection.connect()
-                packed = connection.pack_commands(commands)
+                asked = [*commands, *self._asides.questions()]
+                packed = connection.pack_commands(asked)
                 written = True
                 await connection.send_packed_command(packed, check_health=False)
                 answers = []
-                for _ in commands:
+                for _ in asked:
                     try:
                         answers.append(await connection.read_response())
                     except ResponseError as error:
                         answers.append(error)
             except BaseException as error:
                 await self.close()
+                self._asides.ask_again()
                 raise _translated(error, written) from error
-            return _checked(answers, connection.mark_for_reconnect)
+            self._asides.hear(answers[len(commands) :])
+            if _come_from_wrong_server(answers):
+                await self.close()
+                self._asides.ask_again()
+            return _checked(answers[: len(commands)])
 
     async def close(self) -> None:
         """Close the connection."""
@@ -131,6 +155,9 @@ class LoopLink:
 
 
 def _translated(error: BaseException, written: bool) -> BaseException:
+    # With Sentinel, redis-py makes a broken connection of the refusal to write.
+    if isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError):
+        return ChannelLayerUnavailable(f"The store refuses: {error}")
     if isinstance(error, _BROKEN):
         return ChannelLayerUnavailable(f"The store does not answer: {error}", uncertain=written)
     if isinstance(error, RedisError):
@@ -138,13 +165,21 @@ def _translated(error: BaseException, written: bool) -> BaseException:
     return error
 
 
-def _checked(answers: list[Any], leave: Callable[[], None]) -> list[Any]:
-    """Return the answers; raise the first of them that is an error, and leave a server that is the wrong one."""
+def _come_from_wrong_server(answers: list[Any]) -> bool:
+    return any(
+        isinstance(answer, ReadOnlyError)
+        or (isinstance(answer, ResponseError) and str(answer).startswith(_WRONG_SERVER))
+        for answer in answers
+    )
+
+
+def _checked(answers: list[Any]) -> list[Any]:
+    """Return the answers; raise the first of them that is an error."""
     for answer in answers:
+        if isinstance(answer, NoScriptError):
+            raise answer
+        if isinstance(answer, OutOfMemoryError):
+            raise StoreIsFull(f"The store has no memory left: {answer}") from answer
         if isinstance(answer, ResponseError):
-            if isinstance(answer, ReadOnlyError) or str(answer).startswith(_WRONG_SERVER):
-                leave()
-            if isinstance(answer, NoScriptError):
-                raise answer
             raise ChannelLayerUnavailable(f"The store refuses: {answer}") from answer
     return answers

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..base import Entry, Send
-from .hosts import RedisHost
+from .hosts import StoreHost
 from .links import LoopLink
 
 
@@ -14,17 +14,18 @@ class LoopConnections:
     """The connections of one event loop: one that sends, one for each queue that is read."""
 
     def __init__(
-        self, hosts: Sequence[RedisHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
+        self, hosts: Sequence[StoreHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
     ) -> None:
         self._hosts = hosts
         self._incoming: dict[int, LoopLink] = {}
-        self.outgoing = [Outgoing(LoopLink(host.make_loop_connection), send) for host in hosts]
+        self.outgoing = [Outgoing(LoopLink(host.make_loop_connection, host.asides), send) for host in hosts]
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
 
     def incoming(self, number: int) -> LoopLink:
         """Return the connection that pops from a host."""
         if number not in self._incoming:
-            self._incoming[number] = LoopLink(self._hosts[number].make_loop_connection)
+            host = self._hosts[number]
+            self._incoming[number] = LoopLink(host.make_loop_connection, host.asides)
         return self._incoming[number]
 
 
