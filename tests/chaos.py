@@ -80,11 +80,9 @@ class ChaosProxy:
 
     async def _end(self):
         self._server.close()
+        self.delay = 0.0
         await self._on_links(_Link.reset)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
 
 class _Link:
@@ -95,6 +93,7 @@ class _Link:
         self._client = client
         self._server = server
         self._halted = False
+        self._broken = asyncio.Event()
 
     async def run(self):
         await asyncio.gather(
@@ -106,6 +105,7 @@ class _Link:
         self._halted = True
 
     def reset(self):
+        self._broken.set()
         for _, writer in (self._client, self._server):
             # To linger for no time makes of the close a reset.
             with contextlib.suppress(OSError):
@@ -128,5 +128,5 @@ class _Link:
                 await writer.drain()
         if self._halted:
             # Neither side hears of the other's end.
-            await asyncio.Event().wait()
+            await self._broken.wait()
         writer.close()

@@ -23,7 +23,7 @@ from . import scripts
 from .envelope import NEVER, UnreadableEntry, pack, unpack
 from .hashing import Ring
 from .hosts import Host, RedisHost, StoreHost
-from .links import LoopLink
+from .links import LoopLink, StoreIsFull
 from .loops import LoopConnections
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ COLLECT_INTERVAL = 3.0
 WILLS_BATCH = 200
 # As much an interface server takes from its process queue at once.
 QUEUE_BATCH = 100
+# For so long, in seconds, want of memory explains why a channel is full.
+MEMORY_HINT = 10.0
+_MEMORY_ADVICE = "Start more workers to empty its channels, or raise its maxmemory."
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -68,6 +71,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._readers: dict[str, QueueReader] = {}
         self._reading = threading.Lock()
         self._interruptions = 0
+        self._memory_ran_out = -MEMORY_HINT
         self._next_collection = time.monotonic() + COLLECT_INTERVAL
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         # Where the channel has a capacity of its own, its sends say so; these are for what a group leads to.
@@ -93,6 +97,8 @@ class RedisChannelLayer(BaseChannelLayer):
             try:
                 results = self._hosts[number].threads.run(scripts.SEND, *self._send_arguments(sends))
                 refused += self._account(sends, results)
+            except StoreIsFull:
+                refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
                 refused += self._give_back(sends, error)
         return refused
@@ -102,6 +108,8 @@ class RedisChannelLayer(BaseChannelLayer):
         for number, sends in self._by_host(batch).items():
             try:
                 refused += await self._loop().outgoing[number].send(sends)
+            except StoreIsFull:
+                refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
                 refused += self._give_back(sends, error)
         return refused
@@ -115,6 +123,21 @@ class RedisChannelLayer(BaseChannelLayer):
         for send in lost:
             self.statistics.count_dropped(send.name, "uncertain" if error.uncertain else "a host is not available")
         return [send for send in sends if send not in lost]
+
+    def _refuse(self, sends: Sequence[Send]) -> list[Send]:
+        """Treat all channels as full, since the store has no memory left."""
+        self._memory_ran_out = time.monotonic()
+        for send in sends:
+            if send.to_group:
+                self.statistics.count_dropped(send.name, "the store has no memory left", _MEMORY_ADVICE)
+            else:
+                self.statistics.count_full(send.name)
+        return [send for send in sends if not send.to_group]
+
+    def describe_full(self, channel: str) -> str:
+        if time.monotonic() - self._memory_ran_out < MEMORY_HINT:
+            return f"The store of the channel layer has no memory left. {_MEMORY_ADVICE}"
+        return super().describe_full(channel)
 
     def _by_host(self, batch: Iterable[Send]) -> dict[int, list[Send]]:
         if len(self._hosts) == 1:

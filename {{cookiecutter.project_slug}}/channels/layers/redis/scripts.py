@@ -24,10 +24,14 @@ from typing import Any
 
 
 class Script:
-    """A script, sent by its digest; the store asks for the text when it does not know it."""
+    """
+    A script, sent by its digest; the store asks for the text when it does not know it.
 
-    def __init__(self, body: str) -> None:
-        self.text = (_COMMON + body).encode()
+    A store without memory refuses it before its first step, unless it ``frees_memory`` or needs as good as none.
+    """
+
+    def __init__(self, body: str, frees_memory: bool = False) -> None:
+        self.text = (("#!lua flags=allow-oom\n" if frees_memory else "#!lua\n") + _COMMON + body).encode()
         self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
     def by_digest(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -233,7 +237,8 @@ end
 if ARGV[3] ~= '' then
     append_change(queue, ARGV[3], group_expiry)
 end
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, group. Returns queue, local part ('' for an ordinary channel), and so on.
@@ -255,7 +260,8 @@ for _, queue in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'group:' .. ARGV[2]
     end
 end
 return found
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, group expiry, queue; then pairs of group and local part.
@@ -274,7 +280,8 @@ for i = 4, #ARGV, 2 do
     redis.call('SADD', groups, group)
 end
 redis.call('PEXPIRE', groups, group_expiry + 1000)
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, expiry, queue or '' for all. Returns the number of messages that wait and the age of the oldest.
@@ -298,7 +305,8 @@ for _, key in ipairs(keys) do
     if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
 end
 return {count, age}
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, process queue, lease.
@@ -310,7 +318,8 @@ if redis.call('EXISTS', prefix .. 'collected:' .. ARGV[2]) == 1 then
     return -1
 end
 return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), ARGV[2])
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, process queue. For a process that has told the end of all its connections itself.
@@ -320,7 +329,8 @@ leave_all(ARGV[2])
 redis.call('DEL', prefix .. 'wills:' .. ARGV[2], prefix .. 'queue:' .. ARGV[2], prefix .. 'changes:' .. ARGV[2])
 redis.call('HDEL', prefix .. 'capacity', ARGV[2])
 redis.call('ZREM', prefix .. 'processes', ARGV[2])
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, process queue; then pairs of local part and last will ('' to forget it).
@@ -329,7 +339,8 @@ SET_WILLS = Script(
 for i = 3, #ARGV, 2 do
     set_will(ARGV[2], ARGV[i], ARGV[i + 1])
 end
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, expiry, how many wills at most.
@@ -357,5 +368,6 @@ if redis.call('EXISTS', key) == 0 then
     redis.call('ZREM', prefix .. 'processes', queue)
 end
 return {queue, #members}
-"""
+""",
+    frees_memory=True,
 )
