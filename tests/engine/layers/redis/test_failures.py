@@ -178,6 +178,38 @@ def test_an_interface_server_reads_on_soon_after_its_connection_went_silent(behi
     assert seconds < layer.BLOCK + layer.ANSWER_TIMEOUT + 0.5
 
 
+def test_memberships_whose_changes_were_lost_on_the_way_are_told_anew(behind, direct, proxy):
+    direct.group_add("left", f"{QUEUE}1")
+
+    async def serve():
+        await behind.renew_lease(QUEUE)
+        before = await behind.read_queue(QUEUE)
+        reader = asyncio.create_task(behind.read_queue(QUEUE))
+        await asyncio.sleep(0.1)
+        proxy.halt()
+        direct.group_add("joined", f"{QUEUE}1")
+        direct.group_discard("left", f"{QUEUE}1")
+        with pytest.raises(ChannelLayerUnavailable):
+            await reader
+        await behind.restate_memberships(QUEUE)
+        return before, await behind.read_queue(QUEUE)
+
+    before, after = asyncio.run(serve())
+
+    assert before == [Entry("1", "left", joins=True)]
+    assert after[:2] == [Entry(), Entry("1", "joined", joins=True)]
+
+
+def test_memberships_are_not_told_anew_by_a_store_that_has_lost_them(direct):
+    direct.group_add("room", f"{QUEUE}1")
+
+    async def serve():
+        await direct.restate_memberships(QUEUE)
+        return await direct.read_queue(QUEUE)
+
+    assert asyncio.run(serve()) == [Entry("1", "room", joins=True)]
+
+
 # The wrong server, or one that is not ready
 
 

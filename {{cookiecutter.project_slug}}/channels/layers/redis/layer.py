@@ -358,6 +358,9 @@ class RedisChannelLayer(BaseChannelLayer):
         pop = ("BLMPOP", BLOCK, 1, f"{self.prefix}queue:{queue}", "LEFT", "COUNT", QUEUE_BATCH)
         entries: list[Entry] = []
         while not entries:
+            if queue in self._loop().to_restate:
+                entries = await self._restated(link, queue)
+                continue
             answer = (await link.exchange([pop]))[0]
             if answer is not None:
                 entries = [entry for _, entry in self._living(self._hosts[number], queue, answer[1])]
@@ -372,6 +375,21 @@ class RedisChannelLayer(BaseChannelLayer):
         pairs = [part for membership in memberships for part in membership]
         link = self._loop().outgoing[self._ring.host_of(queue)].link
         await link.run(scripts.GROUP_RENEW, self.prefix, self._send_head[2], queue, *pairs)
+
+    async def restate_memberships(self, queue: str) -> None:
+        self._loop().to_restate.add(queue)
+
+    async def _restated(self, link: LoopLink, queue: str) -> list[Entry]:
+        # Over the connection that pops: whatever is popped later is newer.
+        self._loop().to_restate.discard(queue)
+        found = await link.run(scripts.MEMBERSHIPS, self.prefix, queue)
+        if found is None:
+            return []
+        parts = [part.decode() for part in found]
+        return [
+            Entry(),
+            *(Entry(local, group, joins=True) for group, local in zip(parts[::2], parts[1::2], strict=True)),
+        ]
 
     async def renew_lease(self, queue: str) -> Lease:
         link = self._loop().outgoing[self._ring.host_of(queue)].link

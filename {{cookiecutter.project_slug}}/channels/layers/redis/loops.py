@@ -19,6 +19,8 @@ class LoopConnections:
         self._hosts = hosts
         self._incoming: dict[int, LoopLink] = {}
         self.outgoing = [Outgoing(LoopLink(host.make_loop_connection, host.asides), send) for host in hosts]
+        # The process queues whose memberships are to be told anew.
+        self.to_restate: set[str] = set()
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
 
     def incoming(self, number: int) -> LoopLink:

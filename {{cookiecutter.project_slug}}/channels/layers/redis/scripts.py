@@ -284,6 +284,26 @@ redis.call('PEXPIRE', groups, group_expiry + 1000)
     frees_memory=True,
 )
 
+# ARGV: prefix, process queue.
+# Returns its memberships, as group, local part, and so on; nothing when the store does not know the process.
+MEMBERSHIPS = Script(
+    """
+if not redis.call('ZSCORE', prefix .. 'processes', ARGV[2]) then
+    return nil
+end
+local found = {}
+for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. ARGV[2])) do
+    local key = prefix .. 'members:' .. group .. ':' .. ARGV[2]
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do
+        found[#found + 1] = group
+        found[#found + 1] = member
+    end
+end
+return found
+""",
+    frees_memory=True,
+)
+
 # ARGV: prefix, expiry, queue or '' for all. Returns the number of messages that wait and the age of the oldest.
 PENDING = Script(
     """
