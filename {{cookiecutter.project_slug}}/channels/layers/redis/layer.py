@@ -66,7 +66,7 @@ class RedisChannelLayer(BaseChannelLayer):
         super().__init__(**options)
         self.prefix = prefix
         arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
-        self._hosts = [RedisHost(host, arguments) for host in hosts or [("localhost", 6379)]]
+        self._hosts = self.make_hosts(hosts or [("localhost", 6379)], arguments)
         self._ring = Ring(len(self._hosts))
         self._readers: dict[str, QueueReader] = {}
         self._reading = threading.Lock()
@@ -82,6 +82,10 @@ class RedisChannelLayer(BaseChannelLayer):
             self.capacity,
             self.get_capacity("reply.any!"),
         )
+
+    def make_hosts(self, hosts: Sequence[Host], arguments: dict[str, Any]) -> list[StoreHost]:
+        """Return what messages are spread over, given the arguments ``hosts`` and those of a connection."""
+        return [RedisHost(host, arguments) for host in hosts]
 
     # Sending
 
@@ -348,6 +352,8 @@ class RedisChannelLayer(BaseChannelLayer):
             entries = await asyncio.shield(reads[queue])
         except Exception:
             del reads[queue]
+            # Who asked for its memberships meant the store of then, which may have lost them meanwhile.
+            self._loop().to_restate.discard(queue)
             raise
         del reads[queue]
         return entries
