@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from ..exceptions import InvalidChannelLayerError
 
@@ -135,4 +135,5 @@ def _take_options(url: str, known: dict[str, Callable[[str], Any]], rest: bool =
         options = {name: known[name](value) for name, value in pairs if name in known}
     except ValueError as error:
         raise InvalidChannelLayerError(f"An option of the channel layer URL is no number: {error}.") from error
-    return urlunsplit(parts._replace(query=urlencode(unknown))), options
+    # Not put together from its parts: a Unix socket's URL would lose the slashes of its empty host.
+    return url.partition("?")[0] + (f"?{urlencode(unknown)}" if unknown else ""), options

@@ -7,7 +7,10 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.connection
+import redis.connection
 
+from ...exceptions import InvalidChannelLayerError
 from .asides import Asides
 from .links import ThreadLinks
 
@@ -34,20 +37,35 @@ class StoreHost:
 
 
 class RedisHost(StoreHost):
-    """One server, given as a URL, a pair of address and port, or arguments for a redis-py connection."""
+    """
+    One server, given as a URL, a pair of address and port, or arguments for a redis-py connection.
+
+    Among arguments, ``path`` means a Unix socket, and ``ssl`` true means TLS. Raises ``InvalidChannelLayerError``.
+    """
 
     def __init__(self, host: Host, arguments: dict[str, Any]) -> None:
-        # The pools only know how to connect.
-        if isinstance(host, str):
-            for_threads = redis.ConnectionPool.from_url(host, **arguments)
-            for_loops = redis.asyncio.ConnectionPool.from_url(host, **arguments)
-        else:
-            own = host if isinstance(host, dict) else {"host": host[0], "port": host[1]}
-            for_threads = redis.ConnectionPool(**{**arguments, **own})
-            for_loops = redis.asyncio.ConnectionPool(**{**arguments, **own})
+        try:
+            # The pools only know how to connect.
+            for_threads, for_loops = _pools(host, arguments)
+        except (TypeError, ValueError) as error:
+            raise InvalidChannelLayerError(f"A host of the channel layer is no address: {error}") from error
         known = for_threads.connection_kwargs
         super().__init__(
-            f"Redis at {known.get('path') or '{}:{}'.format(known.get('host'), known.get('port'))}",
+            f"Redis at {known.get('path') or '{}:{}'.format(known.get('host'), known.get('port', 6379))}",
             lambda: for_threads.connection_class(**for_threads.connection_kwargs),
             lambda: for_loops.connection_class(**for_loops.connection_kwargs),
         )
+
+
+def _pools(host: Host, arguments: dict[str, Any]) -> tuple[Any, Any]:
+    if isinstance(host, str):
+        return redis.ConnectionPool.from_url(host, **arguments), redis.asyncio.ConnectionPool.from_url(
+            host, **arguments
+        )
+    own = {**arguments, **(host if isinstance(host, dict) else dict(zip(("host", "port"), host, strict=True)))}
+    encrypted = own.pop("ssl", False)
+    kind = "UnixDomainSocketConnection" if "path" in own else "SSLConnection" if encrypted else "Connection"
+    return (
+        redis.ConnectionPool(getattr(redis.connection, kind), **own),
+        redis.asyncio.ConnectionPool(getattr(redis.asyncio.connection, kind), **own),
+    )
