@@ -29,6 +29,7 @@ __all__ = ["ChannelLayerManager", "ChannelLayerWrapper", "channel_layers", "from
 _OLD_BACKENDS = {
     "asgiref.inmemory.ChannelLayer": "channels.layers.inmemory.InMemoryChannelLayer",
     "asgi_redis.RedisChannelLayer": "channels.layers.redis.RedisChannelLayer",
+    "asgi_redis.RedisSentinelChannelLayer": "channels.layers.redis.RedisSentinelChannelLayer",
 }
 _KEYS = {"BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG"}
 

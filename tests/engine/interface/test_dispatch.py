@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.interface.dispatch import dispatch
 from channels.layers.inmemory import InMemoryChannelLayer
 
@@ -61,3 +62,30 @@ async def test_a_layer_that_fails_is_tried_again_and_logged(layer, monkeypatch, 
     assert await dispatch(layer, "news", {"text": "1"}, patience=10)
     assert layer.receive(["news"]) == ("news", {"text": "1"})
     assert caplog.messages == ["Sending to news failed"] * 2
+
+
+async def test_an_outage_of_the_layer_is_outwaited_longer_than_a_full_channel(layer, monkeypatch):
+    working, loop = layer.send_many_async, asyncio.get_running_loop()
+    back = loop.time() + 8
+
+    async def send_many_async(batch):
+        if loop.time() < back:
+            raise ChannelLayerUnavailable("not there")
+        return await working(batch)
+
+    monkeypatch.setattr(layer, "send_many_async", send_many_async)
+
+    assert not await dispatch(layer, "news", {"text": "1"}, patience=2)
+    assert await dispatch(layer, "news", {"text": "2"}, patience=2, outage_patience=10)
+    assert not await dispatch(layer, "news", {"text": "3"}, patience=2, outage_patience=10)
+    assert loop.time() < back + 3
+
+
+async def test_what_may_have_been_sent_counts_as_taken_and_as_uncertain(layer, monkeypatch):
+    async def send_many_async(batch):
+        raise ChannelLayerUnavailable("The connection broke.", uncertain=True)
+
+    monkeypatch.setattr(layer, "send_many_async", send_many_async)
+
+    assert await dispatch(layer, "news", {"text": "1"}, patience=2)
+    assert layer.channel_statistics("news")["dropped"] == {"uncertain": 1}

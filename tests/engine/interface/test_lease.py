@@ -21,6 +21,10 @@ class Layer(InMemoryChannelLayer):
         self.answer = Lease.KEPT
         self.renewed = []
         self.wills = []
+        self.restated = 0
+
+    async def restate_memberships(self, queue):
+        self.restated += 1
 
     async def renew_lease(self, queue):
         return self.answer
@@ -34,6 +38,7 @@ class Layer(InMemoryChannelLayer):
 
 class Registered:
     queue = "reply.a!"
+    unsure = False
 
     def __init__(self):
         self.new_wills = []
@@ -71,6 +76,20 @@ async def test_only_a_layer_that_knew_the_process_can_have_lost_its_data(caplog)
 
     assert "lost its data" not in at_its_start
     assert "lost its data" in caplog.text
+
+
+async def test_a_process_that_may_have_missed_changes_asks_for_its_memberships_and_renews_none_meanwhile():
+    layer, registered = Layer(), Registered()
+    lease, _ = keeper(layer, registered)
+
+    registered.unsure = True
+    await lease.renew()
+    asked = layer.restated, list(layer.renewed)
+    await lease.renew()
+
+    assert asked == (1, [])
+    assert layer.restated == 1
+    assert len(layer.renewed) == 1
 
 
 async def test_every_membership_is_renewed_within_five_turns():

@@ -204,6 +204,21 @@ async def test_a_layer_that_fails_for_a_while_is_asked_again(method, log, monkey
     assert caplog.messages[0].startswith(log)
 
 
+async def test_memberships_that_are_told_anew_replace_those_that_were_known():
+    reader = Reader()
+    (first, channel), (second, _) = reader.connect("old"), reader.connect("old", "new")
+    await settle()
+
+    for entry in [Entry(), Entry(reader.replies._local(channel), "new", joins=True)]:
+        reader.replies._take(entry)
+    reader.layer.send_group("old", {"text": "old"})
+    reader.layer.send_group("new", {"text": "new"})
+    await settle()
+
+    assert first.taken == [("broadcast", {"text": "new"})]
+    assert second.taken == []
+
+
 async def test_an_entry_that_makes_no_sense_does_not_end_the_reading(monkeypatch, caplog):
     reader = Reader()
     connection, channel = reader.connect()

@@ -51,3 +51,68 @@ def test_an_option_that_is_no_number_is_refused(query):
         from_url(f"memory://?{query}")
 
     assert repr(query.partition("=")[2]) in str(raised.value)
+
+
+def test_redis_urls_keep_what_the_layer_does_not_know_for_the_client():
+    assert from_url("rediss://user:p%40ss@10.0.0.5:6380/2?prefix=shop:&capacity=7&ssl_ca_certs=/own.pem") == {
+        "BACKEND": "channels.layers.redis.RedisChannelLayer",
+        "CONFIG": {
+            "hosts": ["rediss://user:p%40ss@10.0.0.5:6380/2?ssl_ca_certs=%2Fown.pem"],
+            "prefix": "shop:",
+            "capacity": 7,
+        },
+        "ROUTING": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "config"),
+    [
+        (
+            "redis+sentinel://10.0.0.5/mymaster",
+            {"hosts": [("10.0.0.5", 26379)], "services": ["mymaster"], "connection_kwargs": {}, "sentinel_kwargs": {}},
+        ),
+        (
+            "redis+sentinel://user:p%40ss@a:1,b,[::1]:3/one,two/5?prefix=shop:&expiry=30&sentinel_password=other",
+            {
+                "hosts": [("a", 1), ("b", 26379), ("::1", 3)],
+                "services": ["one", "two"],
+                "connection_kwargs": {"username": "user", "password": "p@ss", "db": 5},
+                "sentinel_kwargs": {"password": "other"},
+                "prefix": "shop:",
+                "expiry": 30.0,
+            },
+        ),
+        (
+            "rediss+sentinel://a:1/one?ssl_ca_certs=/own.pem",
+            {
+                "hosts": [("a", 1)],
+                "services": ["one"],
+                "connection_kwargs": {"ssl": True, "ssl_ca_certs": "/own.pem"},
+                "sentinel_kwargs": {"ssl": True, "ssl_ca_certs": "/own.pem"},
+            },
+        ),
+    ],
+)
+def test_sentinel_urls_name_sentinels_and_services(url, config):
+    assert from_url(url) == {
+        "BACKEND": "channels.layers.redis.RedisSentinelChannelLayer",
+        "CONFIG": config,
+        "ROUTING": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("redis+sentinel://a:1", "no service"),
+        ("redis+sentinel:///mymaster", "no sentinel"),
+        ("redis+sentinel://a:b/mymaster", "'a:b'"),
+        ("redis+sentinel://a/mymaster/first", "the database 'first'"),
+        ("redis+sentinel://a/mymaster?ssl_ca_certs=x", "the option 'ssl_ca_certs'"),
+        ("redis+sentinel://a/mymaster?services=x", "the option 'services'"),
+    ],
+)
+def test_what_is_wrong_with_a_sentinel_url_is_said(url, found):
+    with pytest.raises(InvalidChannelLayerError, match=found):
+        from_url(url)

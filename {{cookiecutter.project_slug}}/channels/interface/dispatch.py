@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import random
 
@@ -14,6 +15,12 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
 
+class _Outcome(enum.Enum):
+    TAKEN = "taken"
+    FULL = "full"
+    FAILED = "failed"
+
+
 async def dispatch(
     layer: BaseChannelLayer,
     channel: str,
@@ -21,20 +28,23 @@ async def dispatch(
     patience: float = 0.0,
     reply_channel: str = "",
     will: Send | None = None,
+    outage_patience: float = 0.0,
 ) -> bool:
     """
     Send one message; return False if the layer has not taken it.
 
-    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses. A message
-    that may have been sent all the same is never sent again, and counts as taken.
+    A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses, the latter for
+    ``outage_patience`` seconds if that is longer. A message that may have been sent all the same is never sent again,
+    and counts as taken.
     A message that opens or closes a connection names its ``reply_channel``, and leaves the connection's last will with
     the layer or, without one, has it forgotten. Raises ``MessageTooLarge``.
     """
     batch = [layer.prepare(channel, content)._replace(reply_channel=reply_channel, will=will)]
     loop = asyncio.get_running_loop()
-    deadline, pause = loop.time() + patience, _FIRST_PAUSE
-    while not await _attempt(layer, batch):
-        left = deadline - loop.time()
+    started, pause = loop.time(), _FIRST_PAUSE
+    while (outcome := await _attempt(layer, batch)) is not _Outcome.TAKEN:
+        limit = max(patience, outage_patience) if outcome is _Outcome.FAILED else patience
+        left = started + limit - loop.time()
         if left <= 0:
             return False
         await asyncio.sleep(min(pause * random.uniform(0.5, 1), left))
@@ -42,14 +52,15 @@ async def dispatch(
     return True
 
 
-async def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> bool:
+async def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> _Outcome:
     try:
-        return not await layer.send_many_async(batch)
+        return _Outcome.FULL if await layer.send_many_async(batch) else _Outcome.TAKEN
     except ChannelLayerUnavailable as error:
         logger.error("Sending to %s failed: %s", batch[0].name, error)
-        if error.uncertain:
-            layer.statistics.count_dropped(batch[0].name, "uncertain", "The connection broke while it was sent.")
-        return error.uncertain
+        if not error.uncertain:
+            return _Outcome.FAILED
+        layer.statistics.count_dropped(batch[0].name, "uncertain", "The connection broke while it was sent.")
+        return _Outcome.TAKEN
     except Exception:
         logger.exception("Sending to %s failed", batch[0].name)
-        return False
+        return _Outcome.FAILED

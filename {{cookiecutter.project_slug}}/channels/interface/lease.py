@@ -29,6 +29,8 @@ class Registered(Protocol):
     """What of this process the layer has to know."""
 
     queue: str
+    # Whether changes of memberships may have been lost on their way from the layer.
+    unsure: bool
 
     def memberships(self) -> Iterable[tuple[str, str]]:
         """Return the memberships of the open connections as ``(group, local part)``."""
@@ -67,6 +69,10 @@ class LeaseKeeper:
         lease = await self._layer.renew_lease(queue)
         if lease is Lease.LOST:
             self._on_lost()
+            return
+        if lease is Lease.KEPT and self._registered.unsure:
+            self._registered.unsure = False
+            await self._layer.restate_memberships(queue)
             return
         wills = self._registered.take_wills(again=lease is Lease.NEW)
         if lease is Lease.NEW and self._known:

@@ -18,6 +18,8 @@ class Limits:
     handshake_timeout: float = 5.0
     # So long a message from a client waits for room in its channel; nothing more is read from the client meanwhile.
     full_timeout: float = 2.0
+    # So long a message from an open socket waits for a channel layer that cannot be reached, before that is closed.
+    outage_timeout: float = 10.0
     # A request body up to this size travels in the request message, a larger one in chunks of this size.
     body_chunk_size: int = 512 * 1024
     # What may wait for a slow socket, in bytes and in messages, before it is closed with 1013.

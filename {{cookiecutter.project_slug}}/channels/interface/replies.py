@@ -43,6 +43,8 @@ class Replies:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
         self.queue = _new_queue()
+        # Whether entries may have been lost on their way here.
+        self.unsure = False
         self._connections: dict[str, Connection] = {}
         self._members = GroupMembers()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -71,6 +73,7 @@ class Replies:
                 entries = await self._layer.read_queue(self.queue)
                 pause = _FIRST_PAUSE
             except Exception:
+                self.unsure = True
                 logger.exception("Reading replies from the channel layer failed; the next try follows")
                 await asyncio.sleep(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -117,7 +120,9 @@ class Replies:
             self._start(dispatch(self._layer, ack, {"closed": True}))
 
     def _change_membership(self, entry: Entry) -> None:
-        if not entry.joins:
+        if not entry.group:
+            self._members = GroupMembers()
+        elif not entry.joins:
             self._members.discard(entry.group, entry.local)
         elif entry.local in self._connections:
             self._members.add(entry.group, entry.local)

@@ -143,10 +143,16 @@ class SocketConnection:
 
     async def _dispatch_frame(self, event: Event) -> int | None:
         """Send a frame into the layer; return the code to close the socket with if that cannot be done."""
-        message = self._socket.receive_message(event)
+        message, limits = self._socket.receive_message(event), self._process.limits
         self._dispatching = True
         try:
-            if await dispatch(self._process.layer, "websocket.receive", message, self._process.limits.full_timeout):
+            if await dispatch(
+                self._process.layer,
+                "websocket.receive",
+                message,
+                limits.full_timeout,
+                outage_patience=limits.outage_timeout,
+            ):
                 return None
             logger.warning("Socket %r closed: %s", self._socket.path, self._process.why_refused("websocket.receive"))
             return TRY_AGAIN_LATER

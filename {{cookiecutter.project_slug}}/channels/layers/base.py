@@ -68,7 +68,8 @@ class Entry(NamedTuple):
     One entry of a process queue, as its reader gets it.
 
     ``group`` empty: ``content`` is for the channel with this ``local`` part. ``local`` empty: ``content`` is
-    for the members of ``group``. Both given: ``local`` joins the group (``joins`` true) or leaves it.
+    for the members of ``group``. Both given: ``local`` joins the group (``joins`` true) or leaves it. Nothing given:
+    all memberships known so far are void, and those that hold follow.
     """
 
     local: str = ""
@@ -239,6 +240,9 @@ class BaseChannelLayer(ABC):
     @abstractmethod
     async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         """Renew the memberships ``(group, local part)`` of the living channels of a process queue."""
+
+    async def restate_memberships(self, queue: str) -> None:  # noqa: B027
+        """Have ``read_queue`` tell all memberships anew: its reader may have missed changes of them."""
 
     async def renew_lease(self, queue: str) -> Lease:
         """

@@ -46,6 +46,12 @@ class StoreCounts:
             with self._lock:
                 self._unsaved[prefix_of(channel), "done"] += count
 
+    def count_full(self, channel: str) -> None:
+        """Count a message refused by a store that has no memory left."""
+        with self._lock:
+            self._unsaved[prefix_of(channel), "full"] += 1
+            self._unsaved[prefix_of(channel), "rate:full"] += 1
+
     def count_dropped(self, channel: str, reason: str, advice: str = "", count: int = 1) -> None:
         """Count lost messages, and warn of them once a minute per channel and reason."""
         prefix = prefix_of(channel)

@@ -1,56 +1,71 @@
-"""The servers of a layer: how each is reached, and what its clock says."""
+"""The servers of a layer: how each is reached."""
 
 from __future__ import annotations
 
-import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.connection
+import redis.connection
 
-from .links import ThreadLinks
+from ...exceptions import InvalidChannelLayerError
+from .asides import Asides
+from .thread_links import ThreadLinks
 
 Host = str | tuple[str, int] | dict[str, Any]
 
-# How often the distance between the store's clock and ours is measured, in seconds.
-CLOCK_INTERVAL = 30.0
 
+class StoreHost:
+    """
+    One store, given as its name in the log and as functions that make connections of redis-py to it.
 
-class RedisHost:
-    """One server, given as a URL, a pair of address and port, or arguments for a redis-py connection."""
+    Each thread, and each task of an event loop, has a connection of its own.
+    """
 
-    def __init__(self, host: Host, arguments: dict[str, Any]) -> None:
-        if isinstance(host, str):
-            for_threads = redis.ConnectionPool.from_url(host, **arguments)
-            for_loops = redis.asyncio.ConnectionPool.from_url(host, **arguments)
-        else:
-            own = host if isinstance(host, dict) else {"host": host[0], "port": host[1]}
-            for_threads = redis.ConnectionPool(**{**arguments, **own})
-            for_loops = redis.asyncio.ConnectionPool(**{**arguments, **own})
-        # The pools only know how to connect: each thread, and each task of an event loop, has a connection of its own.
-        self.threads = ThreadLinks(lambda: for_threads.connection_class(**for_threads.connection_kwargs))
-        self._for_loops = for_loops
-        self._lock = threading.Lock()
-        self._distance = 0.0
-        self._measured = -CLOCK_INTERVAL
-
-    def make_loop_connection(self) -> Any:
-        """Return a new connection for an event loop."""
-        return self._for_loops.connection_class(**self._for_loops.connection_kwargs)
+    def __init__(
+        self, name: str, make_thread_connection: Callable[[], Any], make_loop_connection: Callable[[], Any]
+    ) -> None:
+        self.asides = Asides(name)
+        self.threads = ThreadLinks(make_thread_connection, self.asides)
+        self.make_loop_connection = make_loop_connection
 
     def seconds(self) -> float:
-        """
-        Return the time by the store's clock.
+        """Return the time by the store's clock, without asking it."""
+        return self.asides.seconds()
 
-        Our own monotonic clock only tells how much has passed since the two were compared: that it may be
-        set to another time of day, or that of another machine, decides nothing.
-        """
-        with self._lock:
-            passed = time.monotonic()
-            if passed - self._measured >= CLOCK_INTERVAL:
-                seconds, microseconds = self.threads.exchange([("TIME",)])[0]
-                passed = time.monotonic()
-                self._distance = int(seconds) + int(microseconds) / 1_000_000 - passed
-                self._measured = passed
-            return passed + self._distance
+
+class RedisHost(StoreHost):
+    """
+    One server, given as a URL, a pair of address and port, or arguments for a redis-py connection.
+
+    Among arguments, ``path`` means a Unix socket, and ``ssl`` true means TLS. Raises ``InvalidChannelLayerError``.
+    """
+
+    def __init__(self, host: Host, arguments: dict[str, Any]) -> None:
+        try:
+            # The pools only know how to connect.
+            for_threads, for_loops = _pools(host, arguments)
+        except (TypeError, ValueError) as error:
+            raise InvalidChannelLayerError(f"A host of the channel layer is no address: {error}") from error
+        known = for_threads.connection_kwargs
+        super().__init__(
+            f"Redis at {known.get('path') or '{}:{}'.format(known.get('host'), known.get('port', 6379))}",
+            lambda: for_threads.connection_class(**for_threads.connection_kwargs),
+            lambda: for_loops.connection_class(**for_loops.connection_kwargs),
+        )
+
+
+def _pools(host: Host, arguments: dict[str, Any]) -> tuple[Any, Any]:
+    if isinstance(host, str):
+        return redis.ConnectionPool.from_url(host, **arguments), redis.asyncio.ConnectionPool.from_url(
+            host, **arguments
+        )
+    own = {**arguments, **(host if isinstance(host, dict) else dict(zip(("host", "port"), host, strict=True)))}
+    encrypted = own.pop("ssl", False)
+    kind = "UnixDomainSocketConnection" if "path" in own else "SSLConnection" if encrypted else "Connection"
+    return (
+        redis.ConnectionPool(getattr(redis.connection, kind), **own),
+        redis.asyncio.ConnectionPool(getattr(redis.asyncio.connection, kind), **own),
+    )

@@ -13,7 +13,7 @@ from typing import Any
 from ...names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
 from . import scripts
 from .counts import figures
-from .hosts import RedisHost
+from .hosts import StoreHost
 from .loop_side import LoopSide
 from .thread_side import ThreadSide
 
@@ -62,7 +62,7 @@ class RedisChannelLayer(ThreadSide, LoopSide):
             channels += [queue + local for queue, local in zip(found[::2], found[1::2], strict=True)]
         return channels
 
-    def _group_host(self, channel: str) -> RedisHost:
+    def _group_host(self, channel: str) -> StoreHost:
         """Return the host that knows of a channel's memberships: where a broadcast to it is pushed."""
         return self._hosts[self._ring.host_of(queue_of(channel))]
 

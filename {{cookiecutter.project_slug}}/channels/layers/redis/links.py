@@ -1,23 +1,23 @@
 """
-Connections to one store, with several commands in one write.
+What connections to a store have in common: how commands are packed, and what its errors mean.
 
-redis-py connects: addresses, TLS, passwords, databases, Sentinel. Commands then go over its connections directly,
-packed together and written at once, and the answers are read one after the other: the usual client calls cost
-several times as much as the commands themselves.
+redis-py connects: addresses, TLS, passwords, databases, Sentinel. Then commands go over its connections directly,
+packed together and written at once, and its parser takes the answers apart: the usual client calls cost several times
+as much as the commands themselves.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
     ConnectionError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -25,131 +25,35 @@ from redis.exceptions import (
 )
 
 from ...exceptions import ChannelLayerUnavailable
-from .script import Script
-
-logger = logging.getLogger(__name__)
 
 Command = tuple[Any, ...]
 
 _BROKEN = (ConnectionError, TimeoutError, OSError)
+# These are refusals, of which nothing has been done, although redis-py takes them for broken connections.
+_REFUSED = (AuthenticationError, BusyLoadingError)
 # A server that answers so is the wrong one, or is not ready: the next connection may find the right one.
-_WRONG_SERVER = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
+_WRONG_SERVER = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
 
 
-class ThreadLinks:
-    """One connection for each thread that asks, made anew in a process that was forked."""
-
-    def __init__(self, make_connection: Callable[[], Any]) -> None:
-        self._make_connection = make_connection
-        self._own = threading.local()
-
-    def run(self, script: Script, *arguments: Any) -> Any:
-        """Run a script and return its result. Raises ``ChannelLayerUnavailable``."""
-        try:
-            return self.exchange([script.by_digest(arguments)])[0]
-        except NoScriptError:
-            return self.run_text(script, arguments)
-
-    def run_text(self, script: Script, arguments: Sequence[Any]) -> Any:
-        """Run a script that the store does not know, and return its result. Raises ``ChannelLayerUnavailable``."""
-        return self.exchange([script.by_text(arguments)])[0]
-
-    def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """
-        Write some commands at once and return their results.
-
-        Raises ``ChannelLayerUnavailable``, which is uncertain if the commands had been written.
-        """
-        return _checked(self.ask(commands))
-
-    def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Do so, and return the store's errors among the results."""
-        connection = self._connection()
-        written = False
-        try:
-            connection.connect()
-            if connection.can_read(0):
-                # Nothing was asked, so this is the end of the connection: the server has closed it meanwhile.
-                connection.disconnect()
-                connection.connect()
-            packed = connection.pack_commands(commands)
-            written = True
-            connection.send_packed_command(packed, check_health=False)
-            answers = []
-            for _ in commands:
-                try:
-                    answers.append(connection.read_response())
-                except ResponseError as error:
-                    answers.append(error)
-        except BaseException as error:
-            # Unread answers on this connection would be taken for those of the next commands.
-            connection.disconnect()
-            raise _translated(error, written) from error
-        if any(map(_is_from_wrong_server, answers)):
-            connection.disconnect()
-        return answers
-
-    def _connection(self) -> Any:
-        if getattr(self._own, "process", None) != os.getpid():
-            self._own.process = os.getpid()
-            self._own.connection = self._make_connection()
-        return self._own.connection
+class StoreIsFull(ChannelLayerUnavailable):
+    """Is raised when the store takes nothing more for want of memory; nothing of what was asked for has been done."""
 
 
-class LoopLink:
-    """One connection on an event loop; exchanges wait for each other."""
-
-    def __init__(self, make_connection: Callable[[], Any]) -> None:
-        self._connection = make_connection()
-        self._lock = asyncio.Lock()
-
-    async def run(self, script: Script, *arguments: Any) -> Any:
-        """Run a script and return its result. Raises ``ChannelLayerUnavailable``."""
-        try:
-            return (await self.exchange([script.by_digest(arguments)]))[0]
-        except NoScriptError:
-            return (await self.exchange([script.by_text(arguments)]))[0]
-
-    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Do what ``ThreadLinks.exchange`` does."""
-        async with self._lock:
-            connection = self._connection
-            written = False
-            try:
-                await connection.connect()
-                if connection._reader.at_eof():
-                    # The server has closed the connection meanwhile.
-                    await connection.disconnect(nowait=True)
-                    await connection.connect()
-                packed = connection.pack_commands(commands)
-                written = True
-                await connection.send_packed_command(packed, check_health=False)
-                answers = []
-                for _ in commands:
-                    try:
-                        answers.append(await connection.read_response())
-                    except ResponseError as error:
-                        answers.append(error)
-            except BaseException as error:
-                await self.close()
-                raise _translated(error, written) from error
-            if any(map(_is_from_wrong_server, answers)):
-                connection.mark_for_reconnect()
-            return _checked(answers)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._connection.disconnect(nowait=True)
+def packed(commands: Sequence[Command]) -> bytes:
+    """Return commands as they are written to the store."""
+    return b"".join(map(pack_command, commands))
 
 
-def refusal(answer: ResponseError) -> ChannelLayerUnavailable:
-    """Return the exception for an answer that is an error."""
-    error = ChannelLayerUnavailable(f"The store refuses: {answer}")
-    error.__cause__ = answer
-    return error
+def parser_of(connection: Any) -> Any:
+    """Return the parser of a redis-py connection that has just been made."""
+    return connection._parser._reader
 
 
-def _translated(error: BaseException, written: bool) -> BaseException:
+def failure(error: BaseException, written: bool) -> BaseException:
+    """Return what to raise when an exchange has failed; it is uncertain if the commands had been ``written``."""
+    # With Sentinel, redis-py makes a broken connection of the refusal to write.
+    if isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError):
+        return ChannelLayerUnavailable(f"The store refuses: {error}")
     if isinstance(error, _BROKEN):
         return ChannelLayerUnavailable(f"The store does not answer: {error}", uncertain=written)
     if isinstance(error, RedisError):
@@ -157,14 +61,26 @@ def _translated(error: BaseException, written: bool) -> BaseException:
     return error
 
 
-def _is_from_wrong_server(answer: Any) -> bool:
-    """Say whether an answer is that of a server which is the wrong one, and is to be left."""
-    return isinstance(answer, ReadOnlyError) or (
-        isinstance(answer, ResponseError) and str(answer).startswith(_WRONG_SERVER)
+def refusal(answer: ResponseError) -> ChannelLayerUnavailable:
+    """Return the exception for an answer that is an error."""
+    if isinstance(answer, OutOfMemoryError):
+        error: ChannelLayerUnavailable = StoreIsFull(f"The store has no memory left: {answer}")
+    else:
+        error = ChannelLayerUnavailable(f"The store refuses: {answer}")
+    error.__cause__ = answer
+    return error
+
+
+def come_from_wrong_server(answers: Sequence[Any]) -> bool:
+    """Say whether answers tell that the server is the wrong one, or is not ready."""
+    return any(
+        isinstance(answer, ResponseError)
+        and (isinstance(answer, ReadOnlyError) or str(answer).startswith(_WRONG_SERVER))
+        for answer in answers
     )
 
 
-def _checked(answers: list[Any]) -> list[Any]:
+def checked(answers: list[Any]) -> list[Any]:
     """Return the answers; raise the first of them that is an error."""
     for answer in answers:
         if isinstance(answer, NoScriptError):

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Entry, Lease, Send
 from . import scripts
-from .links import LoopLink
+from .links import StoreIsFull
+from .loop_link import LoopLink
 from .loops import LoopConnections
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected, packed_will
 
@@ -33,6 +34,8 @@ class LoopSide(RedisStore):
         for number, sends in self._by_host(batch).items():
             try:
                 refused += await self._loop().outgoing[number].send(sends)
+            except StoreIsFull:
+                refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
                 if len(self._hosts) == 1:
                     raise
@@ -60,6 +63,8 @@ class LoopSide(RedisStore):
             entries = await asyncio.shield(reads[queue])
         except Exception:
             del reads[queue]
+            # Who asked for its memberships meant the store of then, which may have lost them meanwhile.
+            self._loop().to_restate.discard(queue)
             raise
         del reads[queue]
         return entries
@@ -70,6 +75,9 @@ class LoopSide(RedisStore):
         pop = ("BLMPOP", BLOCK, 1, f"{self.prefix}queue:{queue}", "LEFT", "COUNT", QUEUE_BATCH)
         entries: list[Entry] = []
         while not entries:
+            if queue in self._loop().to_restate:
+                entries = await self._restated(link, queue)
+                continue
             answer = (await link.exchange([pop]))[0]
             if answer is not None:
                 entries = [entry for _, entry in self._living(self._hosts[number], queue, answer[1])]
@@ -86,12 +94,28 @@ class LoopSide(RedisStore):
         pairs = [part for membership in memberships for part in membership]
         await self._link(queue).run(scripts.GROUP_RENEW, self.prefix, self._group_expiry, queue, *pairs)
 
+    async def restate_memberships(self, queue: str) -> None:
+        self._loop().to_restate.add(queue)
+
+    async def _restated(self, link: LoopLink, queue: str) -> list[Entry]:
+        # Over the connection that pops: whatever is popped later is newer.
+        self._loop().to_restate.discard(queue)
+        found = await link.run(scripts.MEMBERSHIPS, self.prefix, queue)
+        if found is None:
+            return []
+        parts = [part.decode() for part in found]
+        return [
+            Entry(),
+            *(Entry(local, group, joins=True) for group, local in zip(parts[::2], parts[1::2], strict=True)),
+        ]
+
     # The lease
 
     async def renew_lease(self, queue: str) -> Lease:
-        known = await self._link(queue).run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
-        for outgoing in self._loop().outgoing:
-            await self._tend(outgoing.link)
+        leases = self._loop().leases
+        known = await leases[self._ring.host_of(queue)].run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
+        for link in leases:
+            await self._tend(link)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
 
     async def _tend(self, link: LoopLink) -> None:

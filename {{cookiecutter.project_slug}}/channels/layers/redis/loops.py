@@ -6,25 +6,28 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..base import Entry, Send
-from .hosts import RedisHost
-from .links import LoopLink
+from .hosts import StoreHost
+from .loop_link import LoopLink
 
 
 class LoopConnections:
     """The connections of one event loop: one that sends, one for each queue that is read."""
 
     def __init__(
-        self, hosts: Sequence[RedisHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
+        self, hosts: Sequence[StoreHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
     ) -> None:
         self._hosts = hosts
         self._incoming: dict[int, LoopLink] = {}
-        self.outgoing = [Outgoing(LoopLink(host.make_loop_connection), send) for host in hosts]
+        self.outgoing = [Outgoing(LoopLink(host.make_loop_connection, host.asides), send) for host in hosts]
+        # The process queues whose memberships are to be told anew.
+        self.to_restate: set[str] = set()
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
 
     def incoming(self, number: int) -> LoopLink:
         """Return the connection that pops from a host."""
         if number not in self._incoming:
-            self._incoming[number] = LoopLink(self._hosts[number].make_loop_connection)
+            host = self._hosts[number]
+            self._incoming[number] = LoopLink(host.make_loop_connection, host.asides)
         return self._incoming[number]
 
 

@@ -187,10 +187,14 @@ end
 
 
 class Script:
-    """A script, sent by its digest; the store asks for the text when it does not know it."""
+    """
+    A script, sent by its digest; the store asks for the text when it does not know it.
 
-    def __init__(self, body: str) -> None:
-        self.text = (_HEAD + body).encode()
+    A store without memory refuses it before its first step, unless it ``frees_memory`` or needs as good as none.
+    """
+
+    def __init__(self, body: str, frees_memory: bool = False) -> None:
+        self.text = (("#!lua flags=allow-oom\n" if frees_memory else "#!lua\n") + _HEAD + body).encode()
         self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
     def by_digest(self, arguments: Sequence[Any]) -> tuple[Any, ...]:

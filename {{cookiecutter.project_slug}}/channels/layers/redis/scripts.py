@@ -187,7 +187,8 @@ end
 if ARGV[3] ~= '' then
     append_change(queue, ARGV[3], group_expiry)
 end
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, group. Returns queue, local part ('' for an ordinary channel), and so on.
@@ -210,7 +211,8 @@ for _, queue in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'group:' .. ARGV[2]
     end
 end
 return found
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, group expiry, queue; then pairs of group and local part.
@@ -230,7 +232,28 @@ for i = 4, #ARGV, 2 do
     redis.call('SADD', groups, group)
 end
 redis.call('PEXPIRE', groups, group_expiry + 1000)
-"""
+""",
+    frees_memory=True,
+)
+
+# ARGV: prefix, process queue.
+# Returns its memberships, as group, local part, and so on; nothing when the store does not know the process.
+MEMBERSHIPS = Script(
+    """
+if not redis.call('ZSCORE', prefix .. 'processes', ARGV[2]) then
+    return nil
+end
+local found = {}
+for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. ARGV[2])) do
+    local key = prefix .. 'members:' .. group .. ':' .. ARGV[2]
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do
+        found[#found + 1] = group
+        found[#found + 1] = member
+    end
+end
+return found
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, expiry, life of the counts, queue or '' for all, its channel or '' (what counts are kept by).
@@ -268,7 +291,8 @@ for _, channel in ipairs(ARGV[4] ~= '' and {ARGV[5]} or find('counts:*', 8)) do
     result[#result + 1] = {sent, full, redis.call('HGETALL', prefix .. 'counts:' .. channel)}
 end
 return result
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, process queue, lease.
@@ -281,7 +305,8 @@ if redis.call('EXISTS', prefix .. 'collected:' .. ARGV[2]) == 1 then
     return -1
 end
 return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), ARGV[2])
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, process queue, life of the counts. For a process that has told the end of all its connections itself.
@@ -290,7 +315,8 @@ END_LEASE = Script(
     + """
 forget_process(ARGV[2])
 save_counts(ARGV[3])
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, process queue; then pairs of local part and last will ('' to forget it).
@@ -300,7 +326,8 @@ SET_WILLS = Script(
 for i = 3, #ARGV, 2 do
     set_will(ARGV[2], ARGV[i], ARGV[i + 1])
 end
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, expiry, life of the counts, how many wills at most.
@@ -328,7 +355,8 @@ if redis.call('EXISTS', key) == 0 then
 end
 save_counts(ARGV[3])
 return {queue, #members}
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, life of the counts, how many queues at most.
@@ -347,7 +375,8 @@ for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT',
     end
 end
 save_counts(ARGV[2])
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, worker process, lease, what it is working on.
@@ -356,7 +385,8 @@ RENEW_WORKER = Script(
     + """
 redis.call('ZADD', prefix .. 'workers', now + tonumber(ARGV[3]), ARGV[2])
 redis.call('HSET', prefix .. 'held', ARGV[2], ARGV[4])
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, worker process. For one that has finished all it had.
@@ -365,7 +395,8 @@ END_WORKER = Script(
     + """
 redis.call('ZREM', prefix .. 'workers', ARGV[2])
 redis.call('HDEL', prefix .. 'held', ARGV[2])
-"""
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix. Forgets one worker process that has died; returns it and what it was working on, or nothing.
@@ -380,5 +411,6 @@ local held = redis.call('HGET', prefix .. 'held', worker)
 redis.call('ZREM', prefix .. 'workers', worker)
 redis.call('HDEL', prefix .. 'held', worker)
 return {worker, held}
-"""
+""",
+    frees_memory=True,
 )

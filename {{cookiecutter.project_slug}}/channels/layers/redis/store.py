@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from ..base import BaseChannelLayer, Content, Entry, Send
 from .counts import Counts, StoreCounts
 from .envelope import NEVER, UnreadableEntry, pack, split, unpack
 from .hashing import Ring
-from .hosts import Host, RedisHost
+from .hosts import Host, RedisHost, StoreHost
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ WILLS_BATCH = 200
 SWEEP_BATCH = 1000
 # As many entries that nobody could read are kept.
 UNREADABLE_KEPT = 100
+# For so long, in seconds, want of memory explains why a channel is full.
+MEMORY_HINT = 10.0
+_MEMORY_ADVICE = "Start more workers to empty its channels, or raise its maxmemory."
 
 
 class RedisStore(BaseChannelLayer):
@@ -53,8 +57,9 @@ class RedisStore(BaseChannelLayer):
         self.prefix = prefix
         self.statistics: StoreCounts = StoreCounts(self.clock)
         arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
-        self._hosts = [RedisHost(host, arguments) for host in hosts or [("localhost", 6379)]]
+        self._hosts = self.make_hosts(hosts or [("localhost", 6379)], arguments)
         self._ring = Ring(len(self._hosts))
+        self._memory_ran_out = -MEMORY_HINT
         self._memories: dict[str, Memory] = {}
         self._unreadable: deque[bytes] = deque(maxlen=UNREADABLE_KEPT)
         self._cipher = _make_cipher(symmetric_encryption_keys, prefix, self.expiry)
@@ -66,6 +71,10 @@ class RedisStore(BaseChannelLayer):
         capacities = (self.capacity, self.get_capacity("reply.any!"))
         self._send_head = (prefix, self._expiry, self._group_expiry, *capacities, self._counts_life)
         self._look_head = (prefix, self._expiry, self._counts_life)
+
+    def make_hosts(self, hosts: Sequence[Host], arguments: dict[str, Any]) -> list[StoreHost]:
+        """Return what messages are spread over, given the arguments ``hosts`` and those of a connection."""
+        return [RedisHost(host, arguments) for host in hosts]
 
     def encode(self, name: str, message: Content, to_group: bool) -> bytes:
         """Return the entry of a message, as it lies in the store."""
@@ -153,9 +162,25 @@ class RedisStore(BaseChannelLayer):
             self.statistics.count_dropped(send.name, "uncertain" if error.uncertain else "a host is not available")
         return [send for send in sends if send not in lost]
 
+    def _refuse(self, sends: Sequence[Send]) -> list[Send]:
+        """Treat all channels as full, since the store has no memory left."""
+        self._memory_ran_out = time.monotonic()
+        for send in sends:
+            if send.to_group:
+                self.statistics.count_dropped(send.name, "the store has no memory left", _MEMORY_ADVICE)
+            else:
+                self.statistics.count_full(send.name)
+        return [send for send in sends if not send.to_group]
+
+    def describe_full(self, channel: str) -> str:
+        """Say why a message was refused: for want of memory, if there was none lately."""
+        if time.monotonic() - self._memory_ran_out < MEMORY_HINT:
+            return f"The store of the channel layer has no memory left. {_MEMORY_ADVICE}"
+        return super().describe_full(channel)
+
     # Receiving
 
-    def _living(self, host: RedisHost, queue: str, stored: Sequence[bytes]) -> list[tuple[float, Entry]]:
+    def _living(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> list[tuple[float, Entry]]:
         """Unpack what has been popped, with the time it was sent; count what has expired or cannot be read."""
         entries = []
         now = host.seconds()
@@ -175,7 +200,7 @@ class RedisStore(BaseChannelLayer):
                 self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
         return entries
 
-    def _open(self, cipher: Cipher, host: RedisHost, queue: str, sealed: bytes, now: float) -> Entry:
+    def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry:
         opened = cipher.open(sealed, now)
         entry = unpack(opened.packed)
         target = ("g", entry.group) if entry.group and entry.content is not None else ("c", queue)
@@ -186,7 +211,7 @@ class RedisStore(BaseChannelLayer):
             raise UnreadableEntry("The entry has been read before, and has been put back.")
         return entry
 
-    def _is_new(self, host: RedisHost, queue: str, identity: bytes, memory: float, now: float) -> bool:
+    def _is_new(self, host: StoreHost, queue: str, identity: bytes, memory: float, now: float) -> bool:
         """Remember the id of an entry for ``memory`` seconds; return False if it is known already."""
         if not queue.endswith("!"):
             key = f"{self.prefix}read:{queue}:{identity.hex()}"

@@ -18,8 +18,8 @@ from ..base import Content, Entry, Held, Send
 from ..members import QueueReader
 from . import held as held_messages
 from . import scripts
-from .hosts import RedisHost
-from .links import refusal
+from .hosts import StoreHost
+from .links import StoreIsFull, refusal
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class ThreadSide(RedisStore):
         for number, sends in self._by_host(batch).items():
             try:
                 refused += self._send_to(self._hosts[number], sends)
+            except StoreIsFull:
+                refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
                 # Were it raised, what other hosts have taken would be sent again.
                 if len(self._hosts) == 1:
@@ -57,7 +59,7 @@ class ThreadSide(RedisStore):
         return refused
 
     def _send_to(
-        self, host: RedisHost, sends: Sequence[Send], finished: str = "", save_counts: bool = False
+        self, host: StoreHost, sends: Sequence[Send], finished: str = "", save_counts: bool = False
     ) -> list[Send]:
         counts = self.statistics.take(save_counts)
         try:
@@ -87,7 +89,7 @@ class ThreadSide(RedisStore):
         return self._turn(self._hosts[0], batch, self._readable(channels), min(timeout, BLOCK), done)
 
     def _turn(
-        self, host: RedisHost, batch: Sequence[Send], names: Sequence[str], wait: float, done: str
+        self, host: StoreHost, batch: Sequence[Send], names: Sequence[str], wait: float, done: str
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         message = self._expanded(names)
         pops = names and message is None
@@ -109,6 +111,9 @@ class ThreadSide(RedisStore):
             message = self._message(host, popped)
         try:
             missed = _script_result(host, answers[0], arguments) if answers else []
+        except StoreIsFull:
+            self.statistics.give_back(counts)
+            return self._refuse(batch), message or (None, None)
         except ChannelLayerUnavailable as error:
             if message is None:
                 raise
@@ -164,7 +169,7 @@ class ThreadSide(RedisStore):
         here = names if len(self._hosts) == 1 else [name for name in names if self._host_of(name, number) == number]
         return [f"{self.prefix}queue:{name}" for name in random.sample(here, len(here))]
 
-    def _pop_from(self, host: RedisHost, keys: Sequence[str], wait: float) -> Received | None:
+    def _pop_from(self, host: StoreHost, keys: Sequence[str], wait: float) -> Received | None:
         while True:
             popped = host.threads.exchange([_pop(keys, wait)])[0]
             if popped is None:
@@ -174,7 +179,7 @@ class ThreadSide(RedisStore):
                 return message
             wait = 0.0
 
-    def _message(self, host: RedisHost, popped: Any) -> Received | None:
+    def _message(self, host: StoreHost, popped: Any) -> Received | None:
         """Return the message in what has been popped, if it holds one that lives."""
         if popped is None:
             return None
@@ -193,7 +198,7 @@ class ThreadSide(RedisStore):
             waiting = (self._readers[name].take() for name in names if name in self._readers)
             return next((message for message in waiting if message), None)
 
-    def _feed(self, host: RedisHost, queue: str, living: Iterable[tuple[float, Entry]]) -> None:
+    def _feed(self, host: StoreHost, queue: str, living: Iterable[tuple[float, Entry]]) -> None:
         with self._reading:
             if queue not in self._readers:
                 self._readers[queue] = QueueReader(queue, self.group_expiry, host.seconds, self.expiry)
@@ -247,7 +252,7 @@ def _require_readable(channels: tuple[str, ...]) -> Sequence[str]:
     return [require_readable_name(channel) for channel in channels]
 
 
-def _script_result(host: RedisHost, answer: Any, arguments: Sequence[Any]) -> Sequence[Any]:
+def _script_result(host: StoreHost, answer: Any, arguments: Sequence[Any]) -> Sequence[Any]:
     """Return what the script that sends has returned, sent again if the store did not know it."""
     if isinstance(answer, NoScriptError):
         return host.threads.run_text(scripts.SEND, arguments)  # type: ignore[no-any-return]

@@ -1,0 +1,121 @@
+"""Connections to one store for threads: several commands in one write, and their answers."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.exceptions import ConnectionError, NoScriptError
+
+from .asides import Asides
+from .links import Command, checked, come_from_wrong_server, failure, packed, parser_of
+from .script import Script
+
+_READ_SIZE = 2**16
+
+
+class ThreadLinks:
+    """One connection for each thread that asks, made anew in a process that was forked."""
+
+    def __init__(self, make_connection: Callable[[], Any], asides: Asides) -> None:
+        self._make_connection = make_connection
+        self._asides = asides
+        self._own = threading.local()
+
+    def run(self, script: Script, *arguments: Any) -> Any:
+        """Run a script and return its result. Raises ``ChannelLayerUnavailable``."""
+        try:
+            return self.exchange([script.by_digest(arguments)])[0]
+        except NoScriptError:
+            return self.run_text(script, arguments)
+
+    def run_text(self, script: Script, arguments: Sequence[Any]) -> Any:
+        """Run a script that the store does not know, and return its result. Raises ``ChannelLayerUnavailable``."""
+        return self.exchange([script.by_text(arguments)])[0]
+
+    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """
+        Write some commands at once and return their results.
+
+        Raises ``ChannelLayerUnavailable``, which is uncertain if the commands had been written.
+        """
+        return checked(self.ask(commands))
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Do so, and return the store's errors among the results."""
+        link = self._link()
+        asides = self._asides.questions()
+        written = False
+        try:
+            link.open()
+            data = packed([*commands, *asides])
+            written = True
+            link.write(data)
+            answers = [link.read() for _ in range(len(commands) + len(asides))]
+        except BaseException as error:
+            # Unread answers on this connection would be taken for those of the next commands.
+            self._leave(link)
+            raise failure(error, written) from error
+        if asides:
+            self._asides.hear(answers[len(commands) :])
+            del answers[len(commands) :]
+        if come_from_wrong_server(answers):
+            self._leave(link)
+        return answers
+
+    def _leave(self, link: ThreadLink) -> None:
+        link.close()
+        self._asides.ask_again()
+
+    def _link(self) -> ThreadLink:
+        own = self._own
+        process = os.getpid()
+        if getattr(own, "process", None) != process:
+            own.process = process
+            own.link = ThreadLink(self._make_connection())
+        return own.link  # type: ignore[no-any-return]
+
+
+class ThreadLink:
+    """One connection, which is made when it is first needed."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._socket: Any = None
+        self._parser: Any = None
+        self._readable = select.poll()
+
+    def open(self) -> None:
+        """Connect, also anew where the store has closed the connection meanwhile."""
+        # Nothing was asked, so whatever can be read is the end of the connection.
+        if self._socket is not None and self._readable.poll(0):
+            self.close()
+        if self._socket is None:
+            self._connection.connect()
+            self._parser = parser_of(self._connection)
+            self._socket = self._connection._sock
+            self._readable = select.poll()
+            self._readable.register(self._socket, select.POLLIN)
+
+    def write(self, data: bytes) -> None:
+        """Write commands."""
+        self._socket.sendall(data)
+
+    def read(self) -> Any:
+        """Wait for one answer, which may be an error of the store."""
+        while (answer := self._parser.gets()) is False:
+            data = self._socket.recv(_READ_SIZE)
+            if not data:
+                raise ConnectionError("The store has closed the connection.")
+            self._parser.feed(data)
+        if isinstance(answer, ConnectionError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket = None
+        self._connection.disconnect()
