@@ -398,10 +398,10 @@ class RedisChannelLayer(BaseChannelLayer):
         ]
 
     async def renew_lease(self, queue: str) -> Lease:
-        link = self._loop().outgoing[self._ring.host_of(queue)].link
-        known = await link.run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
-        for outgoing in self._loop().outgoing:
-            while collected := await outgoing.link.run(scripts.COLLECT, self.prefix, self._send_head[1], WILLS_BATCH):
+        leases = self._loop().leases
+        known = await leases[self._ring.host_of(queue)].run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
+        for link in leases:
+            while collected := await link.run(scripts.COLLECT, self.prefix, self._send_head[1], WILLS_BATCH):
                 _log_collected(*collected)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
 
