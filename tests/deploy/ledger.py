@@ -24,6 +24,7 @@ class Ledger:
         self.received = collections.defaultdict(list)
         self.versions = set()
         self.closed = []
+        self._numbers = collections.Counter()
         self.sockets = {}
         self._listeners = []
 
@@ -49,7 +50,7 @@ class Ledger:
 
     async def send_steadily(self, per_second, stop):
         """Let the sockets speak in turn until ``stop`` is set."""
-        names, numbers = list(self.sockets), collections.Counter()
+        names, numbers = list(self.sockets), self._numbers
         loop = asyncio.get_running_loop()
         start, count = loop.time(), 0
         while not stop.is_set():
@@ -72,6 +73,10 @@ class Ledger:
         for socket in self.sockets.values():
             await socket.close()
         await asyncio.gather(*self._listeners)
+
+    def forget_what_was_sent(self):
+        """Miss nothing that was sent up to now."""
+        self.sent.clear()
 
     def count_missing(self):
         """Count the deliveries that have not come."""

@@ -89,3 +89,19 @@ async def test_what_may_have_been_sent_counts_as_taken_and_as_uncertain(layer, m
 
     assert await dispatch(layer, "news", {"text": "1"}, patience=2)
     assert layer.channel_statistics("news")["dropped"] == {"uncertain": 1}
+
+
+async def test_after_an_outage_a_message_waits_for_room_as_long_as_ever(layer, monkeypatch):
+    working, loop = layer.send_many_async, asyncio.get_running_loop()
+    back = loop.time() + 8
+    layer.send("news", {"text": "1"})
+    loop.call_later(9, layer.receive, ["news"])
+
+    async def send_many_async(batch):
+        if loop.time() < back:
+            raise ChannelLayerUnavailable("not there")
+        return await working(batch)
+
+    monkeypatch.setattr(layer, "send_many_async", send_many_async)
+
+    assert await dispatch(layer, "news", {"text": "2"}, patience=2, outage_patience=10)

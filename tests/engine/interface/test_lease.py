@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 
+import pytest
+
 from channels.interface.lease import LeaseKeeper
 from channels.layers.base import Lease, Send
 from channels.layers.inmemory import InMemoryChannelLayer
@@ -121,6 +123,52 @@ async def test_a_process_that_was_taken_for_dead_is_told_and_renews_nothing():
 
     assert lost == ["lost"]
     assert layer.renewed == []
+
+
+async def test_a_layer_that_could_not_be_told_everything_is_told_again(monkeypatch):
+    layer = Layer()
+    layer.answer = Lease.NEW
+    lease, _ = keeper(layer)
+    failures = ["once"]
+
+    async def fail_once(queue, memberships):
+        if failures:
+            raise OSError(failures.pop())
+        layer.renewed.append(list(memberships))
+
+    monkeypatch.setattr(layer, "renew_groups", fail_once)
+    with pytest.raises(OSError, match="once"):
+        await lease.renew()
+    layer.answer = Lease.KEPT
+    await lease.renew()
+    await lease.renew()
+
+    assert layer.renewed[0] == MEMBERSHIPS
+    assert len(layer.renewed[1]) == 2
+    assert layer.wills == [[WILL]]
+
+
+async def test_the_lease_is_renewed_in_time_although_the_rest_takes_long(monkeypatch):
+    layer = Layer()
+    lease, _ = keeper(layer)
+    renewals, running = [], []
+
+    async def renew_lease(queue):
+        renewals.append(asyncio.get_running_loop().time())
+        return Lease.KEPT
+
+    async def renew_groups(queue, memberships):
+        running.append("begun")
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(layer, "renew_lease", renew_lease)
+    monkeypatch.setattr(layer, "renew_groups", renew_groups)
+    task = asyncio.create_task(lease.keep())
+    await asyncio.sleep(21)
+    task.cancel()
+
+    assert len(renewals) == 11
+    assert running == ["begun"]
 
 
 async def test_a_process_that_was_stalled_is_back_in_its_groups_soon():

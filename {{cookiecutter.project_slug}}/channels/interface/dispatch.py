@@ -41,8 +41,11 @@ async def dispatch(
     """
     batch = [layer.prepare(channel, content)._replace(reply_channel=reply_channel, will=will)]
     loop = asyncio.get_running_loop()
-    started, pause = loop.time(), _FIRST_PAUSE
+    before, started, pause = _Outcome.TAKEN, loop.time(), _FIRST_PAUSE
     while (outcome := await _attempt(layer, batch)) is not _Outcome.TAKEN:
+        if outcome is not before:
+            # After an outage everybody is in a hurry, and the wait for room begins only now.
+            before, started, pause = outcome, loop.time(), _FIRST_PAUSE
         limit = max(patience, outage_patience) if outcome is _Outcome.FAILED else patience
         left = started + limit - loop.time()
         if left <= 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from ..layers.base import BaseChannelLayer, Lease, Send
@@ -46,9 +46,12 @@ class LeaseKeeper:
         self._layer = layer
         self._registered = registered
         self._on_lost = on_lost
-        # Whether the layer has known this process before.
+        # Whether the layer has been told everything of this process.
         self._known = False
+        # Whether it has to be told everything, for it has lost it or part of it.
+        self._all_again = False
         self._round = 0
+        self._upkeep: asyncio.Task[None] | None = None
 
     async def keep(self) -> None:
         """Do so for ever. A layer that fails is asked again at the next turn."""
@@ -56,33 +59,66 @@ class LeaseKeeper:
         # Without a lease: often enough for memberships, and soon after this process was stalled for so long that its
         # messages expired, and with them its memberships.
         interval = layer.lease_interval or min(layer.group_expiry / _RENEWALS, layer.expiry / 2)
-        while True:
-            try:
-                await self.renew()
-            except Exception:
-                logger.exception("Renewing the lease of this process failed; the next try follows")
-            await asyncio.sleep(interval)
+        try:
+            while True:
+                await self._guarded(self._take_turn)
+                await asyncio.sleep(interval)
+        finally:
+            if self._upkeep is not None:
+                self._upkeep.cancel()
 
     async def renew(self) -> None:
         """Renew the lease, and what hangs on it."""
-        queue = self._registered.queue
-        lease = await self._layer.renew_lease(queue)
+        if await self._renew_lease():
+            await self._renew_the_rest()
+
+    async def _take_turn(self) -> None:
+        # A layer that is slow with the rest must not keep us from saying that we are alive.
+        if await self._renew_lease() and (self._upkeep is None or self._upkeep.done()):
+            self._upkeep = asyncio.create_task(self._guarded(self._renew_the_rest))
+
+    async def _guarded(self, turn: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await turn()
+        except Exception:
+            logger.exception("Renewing the lease of this process failed; the next try follows")
+
+    async def _renew_lease(self) -> bool:
+        """Renew the lease; return whether this process is still the one that had it."""
+        lease = await self._layer.renew_lease(self._registered.queue)
         if lease is Lease.LOST:
+            self._known = False
             self._on_lost()
-            return
-        if lease is Lease.KEPT and self._registered.unsure:
+        elif lease is Lease.NEW:
+            self._all_again = True
+        return lease is not Lease.LOST
+
+    async def _renew_the_rest(self) -> None:
+        queue, again = self._registered.queue, self._all_again
+        if self._registered.unsure and not again:
             self._registered.unsure = False
             await self._layer.restate_memberships(queue)
             return
-        wills = self._registered.take_wills(again=lease is Lease.NEW)
-        if lease is Lease.NEW and self._known:
+        wills = self._registered.take_wills(again=again)
+        if again and self._known:
             logger.warning("The channel layer has lost its data; %d connections are registered again", len(wills))
         memberships = list(self._registered.memberships())
-        if lease is Lease.KEPT and self._layer.lease_interval is not None:
-            self._round = (self._round + 1) % _ROUNDS
-            memberships = memberships[self._round :: _ROUNDS]
+        self._all_again = False
+        try:
+            await self._register(queue, memberships if again else self._due(memberships), wills)
+        except BaseException:
+            self._all_again, self._known = True, False
+            raise
+        self._known = True
+
+    def _due(self, memberships: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        if self._layer.lease_interval is None:
+            return memberships
+        self._round = (self._round + 1) % _ROUNDS
+        return memberships[self._round :: _ROUNDS]
+
+    async def _register(self, queue: str, memberships: list[tuple[str, str]], wills: Wills) -> None:
         if memberships:
             await self._layer.renew_groups(queue, memberships)
         if wills:
             await self._layer.set_wills(queue, wills)
-        self._known = True

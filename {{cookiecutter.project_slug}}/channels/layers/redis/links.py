@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hiredis import pack_command
+from hiredis import Reader, pack_command
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -44,9 +44,9 @@ def packed(commands: Sequence[Command]) -> bytes:
     return b"".join(map(pack_command, commands))
 
 
-def parser_of(connection: Any) -> Any:
-    """Return the parser of a redis-py connection that has just been made."""
-    return connection._parser._reader
+def make_parser(connection: Any) -> Any:
+    """Return a parser for what comes over a connection: its ``gets`` returns False when it needs more data."""
+    return Reader(protocolError=ConnectionError, replyError=connection._parser.parse_error)
 
 
 def failure(error: BaseException, written: bool) -> BaseException:

@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import ConnectionError, NoScriptError, TimeoutError
 
 from .asides import Asides
-from .links import Command, checked, come_from_wrong_server, failure, packed, parser_of
+from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed
 from .script import Script
 
 
@@ -65,7 +65,7 @@ class LoopLink(asyncio.Protocol):
             except BaseException as error:
                 await self._connection.disconnect(nowait=True)
                 raise failure(error, written=False) from error
-            self._parser = parser_of(self._connection)
+            self._parser = make_parser(self._connection)
             self._transport = self._connection._writer.transport
             self._transport.set_protocol(self)
 

@@ -42,15 +42,17 @@ class LoopSide(RedisStore):
                 refused += self._left_of(sends, error)
         return refused
 
-    async def _send_now(self, link: LoopLink, sends: Sequence[Send], save_counts: bool = False) -> list[Send]:
-        counts = self.statistics.take(save_counts)
+    async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
+        return self._refused(sends, await link.run(scripts.SEND, *self._send_arguments(sends)))
+
+    async def _save_counts_async(self, link: LoopLink) -> None:
+        counts = self.statistics.take()
         try:
-            missed = await link.run(scripts.SEND, *self._send_arguments(sends, counts))
+            await link.run(scripts.SAVE_COUNTS, *self._count_arguments(counts))
         except ChannelLayerUnavailable as error:
             if not error.uncertain:
                 self.statistics.give_back(counts)
             raise
-        return self._refused(sends, missed)
 
     # The process queue
 
@@ -120,7 +122,7 @@ class LoopSide(RedisStore):
 
     async def _tend(self, link: LoopLink) -> None:
         """Save counts, drop what nobody reads, and carry out the last wills of dead processes."""
-        await self._send_now(link, [], save_counts=True)
+        await self._save_counts_async(link)
         if unreadable := self._unreadable_commands():
             await link.exchange(unreadable)
         await link.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
@@ -129,7 +131,7 @@ class LoopSide(RedisStore):
 
     async def end_lease(self, queue: str) -> None:
         link = self._link(queue)
-        await self._send_now(link, [], save_counts=True)
+        await self._save_counts_async(link)
         await link.run(scripts.END_LEASE, self.prefix, queue, self._counts_life)
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:

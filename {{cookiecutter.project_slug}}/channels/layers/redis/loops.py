@@ -11,7 +11,7 @@ from .loop_link import LoopLink
 
 
 class LoopConnections:
-    """The connections of one event loop: one that sends, one for each queue that is read."""
+    """The connections of one event loop: one that sends, one for leases, one for each queue that is read."""
 
     def __init__(
         self, hosts: Sequence[StoreHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
@@ -19,6 +19,8 @@ class LoopConnections:
         self._hosts = hosts
         self._incoming: dict[int, LoopLink] = {}
         self.outgoing = [Outgoing(LoopLink(host.make_loop_connection, host.asides), send) for host in hosts]
+        # What says that this process is alive must not wait behind its sends.
+        self.leases = [LoopLink(host.make_loop_connection, host.asides) for host in hosts]
         # The process queues whose memberships are to be told anew.
         self.to_restate: set[str] = set()
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}

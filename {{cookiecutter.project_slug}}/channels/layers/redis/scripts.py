@@ -5,8 +5,7 @@ from __future__ import annotations
 from .script import FUNCTIONS, Script
 
 # ARGV: prefix, expiry, group expiry, default capacities of channels and of process queues, life of the counts; the
-# channel of a message that is done, or ''; how many counts follow, and for each its channel, figure and number; then
-# for each send
+# channel of a message that is done, or ''; then for each send
 #     'c', queue, capacity, packed entry
 #     'w', the same, and the process queue, local part and last will ('' to forget that) of the connection that it opens
 #          or closes
@@ -26,23 +25,8 @@ if ARGV[7] ~= '' then
     redis.call('HSET', key, 'last', now)
 end
 
-local i, number, missed = 9 + 3 * ARGV[8], 0, {}
+local i, number, missed = 8, 0, {}
 local stamp, full = string.format('%013d', now + expiry), nil
-for j = 9, i - 1, 3 do
-    local channel, figure, count = ARGV[j], ARGV[j + 1], ARGV[j + 2]
-    local key, rate = prefix .. 'counts:' .. channel, string.match(figure, '^rate:(.*)')
-    if not rate then
-        redis.call('HINCRBY', key, figure, count)
-        redis.call('PEXPIRE', key, life)
-    else
-        redis.call('HINCRBY', prefix .. 'rate:' .. channel .. ':' .. time[1], rate, count)
-        redis.call('PEXPIRE', prefix .. 'rate:' .. channel .. ':' .. time[1], 11000)
-    end
-    if figure == 'done' then
-        redis.call('HSET', key, 'last', now)
-    end
-end
-
 while ARGV[i] == 'c' or ARGV[i] == 'w' do
     local queue = ARGV[i + 1]
     local key = prefix .. 'queue:' .. queue
@@ -141,6 +125,29 @@ end
 save_counts(life)
 return missed
 """
+)
+
+# ARGV: prefix, life of the counts; then for each count its channel, its figure (those that begin with 'rate:' are for
+# the second that runs) and its number.
+SAVE_COUNTS = Script(
+    """
+for i = 3, #ARGV, 3 do
+    local key, figure = prefix .. 'counts:' .. ARGV[i], ARGV[i + 1]
+    local rate = string.match(figure, '^rate:(.*)')
+    if rate then
+        key = prefix .. 'rate:' .. ARGV[i] .. ':' .. time[1]
+        redis.call('HINCRBY', key, rate, ARGV[i + 2])
+        redis.call('PEXPIRE', key, 11000)
+    else
+        redis.call('HINCRBY', key, figure, ARGV[i + 2])
+        redis.call('PEXPIRE', key, ARGV[2])
+    end
+    if figure == 'done' then
+        redis.call('HSET', key, 'last', now)
+    end
+end
+""",
+    frees_memory=True,
 )
 
 # ARGV: prefix, group expiry, group, queue, local part, capacity or '', packed entry for the reader of the queue.

@@ -121,10 +121,8 @@ class RedisStore(BaseChannelLayer):
 
     # Sending
 
-    def _send_arguments(self, sends: Sequence[Send], counts: Counts, finished: str = "") -> list[Any]:
-        arguments: list[Any] = [*self._send_head, finished, len(counts)]
-        for (channel, figure), number in counts.items():
-            arguments += (channel, figure, number)
+    def _send_arguments(self, sends: Sequence[Send], done: str = "") -> list[Any]:
+        arguments: list[Any] = [*self._send_head, done]
         for send in sends:
             if send.to_group:
                 arguments += ("g", send.name, send.content)
@@ -153,6 +151,12 @@ class RedisStore(BaseChannelLayer):
             else:
                 self.statistics.count_sent(send.name)
         return refused
+
+    def _count_arguments(self, counts: Counts) -> list[Any]:
+        arguments: list[Any] = [self.prefix, self._counts_life]
+        for (channel, figure), number in counts.items():
+            arguments += (channel, figure, number)
+        return arguments
 
     def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
         """Return what may be sent again although a host has failed; the rest is counted."""

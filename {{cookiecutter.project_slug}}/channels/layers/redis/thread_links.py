@@ -11,7 +11,7 @@ from typing import Any
 from redis.exceptions import ConnectionError, NoScriptError
 
 from .asides import Asides
-from .links import Command, checked, come_from_wrong_server, failure, packed, parser_of
+from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed
 from .script import Script
 
 _READ_SIZE = 2**16
@@ -95,7 +95,7 @@ class ThreadLink:
             self.close()
         if self._socket is None:
             self._connection.connect()
-            self._parser = parser_of(self._connection)
+            self._parser = make_parser(self._connection)
             self._socket = self._connection._sock
             self._readable = select.poll()
             self._readable.register(self._socket, select.POLLIN)

@@ -58,20 +58,29 @@ class ThreadSide(RedisStore):
                 refused += self._left_of(sends, error)
         return refused
 
-    def _send_to(
-        self, host: StoreHost, sends: Sequence[Send], finished: str = "", save_counts: bool = False
-    ) -> list[Send]:
-        counts = self.statistics.take(save_counts)
+    def _send_to(self, host: StoreHost, sends: Sequence[Send], done: str = "") -> list[Send]:
+        if self.statistics.are_due:
+            self._save_counts()
         try:
-            missed = host.threads.run(scripts.SEND, *self._send_arguments(sends, counts, finished))
+            missed = host.threads.run(scripts.SEND, *self._send_arguments(sends, done))
+        except ChannelLayerUnavailable as error:
+            self._keep_done(done, error)
+            raise
+        return self._refused(sends, missed)
+
+    def _keep_done(self, done: str, error: ChannelLayerUnavailable) -> None:
+        """Count later that a worker has finished with a message, which the store could not be told."""
+        if done and not error.uncertain:
+            self.statistics.count_received(done)
+
+    def _save_counts(self) -> None:
+        counts = self.statistics.take()
+        try:
+            self._hosts[0].threads.run(scripts.SAVE_COUNTS, *self._count_arguments(counts))
         except ChannelLayerUnavailable as error:
             if not error.uncertain:
                 self.statistics.give_back(counts)
             raise
-        return self._refused(sends, missed)
-
-    def _save_counts(self) -> None:
-        self._send_to(self._hosts[0], [], save_counts=True)
 
     # A worker's turn
 
@@ -93,16 +102,14 @@ class ThreadSide(RedisStore):
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         message = self._expanded(names)
         pops = names and message is None
-        counts = self.statistics.take()
-        arguments = self._send_arguments(batch, counts, done)
-        commands = [scripts.SEND.by_digest(arguments)] if batch or counts or done else []
+        arguments = self._send_arguments(batch, done)
+        commands = [scripts.SEND.by_digest(arguments)] if batch or done else []
         if pops:
             commands.append(_pop(self._keys_on(0, names), wait))
         try:
             answers = host.threads.ask(commands)
         except ChannelLayerUnavailable as error:
-            if not error.uncertain:
-                self.statistics.give_back(counts)
+            self._keep_done(done, error)
             raise
         popped = answers.pop() if pops else None
         if isinstance(popped, ResponseError) and not answers:
@@ -111,10 +118,10 @@ class ThreadSide(RedisStore):
             message = self._message(host, popped)
         try:
             missed = _script_result(host, answers[0], arguments) if answers else []
-        except StoreIsFull:
-            self.statistics.give_back(counts)
-            return self._refuse(batch), message or (None, None)
         except ChannelLayerUnavailable as error:
+            self._keep_done(done, error)
+            if isinstance(error, StoreIsFull):
+                return self._refuse(batch), message or (None, None)
             if message is None:
                 raise
             # The message that has come with it shall not be lost.
