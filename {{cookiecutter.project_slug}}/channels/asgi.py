@@ -49,10 +49,11 @@ class ChannelLayerWrapper:
     @property
     def router(self) -> Router:
         """Which consumer takes which message. Made on first use."""
-        with self._lock:
-            if self._router is None:
-                self._router = self.make_router()
-            return self._router
+        router = self._router
+        if router is None:
+            with self._lock:
+                router = self._router = self._router or self.make_router()
+        return router
 
     def make_router(self) -> Router:
         """Make a new router as configured. Raises ``InvalidChannelLayerError``."""

@@ -23,6 +23,14 @@ class Channel:
         self.name = require_channel_name(name)
         self.channel_layer = channel_layer or _find_layer(alias)
 
+    @classmethod
+    def known(cls, name: str, channel_layer: Any) -> Channel:
+        """Return the channel of a name that has come through its layer, where it was checked."""
+        channel = cls.__new__(cls)
+        channel.name = name
+        channel.channel_layer = channel_layer
+        return channel
+
     def send(self, content: Content, immediately: bool = False) -> None:
         """
         Send a dict.

@@ -8,6 +8,7 @@ yields the response as messages; ``ViewConsumer`` is the consumer that a site ge
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import tempfile
 import threading
@@ -39,16 +40,17 @@ class AsgiRequest(ASGIRequest):
     """
     Django's request, made from an ``http.request`` message.
 
-    ``message`` is the message and ``reply_channel`` its reply channel. Making one reads the whole body, which is
+    ``message`` is the message and ``reply_channel`` its reply channel; ``scope`` is the message as an ASGI scope, if
+    there is one already. Making one reads the whole body, which is
     kept on disk beyond ``FILE_UPLOAD_MAX_MEMORY_SIZE`` bytes. Raises ``RequestAborted``, ``RequestTimeout``.
     """
 
     ResponseLater = ResponseLater
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, scope: dict[str, Any] | None = None) -> None:
         self.message = message
         self.reply_channel = message.reply_channel
-        super().__init__(_scope_of(message), _read_body(message))
+        super().__init__(scope or _scope_of(message), _read_body(message))
 
 
 class AsgiHandler(BaseHandler):
@@ -108,10 +110,11 @@ class AsgiHandler(BaseHandler):
                 yield data[start : start + cls.chunk_size]
 
     def _respond(self, message: Message) -> HttpResponseBase | None:
-        set_script_prefix(get_script_prefix(_scope_of(message)))
+        scope = _scope_of(message)
+        set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, message=message)
         try:
-            request = AsgiRequest(message)
+            request = AsgiRequest(message, scope)
         except UnicodeDecodeError:
             logger.warning("Bad request: the query string of %r is not valid", message.get("path"), exc_info=True)
             return HttpResponse("Bad request\n", status=400, content_type="text/plain")
@@ -151,10 +154,11 @@ class ViewConsumer:
 
     def _get_handler(self) -> AsgiHandler:
         # Middleware is loaded by the first request: at import time the apps may not be ready.
-        with self._lock:
-            if self._handler is None:
-                self._handler = self.handler_class()
-            return self._handler
+        handler = self._handler
+        if handler is None:
+            with self._lock:
+                handler = self._handler = self._handler or self.handler_class()
+        return handler
 
 
 view_consumer = ViewConsumer()
@@ -183,16 +187,18 @@ def _join_cookies(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
 
 
 def _read_body(message: Message) -> IO[bytes]:
-    body: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115
-    body.write(message.get("body") or b"")
+    first = message.get("body") or b""
     channel = message.get("body_channel")
-    if channel:
-        try:
-            for part in _read_parts(message.channel_layer, channel):
-                body.write(part)
-        except BaseException:
-            body.close()
-            raise
+    if not channel:
+        return io.BytesIO(first)
+    body: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115
+    body.write(first)
+    try:
+        for part in _read_parts(message.channel_layer, channel):
+            body.write(part)
+    except BaseException:
+        body.close()
+        raise
     body.seek(0)
     return body
 

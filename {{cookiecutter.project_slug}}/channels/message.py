@@ -26,7 +26,7 @@ class Message:
 
     def __init__(self, content: Content, channel_name: str, channel_layer: Any) -> None:
         self.content = content
-        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.channel = Channel.known(channel_name, channel_layer)
         self.channel_layer = channel_layer
         reply_channel = content.get("reply_channel")
         self.reply_channel = Channel(reply_channel, channel_layer=channel_layer) if reply_channel else None

@@ -11,6 +11,7 @@ may hold one mark more, which tells who reads it:
 
 from __future__ import annotations
 
+import functools
 import re
 
 from .exceptions import InvalidName
@@ -57,6 +58,7 @@ def local_part(channel: str) -> str:
     return channel.partition("!")[2]
 
 
+@functools.lru_cache(maxsize=10_000)
 def prefix_of(channel: str) -> str:
     """Return the part that many channels share, mark included: the name by which they are counted."""
     prefix, mark, _ = channel.partition("?")
@@ -66,6 +68,11 @@ def prefix_of(channel: str) -> str:
 def _require(pattern: re.Pattern[str], name: str, kind: str, marks: str) -> str:
     if not isinstance(name, str):
         raise TypeError(f"A {kind} is text, not {type(name).__name__}.")
+    return _require_text(pattern, name, kind, marks)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _require_text(pattern: re.Pattern[str], name: str, kind: str, marks: str) -> str:
     if len(name) > MAX_LENGTH or not pattern.fullmatch(name):
         raise InvalidName(
             f"{name[:220]!r} is no valid {kind}: use fewer than {MAX_LENGTH + 1} ASCII letters, digits, "

@@ -12,8 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from .exceptions import ChannelLayerUnavailable
 from .layers.base import BaseChannelLayer, Content, Send
@@ -31,8 +30,21 @@ class HeldSends:
     """The sends of one running consumer, per layer, in their order."""
 
     def __init__(self) -> None:
+        self._outer: HeldSends | None = None
         self._batches: dict[int, tuple[BaseChannelLayer, list[Send]]] = {}
         self._afterwards: list[Callable[[], None]] = []
+
+    def __enter__(self) -> HeldSends:
+        self._outer = held_sends()
+        _held.sends = self
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _held.sends = self._outer
+
+    def __bool__(self) -> bool:
+        """Say whether anything is left to do."""
+        return bool(self._batches or self._afterwards)
 
     def hold(self, layer: BaseChannelLayer, send: Send) -> None:
         """Keep a prepared send."""
@@ -78,15 +90,9 @@ class HeldSends:
             action()
 
 
-@contextmanager
-def hold_sends() -> Iterator[HeldSends]:
-    """Collect the sends of this thread for as long as the block runs. Flushing them is left to the caller."""
-    outer = getattr(_held, "sends", None)
-    held = _held.sends = HeldSends()
-    try:
-        yield held
-    finally:
-        _held.sends = outer
+def hold_sends() -> HeldSends:
+    """Collect the sends of this thread for as long as a ``with`` block runs. Flushing them is left to the caller."""
+    return HeldSends()
 
 
 def held_sends() -> HeldSends | None:

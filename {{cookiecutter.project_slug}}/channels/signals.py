@@ -8,7 +8,8 @@ read; ``worker_process_ready`` once in each worker process.
 
 from django.dispatch import Signal
 
-consumer_started = Signal()
-consumer_finished = Signal()
+# Their receivers are remembered for each sender, which is a worker's class: there are few.
+consumer_started = Signal(use_caching=True)
+consumer_finished = Signal(use_caching=True)
 worker_ready = Signal()
 worker_process_ready = Signal()

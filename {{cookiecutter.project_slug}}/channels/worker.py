@@ -12,7 +12,6 @@ import functools
 import logging
 import math
 import random
-import sys
 import threading
 import time
 import traceback
@@ -24,7 +23,7 @@ from django.conf import settings
 from . import deadlines
 from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from .layers.base import Content, Send
-from .layers.content import copy_message
+from .layers.content import copy_received
 from .message import Message
 from .routing import Match, describe
 from .sends import HeldSends, hold_sends, send_and_receive
@@ -66,6 +65,8 @@ class Worker:
         exclude_channels: Iterable[str] | None = None,
     ) -> None:
         self.channel_layer = channel_layer
+        # The layer itself, without what the project's wrapper adds to it.
+        self._layer = getattr(channel_layer, "channel_layer", channel_layer)
         self.callback = callback
         self.message_retries = message_retries
         self.channels = filter_channels(channel_layer.router.channels, only_channels, exclude_channels)
@@ -139,7 +140,7 @@ class Worker:
     def _visit(self, channels: Sequence[str], timeout: float) -> tuple[str, Content] | tuple[None, None]:
         outgoing, self._outgoing = self._outgoing, []
         finished, self._finished = self._finished, ""
-        return send_and_receive(self.channel_layer, outgoing, channels, timeout, finished)
+        return send_and_receive(self._layer, outgoing, channels, timeout, finished)
 
     def _patience(self) -> float:
         left = deadlines.seconds_left()
@@ -151,7 +152,7 @@ class Worker:
             message = Message(content, channel, self.channel_layer)
             found = self.channel_layer.router.match(message)
             # The consumer may change the content, and ConsumeLater puts the message back as it was.
-            original = copy_message(content, sys.maxsize)
+            original = copy_received(content)
         except Exception:
             logger.exception("A message on %s could not be routed and is dropped: %r", channel, list(content))
             return
@@ -171,11 +172,11 @@ class Worker:
     def _consume(self, message: Message, found: Match, original: Content) -> None:
         consumer, kwargs = found
         with hold_sends() as held:
+            self.running = RunningConsumer(consumer, message)
             try:
                 consumer_started.send(sender=type(self), environ={}, message=message)
                 if self.callback is not None:
                     self.callback(message.channel.name, message)
-                self.running = RunningConsumer(consumer, message)
                 consumer(message, **kwargs)
             except DenyConnection:
                 self._deny(message, held, consumer)
@@ -192,9 +193,10 @@ class Worker:
                 if held.waits:
                     self._guarded(held.flush, consumer, message)
                 # After what waited for the sends, since this may close the database connections of the consumer.
-                self._guarded(functools.partial(_finish, type(self), message), consumer, message)
+                self._guarded(functools.partial(_announce_end, type(self), message), consumer, message)
                 self._outgoing = held.take(self.channel_layer)
-                self._guarded(held.flush, consumer, message)
+                if held:
+                    self._guarded(held.flush, consumer, message)
                 self.running = None
 
     def _deny(self, message: Message, held: HeldSends, consumer: Any) -> None:
@@ -308,7 +310,7 @@ def _matches(channel: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
 
 
-def _finish(sender: type, message: Message) -> None:
+def _announce_end(sender: type, message: Message) -> None:
     consumer_finished.send(sender=sender, environ={}, message=message)
 
 

@@ -18,6 +18,7 @@ MAX_MESSAGE_SIZE = 2**20 + 2**16
 
 _SMALLEST_INTEGER = -(2**63)
 _LARGEST_INTEGER = 2**64 - 1
+_UNCHANGEABLE = frozenset([str, bytes, int, float, bool, type(None)])
 _PLAIN_TYPES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (bytes, bytes),
     (bytearray, bytes),
@@ -41,6 +42,17 @@ def copy_message(content: dict[str, Any], max_size: int = MAX_MESSAGE_SIZE) -> d
         raise InvalidMessage(f"The content of a message is a dict, not {type(content).__name__}.")
     copy: dict[str, Any] = _Copier(max_size).copy(content, None, 0)
     return copy
+
+
+def copy_received(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a deep copy of a message that has come through a layer, and so holds nothing but plain types."""
+    return {key: value if type(value) in _UNCHANGEABLE else _copy_plain(value) for key, value in content.items()}
+
+
+def _copy_plain(value: Any) -> Any:
+    if type(value) is list:
+        return [item if type(item) in _UNCHANGEABLE else _copy_plain(item) for item in value]
+    return copy_received(value)
 
 
 class _Copier:

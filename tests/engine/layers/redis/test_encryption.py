@@ -45,7 +45,7 @@ def test_what_is_sealed_can_be_opened_and_tells_what_it_is_for():
 
     opened = make_cipher().open(sealed, NOW + 1)
 
-    assert (opened.kind, opened.name, opened.is_will, opened.packed) == ("c", "jobs", False, b"packed")
+    assert (opened.kind, opened.name, opened.is_timeless, opened.packed) == ("c", "jobs", False, b"packed")
     assert b"jobs" not in sealed
     assert b"packed" not in sealed
 
@@ -92,7 +92,7 @@ def test_an_old_entry_is_refused_unless_it_is_a_last_will():
     late = NOW + EXPIRY + LEEWAY
 
     assert cipher.open(message, late).packed == b"message"
-    assert cipher.open(will, late + 1e6).is_will
+    assert cipher.open(will, late + 1e6).is_timeless
     with pytest.raises(UnreadableEntry, match="long ago"):
         cipher.open(message, late + 1)
 

@@ -23,7 +23,8 @@ class Asides:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._distance = 0.0
+        # None until the store has told its time.
+        self._distance: float | None = None
         self._due = 0.0
         self._policy_known = False
 
@@ -48,6 +49,11 @@ class Asides:
         """Ask for the time at the next opportunity: the next connection may lead to another server."""
         self._due = 0.0
 
+    @property
+    def knows_time(self) -> bool:
+        """Whether the store has told its time, as it does with its first answer."""
+        return self._distance is not None
+
     def seconds(self) -> float:
         """
         Return the time by the store's clock.
@@ -55,7 +61,7 @@ class Asides:
         Our own monotonic clock only tells how much has passed since the two were compared: that it may be
         set to another time of day, or that of another machine, decides nothing.
         """
-        return time.monotonic() + self._distance
+        return time.monotonic() + (self._distance or 0.0)
 
     def _hear_of_memory(self, text: str) -> None:
         if self._policy_known:

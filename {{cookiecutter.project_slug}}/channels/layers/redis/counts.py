@@ -33,12 +33,13 @@ class StoreCounts:
         self._unsaved: Counter[tuple[str, str]] = Counter()
         self._saved_at = clock()
 
-    def count_sent(self, channel: str) -> None:
-        """Count a message that a channel has taken."""
-        # That on an ordinary channel has been counted by the script.
-        figure = "sent" if "!" in channel else "rate:sent"
+    def count_sent(self, channels: Sequence[str]) -> None:
+        """Count messages that have been taken, by their channels."""
         with self._lock:
-            self._unsaved[prefix_of(channel), figure] += 1
+            for channel in channels:
+                # Those on ordinary channels have been counted by the script.
+                figure = "sent" if "!" in channel else "rate:sent"
+                self._unsaved[prefix_of(channel), figure] += 1
 
     def count_received(self, channel: str, count: int = 1) -> None:
         """Count messages that a reader has taken and finished with."""

@@ -5,8 +5,8 @@ An entry is sealed as a Fernet token (AES-128-CBC and HMAC-SHA-256, see the Fern
 digests of the configured ones) of a MessagePack list:
 
     what it is for   three items: the layer's prefix, ``c`` or ``g``, and the name of a queue or of a group
-    when             the time of sending by the store's clock in seconds; None for a last will, which is kept as long
-                     as its connection is open
+    when             the time of sending by the store's clock in seconds; None for what may be read at any time: a last
+                     will, which is kept as long as its connection is open
     the entry        as ``envelope`` packs it
 
 So an entry that is put elsewhere, or put back when its time is over, is not taken. The token's own random part is what
@@ -33,12 +33,12 @@ _RANDOM = slice(9, 25)
 
 
 class Opened(NamedTuple):
-    """A sealed entry: for what it is, its random id, whether it is a last will, and what ``envelope`` has packed."""
+    """A sealed entry: for what it is, its random id, whether it is valid at any time, and what ``envelope`` packed."""
 
     kind: str
     name: str
     id: bytes
-    is_will: bool
+    is_timeless: bool
     packed: bytes
 
 

@@ -88,4 +88,6 @@ def unpack(packed: bytes) -> Entry:
         raise UnreadableEntry(f"The entry is no envelope: {error}.") from error
     if content is not None and not isinstance(content, dict):
         raise UnreadableEntry(f"The content of an entry is a map, not {type(content).__name__}.")
+    if not (isinstance(entry.local, str) and isinstance(entry.group, str) and isinstance(entry.joins, bool)):
+        raise UnreadableEntry("The local part and the group of an entry are text, and 'j' is true or false.")
     return entry

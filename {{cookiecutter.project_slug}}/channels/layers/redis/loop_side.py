@@ -80,6 +80,7 @@ class LoopSide(RedisStore):
             if queue in self._loop().to_restate:
                 entries = await self._restated(link, queue)
                 continue
+            await self._loop().pace.keep()
             answer = (await link.exchange([pop]))[0]
             if answer is not None:
                 entries = [entry for _, entry in self._living(self._hosts[number], queue, answer[1])]

@@ -10,6 +10,10 @@ from .hosts import StoreHost
 from .loop_link import LoopLink
 
 
+# Below so many seconds between two writes to the store, or two pops, a loop waits; see ``Pace``.
+GAP = 0.002
+
+
 class LoopConnections:
     """The connections of one event loop: one that sends, one for leases, one for each queue that is read."""
 
@@ -23,6 +27,7 @@ class LoopConnections:
         self.leases = [LoopLink(host.make_loop_connection, host.asides) for host in hosts]
         # The process queues whose memberships are to be told anew.
         self.to_restate: set[str] = set()
+        self.pace = Pace()
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
 
     def incoming(self, number: int) -> LoopLink:
@@ -33,6 +38,26 @@ class LoopConnections:
         return self._incoming[number]
 
 
+class Pace:
+    """
+    Keeps a loop from going to the store for every single message while there are many.
+
+    Whoever comes back within ``GAP`` seconds waits until they are over, and finds more to take along; whoever comes
+    seldom does not wait.
+    """
+
+    def __init__(self) -> None:
+        self._last = -GAP
+
+    async def keep(self) -> None:
+        """Wait for the rest of the gap since this was last called, if there is one."""
+        loop = asyncio.get_running_loop()
+        left = self._last + GAP - loop.time()
+        if left > 0:
+            await asyncio.sleep(left)
+        self._last = loop.time()
+
+
 class Outgoing:
     """Sends to one host. What is asked for while a write is under way leaves together in the next one."""
 
@@ -41,6 +66,7 @@ class Outgoing:
         self._send = send
         self._waiting: list[tuple[list[Send], asyncio.Future[list[Send]]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._pace = Pace()
 
     async def send(self, sends: list[Send]) -> list[Send]:
         """Send a batch and return what was refused."""
@@ -53,6 +79,7 @@ class Outgoing:
 
     async def _write(self) -> None:
         while self._waiting:
+            await self._pace.keep()
             batches, self._waiting = self._waiting, []
             try:
                 refused = await self._send(self.link, [send for sends, _ in batches for send in sends])

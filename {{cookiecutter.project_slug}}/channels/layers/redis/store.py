@@ -99,7 +99,11 @@ class RedisStore(BaseChannelLayer):
         return self._sealed("c", queue_of(channel), packed)
 
     def _sealed(self, kind: str, name: str, packed: bytes) -> bytes:
-        return packed if self._cipher is None else self._cipher.seal(kind, name, self._hosts[0].seconds(), packed)
+        if self._cipher is None:
+            return packed
+        asides = self._hosts[0].asides
+        # The very first message is sealed before the store has told its time: like a last will, without one.
+        return self._cipher.seal(kind, name, asides.seconds() if asides.knows_time else None, packed)
 
     # Where things are
 
@@ -135,21 +139,15 @@ class RedisStore(BaseChannelLayer):
 
     def _refused(self, sends: Sequence[Send], missed: Sequence[Any]) -> list[Send]:
         """Return the sends that a full channel has refused; count the others, and warn of what groups have missed."""
-        if not missed:
-            for send in sends:
-                if not send.to_group:
-                    self.statistics.count_sent(send.name)
-            return []
         without = dict(zip(missed[::2], missed[1::2], strict=True))
-        refused = []
-        for number, send in enumerate(sends):
-            if send.to_group:
-                for queue in without.get(number, b"").decode().split():
+        refused = [send for number, send in enumerate(sends) if number in without and not send.to_group]
+        for number, queues in without.items():
+            if sends[number].to_group:
+                for queue in queues.decode().split():
                     self.statistics.warn_dropped(queue, "full, group message", self.describe_full(queue))
-            elif number in without:
-                refused.append(send)
-            else:
-                self.statistics.count_sent(send.name)
+        self.statistics.count_sent(
+            [send.name for number, send in enumerate(sends) if not send.to_group and number not in without]
+        )
         return refused
 
     def _count_arguments(self, counts: Counts) -> list[Any]:
@@ -210,7 +208,7 @@ class RedisStore(BaseChannelLayer):
         target = ("g", entry.group) if entry.group and entry.content is not None else ("c", queue)
         if target != (opened.kind, opened.name):
             raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
-        memory = self.group_expiry if opened.is_will else cipher.memory
+        memory = self.group_expiry if opened.is_timeless else cipher.memory
         if not self._is_new(host, queue, opened.id, memory, now):
             raise UnreadableEntry("The entry has been read before, and has been put back.")
         return entry

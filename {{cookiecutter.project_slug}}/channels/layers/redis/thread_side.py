@@ -95,7 +95,7 @@ class ThreadSide(RedisStore):
                 self._send_to(random.choice(self._hosts), [], done)
             return refused, self._receive(channels, timeout > 0, timeout) or (None, None)
         self._tend_store()
-        return self._turn(self._hosts[0], batch, self._readable(channels), min(timeout, BLOCK), done)
+        return self._turn(self._hosts[0], batch, _readable(tuple(channels)), min(timeout, BLOCK), done)
 
     def _turn(
         self, host: StoreHost, batch: Sequence[Send], names: Sequence[str], wait: float, done: str
@@ -141,7 +141,7 @@ class ThreadSide(RedisStore):
         return message
 
     def _receive(self, channels: Sequence[str], block: bool, timeout: float | None) -> Received | None:
-        names = self._readable(channels)
+        names = _readable(tuple(channels))
         deadline = None if timeout is None else time.monotonic() + timeout
         interruptions = self._interruptions
         while True:
@@ -159,9 +159,6 @@ class ThreadSide(RedisStore):
     def interrupt(self) -> None:
         self._interruptions += 1
 
-    def _readable(self, channels: Sequence[str]) -> Sequence[str]:
-        return _require_readable(tuple(channels))
-
     def _pop_any(self, names: Sequence[str], wait: float) -> Received | None:
         # A random order, so that a busy channel cannot starve a quiet one, and no host another.
         numbers = random.sample(range(len(self._hosts)), len(self._hosts))
@@ -173,8 +170,13 @@ class ThreadSide(RedisStore):
         return None
 
     def _keys_on(self, number: int, names: Sequence[str]) -> list[str]:
-        here = names if len(self._hosts) == 1 else [name for name in names if self._host_of(name, number) == number]
-        return [f"{self.prefix}queue:{name}" for name in random.sample(here, len(here))]
+        here = tuple(names) if len(self._hosts) == 1 else self._names_on(number, names)
+        rotations = _rotations(self.prefix, here)
+        # Whichever comes first is served first: so each of them does, now and then.
+        return rotations[int(random.random() * len(rotations))] if rotations else []
+
+    def _names_on(self, number: int, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if self._host_of(name, number) == number)
 
     def _pop_from(self, host: StoreHost, keys: Sequence[str], wait: float) -> Received | None:
         while True:
@@ -254,9 +256,16 @@ class ThreadSide(RedisStore):
         )
 
 
-@functools.lru_cache(maxsize=100)
-def _require_readable(channels: tuple[str, ...]) -> Sequence[str]:
-    return [require_readable_name(channel) for channel in channels]
+@functools.lru_cache(maxsize=1000)
+def _readable(channels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(require_readable_name(channel) for channel in channels)
+
+
+@functools.lru_cache(maxsize=1000)
+def _rotations(prefix: str, names: tuple[str, ...]) -> list[list[str]]:
+    """Return the keys of queues, beginning with each of them in turn."""
+    keys = [f"{prefix}queue:{name}" for name in names]
+    return [keys[start:] + keys[:start] for start in range(len(keys))]
 
 
 def _script_result(host: StoreHost, answer: Any, arguments: Sequence[Any]) -> Sequence[Any]:
