@@ -37,6 +37,8 @@ class Site:
             "NOTES": str(self.notes_file),
         }
         with contextlib.closing(sqlite3.connect(folder / "db.sqlite3")) as database:
+            # Threads that switch a new database to this at the same time find it locked.
+            database.execute("PRAGMA journal_mode=WAL")
             database.execute(
                 "CREATE TABLE django_session (session_key varchar(40) PRIMARY KEY, session_data text NOT NULL, "
                 "expire_date datetime NOT NULL)"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 import threading
 import time
@@ -41,7 +42,7 @@ def until(condition):
         time.sleep(0.01)
 
 
-def test_threads_find_the_replica_that_took_over_and_nothing_comes_twice(watched):
+def test_threads_find_the_replica_that_took_over_and_only_the_last_step_of_the_dead_master_may_be_undone(watched):
     redis = layer_of(watched, capacity=100_000)
     received, written, uncertain, stop = [], [], [], threading.Event()
 
@@ -79,7 +80,10 @@ def test_threads_find_the_replica_that_took_over_and_nothing_comes_twice(watched
 
     assert back - switched < 2
     assert len(uncertain) <= 1
-    assert len(received) == len(set(received))
+    # What the master did last it may not have passed on: then the message that was taken last is taken once more.
+    again = [number for before, number in itertools.pairwise(received) if number == before]
+    assert len(again) <= 1
+    assert len(received) == len(set(received)) + len(again)
 
 
 def test_an_event_loop_finds_the_replica_that_took_over(watched):
