@@ -64,6 +64,15 @@ def test_what_fails_is_logged_and_keeps_nothing_up(clock, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_messages_that_are_returned_are_handled_by_the_worker(make_site):
+    texts = []
+    site = make_site([route("thumbnail", lambda message: texts.append(message["text"]))])
+    call_later(0, lambda: [("thumbnail", {"text": "waited"})])
+    site.consume("thumbnail", text="came")
+
+    assert texts == ["waited", "came"]
+
+
 def test_each_thread_has_its_own(clock):
     calls = []
     call_later(0, lambda: calls.append("ours"))
@@ -104,5 +113,6 @@ def test_a_worker_waits_for_a_message_until_the_next_deadline(make_site):
     before = time.monotonic()
 
     assert site.worker.step(block=True) is False
+    assert site.worker.step() is False
     assert calls == ["due"]
     assert time.monotonic() - before < 5

@@ -7,7 +7,7 @@ import time
 import pytest
 from django.contrib.sessions.models import Session
 
-from channels import ConsumeLater, ordering, route, sends
+from channels import ConsumeLater, deadlines, ordering, route
 from channels.channel_sessions import channel_session, session_for_reply_channel
 from channels.deadlines import run_due, seconds_left
 from channels.exceptions import DenyConnection
@@ -101,13 +101,12 @@ def test_an_early_message_is_not_run_before_the_one_it_waits_for(socket):
     assert texts(socket) == ["a is message 1", "b is message 2"]
 
 
-def test_those_that_wait_are_put_back_in_their_order(socket):
+def test_those_that_wait_are_handled_in_their_order_without_another_trip_through_their_channel(socket):
     a, b, c, d = frames(socket, "a", "b", "c", "d")
     deliver(socket.site, [d, c, b, a])
 
     assert texts(socket)[-1] == "d is message 4"
-    # Four that came and three that had waited, none of them twice.
-    assert socket.site.layer.channel_statistics("websocket.receive")["messages_count"] == 4 + 3
+    assert socket.site.layer.channel_statistics("websocket.receive")["messages_count"] == 4
 
 
 def test_the_sockets_do_not_wait_for_each_other(socket):
@@ -156,14 +155,66 @@ def test_a_message_whose_predecessor_ends_while_it_is_parked_does_not_wait_for_e
     assert texts(socket) == ["a is message 1", "b is message 2"]
 
 
-def test_messages_that_are_put_back_wait_for_room(make_site, monkeypatch):
+def test_messages_that_wait_need_no_room_in_their_channel(make_site):
     site = make_site(routes(), channel_capacity={"websocket.receive": 2})
-    socket = connected(site)
-    a, b, c, d = frames(socket, "a", "b", "c", "d")
-    monkeypatch.setattr(sends.time, "sleep", lambda seconds: Worker(site.layer).step())
-    deliver(site, [d, c, b, a])
+    socket, other = connected(site), connected(site)
+    a, b, c = frames(socket, "a", "b", "c")
+    deliver(site, [c, b])
+    site.layer.send(*a)
+    site.layer.send(*frames(other, "x")[0])
+    site.work()
 
-    assert texts(socket) == [f"{text} is message {number}" for number, text in enumerate("abcd", 1)]
+    assert texts(socket) == ["a is message 1", "b is message 2", "c is message 3"]
+    assert texts(other) == ["x is message 1"]
+
+
+def test_between_two_messages_of_one_socket_a_worker_takes_one_of_another(make_site):
+    order = []
+
+    @enforce_ordering
+    def receive(message):
+        order.append(message["text"])
+
+    site = make_site(routes(receive=receive))
+    socket, other = connected(site), connected(site)
+    a, b, c = frames(socket, "a", "b", "c")
+    deliver(site, [c, b])
+    for message in [a, *frames(other, "x", "y")]:
+        site.layer.send(*message)
+    site.work()
+
+    assert order == ["a", "b", "x", "c", "y"]
+
+
+def test_what_waits_for_a_worker_that_stops_is_left_to_others(make_site):
+    site = make_site(routes())
+    socket = connected(site)
+    a, b = frames(socket, "a", "b")
+    deliver(site, [b])
+    worker, other = Worker(site.layer, callback=lambda *_: worker.stop()), Worker(site.layer)
+    site.layer.send(*a)
+    worker.run()
+    after_stop = texts(socket)
+    while other.step():
+        pass
+
+    assert after_stop == ["a is message 1"]
+    assert texts(socket) == ["b is message 2"]
+
+
+def test_what_a_killed_worker_should_have_handled_next_is_found_when_the_gap_is_looked_at(make_site):
+    site = make_site(routes())
+    socket = connected(site)
+    a, b = frames(socket, "a", "b")
+    deliver(site, [b])
+    watch = deadlines._own.heap.copy()
+    site.layer.send(*a)
+    site.worker.step()
+    # The worker that has handled the first one is gone; the one that has parked the second looks after it.
+    deadlines._own.heap[:] = watch
+
+    assert run_due(time.monotonic() + GAP_TIMEOUT + 1) == [b]
+    assert texts(socket) == ["a is message 1"]
 
 
 # When a consumer fails
@@ -500,17 +551,17 @@ def test_twenty_sockets_of_twenty_messages_stay_in_order_in_four_threads(make_si
     assert site.layer.global_statistics()["messages_pending"] == 0
 
 
-def test_only_the_message_that_comes_next_is_put_back(socket):
+def test_only_the_message_that_comes_next_is_taken_from_those_that_wait(socket):
     early = frames(socket, "1", "2", "3", "4")
     for channel, content in reversed(early[1:]):
         socket.site.layer.send(channel, content)
         socket.site.worker.step()
     socket.site.layer.send(*early[0])
-    socket.site.worker.step()
+    waiting = []
+    while socket.site.worker.step():
+        waiting.append(socket.site.layer.global_statistics()["messages_pending"] - len(waiting) - 1)
 
-    waiting = socket.site.layer.channel_statistics("websocket.receive")["messages_pending"]
-    assert waiting == 1
-    socket.site.work()
+    assert waiting == [3, 2, 1, 0]
     assert [answer["text"][0] for answer in socket.received()] == ["1", "2", "3", "4"]
 
 

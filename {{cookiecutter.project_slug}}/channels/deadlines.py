@@ -2,7 +2,8 @@
 Let a worker thread do something later, between two messages.
 
 A worker waits for messages no longer than until its next deadline, and then calls what is due, in its own
-thread: no timer threads, and no two things at once.
+thread: no timer threads, and no two things at once. An action may return messages, as pairs of channel and content,
+that have waited elsewhere: the worker handles them as if it had received them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
-Action = Callable[[], None]
+Messages = Iterable[tuple[str, dict[str, Any]]]
+Action = Callable[[], Messages | None]
 
 _sequence = itertools.count()
 
@@ -39,14 +42,22 @@ def seconds_left() -> float | None:
     return max(0.0, _own.heap[0][0] - time.monotonic()) if _own.heap else None
 
 
-def run_due(now: float | None = None) -> None:
-    """Call what is due in this thread at ``now``, in the seconds of the monotonic clock. What fails is logged."""
+def run_due(now: float | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """
+    Call what is due in this thread at ``now``, in the seconds of the monotonic clock; return the messages it returns.
+
+    What fails is logged.
+    """
+    if not _own.heap:
+        return []
     now = time.monotonic() if now is None else now
-    due = []
+    due: list[Action] = []
+    messages: list[tuple[str, dict[str, Any]]] = []
     while _own.heap and _own.heap[0][0] <= now:
         due.append(heapq.heappop(_own.heap)[2])
     for action in due:
         try:
-            action()
+            messages += action() or ()
         except Exception:
             logger.exception("What was put off until now has failed: %r", action)
+    return messages

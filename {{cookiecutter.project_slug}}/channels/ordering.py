@@ -2,9 +2,9 @@
 Run the messages of one socket in their order, whichever workers they reach.
 
 The channel session holds the number of the message that comes next. A message that is early waits on a channel
-of its own for its socket, and is put back when the one before it is done, whether that succeeded or not. A gap
-that does not close, because a message was lost, closes the socket with 1013: the client can connect again and
-catch up, which is better than a socket that never answers.
+of its own for its socket. When the one before it is done, whether that succeeded or not, the worker that has done that
+handles it: its own channel may be full meanwhile. A gap that does not close, because a message was lost, closes the
+socket with 1013: the client can connect again and catch up, which is better than a socket that never answers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from .channel_sessions import Consumer, channel_session, message_of, session_for_reply_channel
 from .deadlines import call_later
 from .exceptions import ChannelFull, ConsumeLater
+from .layers.base import Content
 from .message import Message
 from .sends import after_sends, send_with_patience
 
@@ -108,7 +109,7 @@ def _advance(message: Message, order: int) -> None:
         message.channel_session.save()
     finally:
         _running.discard((socket, order))
-    _put_back(socket, message.channel_layer)
+    _resume_soon(socket, message.channel_layer)
 
 
 def _park(message: Message, order: int) -> bool:
@@ -123,26 +124,36 @@ def _park(message: Message, order: int) -> bool:
     # The message before this one may have ended after we looked and before this one was parked.
     expected = _expected(session_for_reply_channel(socket))
     if expected >= order:
-        _put_back(socket, layer)
+        _resume_soon(socket, layer)
     else:
         _watch(socket, layer, expected)
     return True
 
 
-def _put_back(socket: str, layer: Any) -> None:
-    """Send the message that comes next to its channel again, if it waits; the others go on waiting."""
+def _resume_soon(socket: str, layer: Any) -> None:
+    """
+    Have this worker handle the message that comes next, if it waits.
+
+    Not at once: between two messages of one socket a worker takes one of all the others.
+    """
+    call_later(0, functools.partial(_take_due, socket, layer))
+
+
+def _take_due(socket: str, layer: Any) -> list[tuple[str, Content]]:
+    """Return the message that comes next, if it waits; the others go on waiting."""
+    due: list[Content] = []
     while waiting := _take_waiting(socket, layer):
         expected = _expected(session_for_reply_channel(socket))
-        due = [item for item in waiting if item["content"]["order"] <= expected]
-        late = [item for item in waiting if item not in due]
-        again = [layer.prepare(item["channel"], item["content"]) for item in due]
-        send_with_patience(layer, [*again, *(layer.prepare(_waiting_channel(socket), item) for item in late)])
+        due += [item for item in waiting if item["content"]["order"] <= expected]
+        late = [item for item in waiting if item["content"]["order"] > expected]
         if not late:
-            return
+            break
+        send_with_patience(layer, [layer.prepare(_waiting_channel(socket), item) for item in late])
         _watch(socket, layer, expected)
         # While we held the others, the one that comes next may have ended, and found none of them.
         if _expected(session_for_reply_channel(socket)) == expected:
-            return
+            break
+    return [(item["channel"], item["content"]) for item in due]
 
 
 def _watch(socket: str, layer: Any, expected: int) -> None:
@@ -152,16 +163,20 @@ def _watch(socket: str, layer: Any, expected: int) -> None:
         call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
 
 
-def _check_gap(socket: str, layer: Any, expected_before: int) -> None:
+def _check_gap(socket: str, layer: Any, expected_before: int) -> list[tuple[str, Content]]:
     """Look whether a socket with messages that wait has come any further; if not, give it up."""
     _watched.discard(socket)
-    if not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
-        return
+    # Whoever should have handled the next one may have been killed.
+    due = _take_due(socket, layer)
+    if due or not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
+        return due
     expected = _expected(session_for_reply_channel(socket))
     if expected > expected_before or (socket, expected) in _running or layer.is_held(socket, expected):
         _watch(socket, layer, expected)
     else:
+        _watched.discard(socket)
         _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
+    return []
 
 
 def _give_up(socket: str, layer: Any, reason: str) -> None:

@@ -93,6 +93,8 @@ class Worker:
         while self._drain and self._turn_in_thread():
             pass
         try:
+            # What has waited elsewhere is for other workers now.
+            self._outgoing += [self._layer.prepare(*message) for message in deadlines.run_due()]
             self._send_outgoing()
         except Exception:
             logger.exception("The worker has ended, and the channel layer could not be told of its last message")
@@ -124,11 +126,16 @@ class Worker:
         return received
 
     def _turn(self, timeout: float) -> bool:
-        """Send what the last consumer has sent, receive a message and run its consumer: one visit to the layer."""
-        channel, content = self._visit(self.channels, timeout)
-        deadlines.run_due()
+        """
+        Handle what has waited elsewhere; then send what the last consumers have sent, receive a message and run its
+        consumer. Return whether there was anything to handle.
+        """
+        waiting = deadlines.run_due()
+        for message in waiting:
+            self._handle(*message)
+        channel, content = self._visit(self.channels, 0.0 if waiting else timeout)
         if channel is None or content is None:
-            return False
+            return bool(waiting)
         self._finished = channel
         self._handle(channel, content)
         return True
@@ -194,7 +201,7 @@ class Worker:
                     self._guarded(held.flush, consumer, message)
                 # After what waited for the sends, since this may close the database connections of the consumer.
                 self._guarded(functools.partial(_announce_end, type(self), message), consumer, message)
-                self._outgoing = held.take(self.channel_layer)
+                self._outgoing += held.take(self.channel_layer)
                 if held:
                     self._guarded(held.flush, consumer, message)
                 self.running = None

@@ -9,7 +9,6 @@ from ..base import Entry, Send
 from .hosts import StoreHost
 from .loop_link import LoopLink
 
-
 # Below so many seconds between two writes to the store, or two pops, a loop waits; see ``Pace``.
 GAP = 0.002
 
