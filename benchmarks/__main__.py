@@ -1,0 +1,116 @@
+"""
+Measure the engine next to its peers, on this machine, over loopback.
+
+    python -m benchmarks list
+    python -m benchmarks run --stacks targets --rounds 3
+    python -m benchmarks run --stacks 'ours-1w-*' --workloads echo,room1000 --rounds 1 --engine ../other-checkout
+    python -m benchmarks profile ours-1w-daphne room1000
+    python -m benchmarks serve ours-1w-uvicorn
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+
+from .environments import BUILD, REPOSITORY, MissingProgram, install
+from .measure import measure, prepare
+from .processes import RunningStack
+from .profiling import profile
+from .stacks import all_stacks, choose
+from .workloads import WORKLOADS
+
+
+def command_list(arguments):
+    for stack in all_stacks(arguments.engine).values():
+        print(f"{stack.name:30} {stack.title}")
+    print()
+    for name, workload in WORKLOADS.items():
+        print(f"{name:30} {workload.title}")
+
+
+def command_run(arguments):
+    stacks = prepare(_chosen(arguments, arguments.stacks))
+    names = _workloads(arguments.workloads)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with open(arguments.output / "runs.jsonl", "a" if arguments.append else "w") as output:
+        measure(stacks, names, arguments.rounds, output)
+
+
+def command_profile(arguments):
+    [stack] = prepare(_chosen(arguments, arguments.stack))
+    install("profiler")
+    print(profile(stack, arguments.workload, arguments.seconds, arguments.lines, arguments.native))
+
+
+def command_serve(arguments):
+    [stack] = prepare(_chosen(arguments, arguments.stack))
+    with RunningStack(stack) as running:
+        print(f"{running.http_url} Redis on {running.redis_port}, processes: {running.roles()}", flush=True)
+        while True:
+            time.sleep(3600)
+
+
+def _chosen(arguments, wanted):
+    return choose(all_stacks(arguments.engine, arguments.against), wanted)
+
+
+def _workloads(wanted):
+    names = wanted.split(",") if wanted else list(WORKLOADS)
+    if unknown := set(names) - set(WORKLOADS):
+        raise LookupError(f"No workload is named {unknown.pop()!r}; there are {', '.join(WORKLOADS)}.")
+    return names
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--engine",
+        default=os.environ.get("BENCH_ENGINE") or REPOSITORY,
+        help="a checkout whose engine is measured; default: $BENCH_ENGINE, or this one",
+    )
+    common.add_argument("--against", help="a second checkout, measured in the same run as against-*")
+    commands = parser.add_subparsers(required=True)
+
+    commands.add_parser("list", parents=[common]).set_defaults(function=command_list)
+
+    run = commands.add_parser("run", parents=[common], help="measure stacks under workloads")
+    run.add_argument("--stacks", default="targets", help="names or patterns, comma-separated; 'targets', 'all'")
+    run.add_argument("--workloads", default="", help="names, comma-separated; default: all")
+    run.add_argument("--rounds", type=int, default=3)
+    run.add_argument("--output", type=type(BUILD), default=BUILD / "results", help="folder for the results")
+    run.add_argument("--append", action="store_true", help="add to the measurements that are there")
+    run.set_defaults(function=command_run)
+
+    look = commands.add_parser("profile", parents=[common], help="show where the time goes")
+    look.add_argument("stack")
+    look.add_argument("workload", choices=WORKLOADS)
+    look.add_argument("--seconds", type=int, default=5)
+    look.add_argument("--lines", action="store_true", help="by line, not by function")
+    look.add_argument("--native", action="store_true", help="with the functions of extensions in C")
+    look.set_defaults(function=command_profile)
+
+    serve = commands.add_parser("serve", parents=[common], help="start a stack and leave it running")
+    serve.add_argument("stack")
+    serve.set_defaults(function=command_serve)
+    return parser
+
+
+def main():
+    arguments = _parser().parse_args()
+    # So that the stacks are stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        arguments.function(arguments)
+    except (MissingProgram, LookupError, FileNotFoundError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""From measurements to figures: per second, per operation, medians over rounds. Values in, values out."""
+
+import statistics
+
+from .speed import REFERENCE_US
+
+_IDENTITY = ("round", "stack", "workload")
+_SHORT = (
+    "rate",
+    "cpu_us",
+    "p50_us",
+    "p99_us",
+    "lost",
+    "missing",
+    "failed",
+    "dropped",
+    "kib_per_socket",
+    "cpu_share",
+    "redis_calls_per_broadcast",
+    "redis_calls_per_s",
+    "load_share",
+)
+
+
+def derive(line):
+    """
+    Return a measurement with what follows from it.
+
+    ``rate`` is operations per second, ``cpu_us`` what all processes of the stack used per operation, scaled to
+    one speed of the machine (``cpu_us_raw`` is not). Shares are of one CPU.
+    """
+    figures = dict(line)
+    seconds, ops = line.get("seconds"), line.get("ops")
+    if seconds:
+        figures |= _per_second(line, seconds)
+    if seconds and ops is not None:
+        figures["rate"] = ops / seconds
+    if ops and "cpu_s" in line:
+        scale = REFERENCE_US / line["probe_us"] if line.get("probe_us") else 1
+        figures["cpu_us_raw"] = line["cpu_s"] / ops * 1e6
+        figures["cpu_us"] = figures["cpu_us_raw"] * scale
+        figures["cpu_us_by_role"] = {
+            role: used / ops * 1e6 * scale for role, used in line.get("cpu_s_by_role", {}).items()
+        }
+    if line.get("broadcasts") and "redis_calls" in line:
+        figures["redis_calls_per_broadcast"] = line["redis_calls"] / line["broadcasts"]
+        figures["redis_us_per_broadcast"] = line["redis_us"] / line["broadcasts"]
+    return figures
+
+
+def _per_second(line, seconds):
+    figures = {}
+    if "cpu_s_by_role" in line:
+        figures["cpu_share"] = {role: used / seconds for role, used in line["cpu_s_by_role"].items()}
+    if "redis_calls" in line:
+        figures["redis_calls_per_s"] = line["redis_calls"] / seconds
+    for name in ("load", "other", "stolen"):
+        if f"{name}_cpu_s" in line:
+            figures[f"{name}_share"] = line[f"{name}_cpu_s"] / seconds
+    return figures
+
+
+def median(values):
+    """Return the median of numbers, or of dicts key by key; of anything else the last value."""
+    values = [value for value in values if value is not None]
+    if not values:
+        return None
+    if all(isinstance(value, dict) for value in values):
+        keys = dict.fromkeys(key for value in values for key in value)
+        return {key: median([value.get(key) for value in values]) for key in keys}
+    if all(isinstance(value, int | float) for value in values):
+        return round(statistics.median(values), 4)
+    return values[-1]
+
+
+def summarise(lines):
+    """Return {workload: {stack: {figure: median, "rounds": n, "cpu_us_range": [...], "errors": [...]}}}."""
+    groups = {}
+    for line in lines:
+        groups.setdefault(line["workload"], {}).setdefault(line["stack"], []).append(line)
+    return {
+        workload: {stack: _summarise_one(measured) for stack, measured in stacks.items()}
+        for workload, stacks in groups.items()
+    }
+
+
+def _summarise_one(lines):
+    good = [derive(line) for line in lines if "error" not in line]
+    names = dict.fromkeys(name for line in good for name in line if name not in _IDENTITY)
+    summary = {name: median([line.get(name) for line in good]) for name in names}
+    summary["rounds"] = len(good)
+    for name in ("cpu_us", "rate"):
+        values = [line[name] for line in good if name in line]
+        if values:
+            summary[f"{name}_range"] = [round(min(values), 1), round(max(values), 1)]
+    if errors := [line["error"] for line in lines if "error" in line]:
+        summary["errors"] = errors
+    return summary
+
+
+def one_line(line):
+    """Return a measurement in short, for the terminal."""
+    if "error" in line:
+        return "FAILED " + line["error"].strip().replace("\n", " | ")[-200:]
+    figures = derive(line)
+    return " ".join(f"{name}={_short(figures[name])}" for name in _SHORT if name in figures)
+
+
+def _short(value):
+    if isinstance(value, dict):
+        return ",".join(f"{name}:{_short(part)}" for name, part in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
