@@ -4,6 +4,7 @@ Measure the engine next to its peers, on this machine, over loopback.
     python -m benchmarks list
     python -m benchmarks run --stacks targets --rounds 3
     python -m benchmarks run --stacks 'ours-1w-*' --workloads echo,room1000 --rounds 1 --engine ../other-checkout
+    python -m benchmarks report
     python -m benchmarks profile ours-1w-daphne room1000
     python -m benchmarks serve ours-1w-uvicorn
 """
@@ -13,12 +14,15 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from .environments import BUILD, REPOSITORY, MissingProgram, install
 from .measure import measure, prepare
 from .processes import RunningStack
 from .profiling import profile
+from .report import write_conditions, write_report
 from .stacks import all_stacks, choose
+from .tables import targets_table
 from .workloads import WORKLOADS
 
 
@@ -35,7 +39,15 @@ def command_run(arguments):
     names = _workloads(arguments.workloads)
     arguments.output.mkdir(parents=True, exist_ok=True)
     with open(arguments.output / "runs.jsonl", "a" if arguments.append else "w") as output:
+        write_conditions(arguments.output, arguments.engine)
         measure(stacks, names, arguments.rounds, output)
+    command_report(arguments)
+
+
+def command_report(arguments):
+    stacks = all_stacks(arguments.engine, arguments.against)
+    outcomes = write_report(arguments.output, {name: stack.title for name, stack in stacks.items()})
+    print(f"\n{targets_table(outcomes)}\n\nThe results are in {arguments.output}/")
 
 
 def command_profile(arguments):
@@ -74,17 +86,21 @@ def _parser():
         help="a checkout whose engine is measured; default: $BENCH_ENGINE, or this one",
     )
     common.add_argument("--against", help="a second checkout, measured in the same run as against-*")
+    results = argparse.ArgumentParser(add_help=False)
+    results.add_argument("--output", type=Path, default=BUILD / "results", help="folder of the results")
     commands = parser.add_subparsers(required=True)
 
     commands.add_parser("list", parents=[common]).set_defaults(function=command_list)
 
-    run = commands.add_parser("run", parents=[common], help="measure stacks under workloads")
+    run = commands.add_parser("run", parents=[common, results], help="measure stacks under workloads")
     run.add_argument("--stacks", default="targets", help="names or patterns, comma-separated; 'targets', 'all'")
     run.add_argument("--workloads", default="", help="names, comma-separated; default: all")
     run.add_argument("--rounds", type=int, default=3)
-    run.add_argument("--output", type=type(BUILD), default=BUILD / "results", help="folder for the results")
     run.add_argument("--append", action="store_true", help="add to the measurements that are there")
     run.set_defaults(function=command_run)
+
+    again = commands.add_parser("report", parents=[common, results], help="write tables and pictures again")
+    again.set_defaults(function=command_report)
 
     look = commands.add_parser("profile", parents=[common], help="show where the time goes")
     look.add_argument("stack")

@@ -209,10 +209,12 @@ def all_stacks(engine=REPOSITORY, against=None):
     return {stack.name: stack for stack in stacks}
 
 
+_COMPARED = ["idle", "http", "echo", "echo_paced", "room1000", "rooms20x50", "burst", "storm_echo", "storm_room"]
 # What the targets compare, and in which workloads it is needed for that.
 TARGET_STACKS = {
-    "ours-1w-*": None,
-    "channels4-async-redis-*": None,
+    "ours-1w-daphne": ["quiet", *_COMPARED],
+    "ours-1w-uvicorn": ["quiet", *_COMPARED, "broker10", "broker1000"],
+    "channels4-async-redis-*": _COMPARED,
     "channels4-async-pubsub-daphne": ["room1000"],
     "bare-*": ["http", "echo", "room1000", "storm_echo", "idle"],
     "ceiling": ["echo", "room1000"],
@@ -244,5 +246,5 @@ def _of_targets(stacks):
     found = {}
     for pattern, workloads in TARGET_STACKS.items():
         for name, stack in _matching(stacks, pattern).items():
-            found[name] = stack if workloads is None else replace(stack, workloads=workloads)
+            found[name] = replace(stack, workloads=workloads)
     return found

@@ -49,7 +49,6 @@ WORKLOADS = {
         "paced",
         options={"connections": 10, "rate": 10, "duration": 5},
     ),
-    "room10": Workload("One room of 10, closed loop", "delivery", "broadcast", "room", {"members": 10, "duration": 3}),
     "room1000": Workload(
         "One room of 1,000, closed loop", "delivery", "broadcast", "room", {"members": 1000, "duration": 4}
     ),
@@ -62,6 +61,20 @@ WORKLOADS = {
     ),
     "burst": Workload(
         "300 messages at once into a room of 100", "delivery", "burst", "room", {"members": 100, "count": 300}
+    ),
+    "broker10": Workload(
+        "The broker's work for a broadcast to a room of 10",
+        "delivery",
+        "broadcast",
+        "room",
+        {"members": 10, "background": 4, "duration": 4},
+    ),
+    "broker1000": Workload(
+        "The broker's work for a broadcast to a room of 1,000",
+        "delivery",
+        "broadcast",
+        "room",
+        {"members": 1000, "background": 4, "duration": 4},
     ),
     "storm_echo": Workload(
         "1,000 sockets opened, 100 at a time, echo",

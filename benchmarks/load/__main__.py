@@ -35,6 +35,7 @@ def main():
     parser.add_argument("--rate", type=float, default=10, help="messages per second and socket")
     parser.add_argument("--duration", type=float, default=3, help="seconds that are measured")
     parser.add_argument("--warmup", type=float, default=1, help="seconds before")
+    parser.add_argument("--background", type=float, default=0, help="seconds of silence, measured before the warmup")
     arguments = parser.parse_args()
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -65,6 +65,7 @@ async def _open_rooms(run):
 async def broadcast(run):
     """Closed loop: the next message goes out when all members have this one."""
     rooms = await _open_rooms(run)
+    background = await _background(run)
     abandoned = missing = 0
     for room in rooms:
         room.send_next()
@@ -89,9 +90,20 @@ async def broadcast(run):
         "missing": missing,
         "late": run.late,
         "dropped": run.dropped,
+        **background,
         **measured,
         **percentiles(latencies),
     }
+
+
+async def _background(run):
+    """Return what the broker does for the open sockets alone, without a broadcast."""
+    if not run.arguments.background or not run.arguments.redis_port:
+        return {}
+    window = run.window()
+    await asyncio.sleep(run.arguments.background)
+    measured = window.stop()
+    return {"redis_background_per_s": measured["redis_calls"] / measured["seconds"]}
 
 
 async def burst(run):
