@@ -21,7 +21,7 @@ from .measure import measure, prepare
 from .processes import RunningStack
 from .profiling import profile
 from .report import write_conditions, write_report
-from .stacks import all_stacks, choose
+from .stacks import all_stacks, choose, plan
 from .tables import targets_table
 from .workloads import WORKLOADS
 
@@ -35,12 +35,14 @@ def command_list(arguments):
 
 
 def command_run(arguments):
+    named = _workloads(arguments.workloads)
     stacks = prepare(_chosen(arguments, arguments.stacks))
-    names = _workloads(arguments.workloads)
+    only_targets = arguments.stacks == "targets" and not named
+    measurements = plan(stacks, named or WORKLOADS, only_targets)
     arguments.output.mkdir(parents=True, exist_ok=True)
     with open(arguments.output / "runs.jsonl", "a" if arguments.append else "w") as output:
         write_conditions(arguments.output, arguments.engine)
-        measure(stacks, names, arguments.rounds, output)
+        measure(measurements, arguments.rounds, arguments.patience, output)
     command_report(arguments)
 
 
@@ -69,10 +71,11 @@ def _chosen(arguments, wanted):
 
 
 def _workloads(wanted):
-    names = wanted.split(",") if wanted else list(WORKLOADS)
-    if unknown := set(names) - set(WORKLOADS):
+    """Return the workloads in a list separated by commas, in their own order."""
+    names = set(filter(None, wanted.split(",")))
+    if unknown := names - set(WORKLOADS):
         raise LookupError(f"No workload is named {unknown.pop()!r}; there are {', '.join(WORKLOADS)}.")
-    return names
+    return [name for name in WORKLOADS if name in names]
 
 
 def _parser():
@@ -96,6 +99,7 @@ def _parser():
     run.add_argument("--stacks", default="targets", help="names or patterns, comma-separated; 'targets', 'all'")
     run.add_argument("--workloads", default="", help="names, comma-separated; default: all")
     run.add_argument("--rounds", type=int, default=3)
+    run.add_argument("--patience", type=float, default=0, help="seconds to wait for a machine that is busy otherwise")
     run.add_argument("--append", action="store_true", help="add to the measurements that are there")
     run.set_defaults(function=command_run)
 

@@ -2,8 +2,6 @@
 
 import statistics
 
-from .speed import REFERENCE_US
-
 _IDENTITY = ("round", "stack", "workload")
 _SHORT = (
     "rate",
@@ -19,29 +17,34 @@ _SHORT = (
     "redis_calls_per_broadcast",
     "redis_calls_per_s",
     "load_share",
+    "other_share",
 )
 
 
-def derive(line):
+def typical_probe_us(lines):
+    """Return the median time of the speed probe in a run: the speed of the machine to which its costs are scaled."""
+    return median([line.get("probe_us") for line in lines])
+
+
+def derive(line, probe_us=None):
     """
     Return a measurement with what follows from it.
 
-    ``rate`` is operations per second, ``cpu_us`` what all processes of the stack used per operation, scaled to
-    one speed of the machine (``cpu_us_raw`` is not). Shares are of one CPU.
+    ``rate`` is operations per second, ``cpu_us`` what all processes of the stack used per operation, scaled to the
+    speed at which the machine's probe takes ``probe_us``. Shares are of one CPU.
     """
     figures = dict(line)
     seconds, ops = line.get("seconds"), line.get("ops")
-    if seconds:
-        figures |= _per_second(line, seconds)
-    if seconds and ops is not None:
+    if not seconds:
+        return figures
+    figures |= _per_second(line, seconds)
+    if ops is not None:
         figures["rate"] = ops / seconds
     if ops and "cpu_s" in line:
-        scale = REFERENCE_US / line["probe_us"] if line.get("probe_us") else 1
-        figures["cpu_us_raw"] = line["cpu_s"] / ops * 1e6
-        figures["cpu_us"] = figures["cpu_us_raw"] * scale
-        figures["cpu_us_by_role"] = {
-            role: used / ops * 1e6 * scale for role, used in line.get("cpu_s_by_role", {}).items()
-        }
+        scale = probe_us / line["probe_us"] if probe_us and line.get("probe_us") else 1
+        figures["cpu_us"] = line["cpu_s"] / ops * 1e6 * scale
+        by_role = line.get("cpu_s_by_role", {}).items()
+        figures["cpu_us_by_role"] = {role: used / ops * 1e6 * scale for role, used in by_role}
     if line.get("broadcasts") and "redis_background_per_s" in line:
         # Without what the broker does for the open sockets anyway, such as renewing their memberships.
         calls = line["redis_calls"] - line["redis_background_per_s"] * seconds
@@ -76,17 +79,17 @@ def median(values):
 
 def summarise(lines):
     """Return {workload: {stack: {figure: median, "rounds": n, "cpu_us_range": [...], "errors": [...]}}}."""
-    groups = {}
+    groups, probe_us = {}, typical_probe_us(lines)
     for line in lines:
         groups.setdefault(line["workload"], {}).setdefault(line["stack"], []).append(line)
     return {
-        workload: {stack: _summarise_one(measured) for stack, measured in stacks.items()}
+        workload: {stack: _summarise_one(measured, probe_us) for stack, measured in stacks.items()}
         for workload, stacks in groups.items()
     }
 
 
-def _summarise_one(lines):
-    good = [derive(line) for line in lines if "error" not in line]
+def _summarise_one(lines, probe_us):
+    good = [derive(line, probe_us) for line in lines if "error" not in line]
     names = dict.fromkeys(name for line in good for name in line if name not in _IDENTITY)
     summary = {name: median([line.get(name) for line in good]) for name in names}
     summary["rounds"] = len(good)

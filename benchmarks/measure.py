@@ -4,11 +4,15 @@ import json
 import resource
 import time
 
-from . import figures
+from . import figures, procstat
 from .environments import MissingProgram, install, require_programs
 from .processes import RunningStack, StackError
 from .speed import SpeedProbe
+from .targets import BUSY
 from .workloads import WORKLOADS, WorkloadError, run
+
+# From the start of a stack to the load, in seconds: what servers do once is then done.
+_SETTLE = 0.7
 
 
 def prepare(stacks):
@@ -30,47 +34,36 @@ def _installed(stack):
     return True
 
 
-def measure(stacks, names, rounds, output):
+def measure(plan, rounds, patience, output):
     """
-    Run the named workloads on every stack, and write a line for each to ``output``.
+    Make the measurements of a plan, ``(workload, stack)``, in every round, and write a line for each to ``output``.
 
-    Rounds are the outer loop: so the stacks are measured in turn, and what the machine does meanwhile meets all.
+    Before each one, wait up to ``patience`` seconds until other programs leave the machine alone.
     """
     for number in range(1, rounds + 1):
-        for stack in stacks:
-            wanted = [name for name in WORKLOADS if name in names and stack.runs(name)]
-            for name, measured in _measure_stack(stack, wanted):
-                line = {"round": number, "stack": stack.name, "workload": name, **measured}
-                print(json.dumps(line), file=output, flush=True)
-                print(f"{number} {stack.name:30} {name:11} {figures.one_line(line)}", flush=True)
+        for name, stack in plan:
+            _wait_for_silence(patience)
+            line = {"round": number, "stack": stack.name, "workload": name, **_measure(stack, name)}
+            print(json.dumps(line), file=output, flush=True)
+            print(f"{number} {name:11} {stack.name:30} {figures.one_line(line)}", flush=True)
 
 
-def _measure_stack(stack, names):
-    """Yield ``(workload, what was measured)``; the stack is started anew where a workload wants it fresh."""
-    for group in fresh_starts(names):
-        try:
-            with RunningStack(stack) as running:
-                time.sleep(1)
-                for name in group:
-                    yield name, _measure_workload(running, name)
-        except StackError as error:
-            yield from ((name, {"error": str(error)}) for name in group)
-
-
-def fresh_starts(names):
-    """Return workloads in lists: before each list the stack is started."""
-    groups = []
-    for name in names:
-        if WORKLOADS[name].fresh or not groups:
-            groups.append([])
-        groups[-1].append(name)
-    return groups
-
-
-def _measure_workload(running, name):
+def _measure(stack, name):
+    """Run one workload on a stack that has served nothing before, and return what was measured."""
     try:
-        with SpeedProbe() as probe:
-            measured = run(WORKLOADS[name], running)
-    except WorkloadError as error:
+        with RunningStack(stack) as running:
+            time.sleep(_SETTLE)
+            with SpeedProbe() as probe:
+                measured = run(WORKLOADS[name], running)
+    except (StackError, WorkloadError) as error:
         return {"error": str(error)}
     return {**measured, "probe_us": probe.mean_us()}
+
+
+def _wait_for_silence(patience):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        window = procstat.CpuWindow({}, time.process_time)
+        time.sleep(0.5)
+        if window.stop()["other_cpu_s"] < BUSY * 0.5:
+            return

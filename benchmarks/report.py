@@ -63,7 +63,8 @@ def _as_json(outcome):
         "at_least": target.at_least,
         "at_most": target.at_most,
         "value": outcome.value,
-        "rounds": list(outcome.values),
+        "rounds": [one.value for one in outcome.rounds],
+        "disturbed": [one.disturbed for one in outcome.rounds],
         "met": outcome.is_met,
     }
 

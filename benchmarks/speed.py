@@ -12,8 +12,6 @@ import statistics
 import threading
 import time
 
-# The CPU time of one job on a machine of no importance: figures are scaled to it, and only their ratios count.
-REFERENCE_US = 4400
 _INTERVAL = 0.25
 
 

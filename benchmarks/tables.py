@@ -44,18 +44,20 @@ _LOAD = ("load generator", lambda f: _percent(f.get("load_share")))
 _SHARES = ("CPU while idle", lambda f: _roles(f.get("cpu_share"), _percent))
 _CALLS = ("broker's commands per s", lambda f: _number(f.get("redis_calls_per_s"), 1))
 
+_OTHERS = ("other programs", lambda f: _percent(f.get("other_share")))
+
 _CLOSED_LOOP = [_RATE, _RATES, _CPU, _CPUS, _BY_ROLE, _P50, _P99]
 _COLUMNS = {
-    "http": [*_CLOSED_LOOP, _FAILED, _LOAD],
-    "echo": [*_CLOSED_LOOP, _LOST, _LOAD],
-    "echo_paced": [_CPU, _P50, _P99, _LOST],
-    "room1000": [*_CLOSED_LOOP, _LOST, _LOAD],
-    "rooms20x50": [*_CLOSED_LOOP, _LOST, _LOAD],
-    "burst": [_RATE, _CPU, _LOST, ("messages nobody got", lambda f: _number(f.get("untouched"))), _DROPPED],
-    "storm_echo": [_RATE, _RATES, _CPU, _P50, _P99, _FAILED, _LOAD],
-    "storm_room": [_RATE, _RATES, _CPU, _P50, _P99, _FAILED, _LOAD],
-    "idle": [("KiB per socket", lambda f: _number(f.get("kib_per_socket"), 1)), _SHARES, _CALLS, _DROPPED],
-    "quiet": [_SHARES, _CALLS],
+    "http": [*_CLOSED_LOOP, _FAILED, _LOAD, _OTHERS],
+    "echo": [*_CLOSED_LOOP, _LOST, _LOAD, _OTHERS],
+    "echo_paced": [_CPU, _P50, _P99, _LOST, _OTHERS],
+    "room1000": [*_CLOSED_LOOP, _LOST, _LOAD, _OTHERS],
+    "rooms20x50": [*_CLOSED_LOOP, _LOST, _LOAD, _OTHERS],
+    "burst": [_RATE, _CPU, _LOST, ("messages nobody got", lambda f: _number(f.get("untouched"))), _DROPPED, _OTHERS],
+    "storm_echo": [_RATE, _RATES, _CPU, _P50, _P99, _FAILED, _LOAD, _OTHERS],
+    "storm_room": [_RATE, _RATES, _CPU, _P50, _P99, _FAILED, _LOAD, _OTHERS],
+    "idle": [("KiB per socket", lambda f: _number(f.get("kib_per_socket"), 1)), _SHARES, _CALLS, _DROPPED, _OTHERS],
+    "quiet": [_SHARES, _CALLS, _OTHERS],
     "broker10": [("commands per broadcast", lambda f: _number(f.get("redis_calls_per_broadcast"), 1))],
     "broker1000": [("commands per broadcast", lambda f: _number(f.get("redis_calls_per_broadcast"), 1))],
 }
@@ -67,7 +69,7 @@ def targets_table(outcomes):
     for outcome in outcomes:
         met = {True: "yes", False: "**no**", None: "not measured"}[outcome.is_met]
         rows.append([outcome.target.subject, outcome.server, outcome.target.what, *_measured(outcome), met])
-    return _table(["", "server", "figure", "target", "measured", "of rounds", "met"], rows)
+    return _table(["", "server", "figure", "target", "measured", "each round", "met"], rows)
 
 
 def _measured(outcome):
@@ -78,8 +80,9 @@ def _measured(outcome):
     if outcome.value is None:
         return [wanted, "", ""]
     digits = 0 if target.figure == "missing" else 2
-    values = [_number(value, digits) for value in outcome.values]
-    return [wanted, _number(outcome.value, digits) + unit, ", ".join(values) if len(values) > 1 else ""]
+    rounds = [f"{_number(one.value, digits)}{'*' * one.disturbed}" for one in outcome.rounds]
+    value = _number(outcome.value, digits) + unit
+    return [wanted, value, ", ".join(rounds)]
 
 
 def workload_table(workload, by_stack, order):
@@ -124,6 +127,6 @@ def page(conditions, outcomes, summary, stacks, charts):
 
 
 _CONDITIONS = """\
-Written by `make bench`; [../README.md](../README.md) tells what the figures mean and how far to trust them. All stacks
-were measured side by side in one run: {rounds} round(s), medians, {cpus} CPUs, Python {python}, Redis {redis}. Ratios
-hold elsewhere; rates and latencies are those of this machine."""
+Written by `make bench`. All stacks were measured side by side in one run: {rounds} round(s), medians, {cpus} CPUs,
+Python {python}, Redis {redis}. Ratios hold elsewhere; rates and latencies are those of this machine. A star marks a
+round in which other programs used more than a quarter of a CPU."""

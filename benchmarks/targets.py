@@ -1,20 +1,24 @@
 """
 What the engine is meant to reach, and whether it does: ratios to its peers within one run.
 
-A ratio is taken in each round, where both were measured within minutes of each other; its median over the rounds
-counts. Values in, values out.
+A ratio is taken in each round, where both sides are measured one right after the other; its median over the rounds
+counts. Rounds in which other programs kept the machine busy count only where there is no better one. Values in,
+values out.
 """
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .figures import derive
+from .figures import derive, typical_probe_us
 
 OURS = "ours-1w-{server}"
 CHANNELS4 = "channels4-async-redis-{server}"
 PUBSUB = "channels4-async-pubsub-{server}"
 BARE = "bare-{server}"
+
+# Where other programs used more, in CPUs, a measurement is disturbed.
+BUSY = 0.25
 
 
 @dataclass(frozen=True)
@@ -45,20 +49,34 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Round:
+    """The value of one round, and whether other programs disturbed it."""
+
+    value: float
+    disturbed: bool = False
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What was measured for a target on one server: a value for each round. ``value`` is None without any."""
+    """What the rounds have shown for a target on one server. ``value`` is None without any."""
 
     target: Target
     server: str
-    values: Sequence[float]
+    rounds: Sequence[Round]
+
+    @property
+    def is_disturbed(self):
+        """Whether there is no undisturbed round."""
+        return all(one.disturbed for one in self.rounds)
 
     @property
     def value(self):
-        if not self.values:
+        if not self.rounds:
             return None
-        if not self.target.every_round:
-            return statistics.median(self.values)
-        return min(self.values) if self.target.at_least is not None else max(self.values)
+        if self.target.every_round:
+            values = [one.value for one in self.rounds]
+            return min(values) if self.target.at_least is not None else max(values)
+        return statistics.median(one.value for one in self.rounds if self.is_disturbed or not one.disturbed)
 
     @property
     def is_met(self):
@@ -107,31 +125,41 @@ TARGETS = [
 
 def judge(lines, targets=TARGETS):
     """Return an ``Outcome`` for every target and server, from the measurements of one run."""
-    measured = {(line["round"], line["stack"], line["workload"]): derive(line) for line in lines if "error" not in line}
-    rounds = sorted({line["round"] for line in lines})
-    return [
-        Outcome(target, server, _values(target, server, measured, rounds))
-        for target in targets
-        for server in target.servers
-    ]
+    probe_us = typical_probe_us(lines)
+    measured = {
+        (line["round"], line["stack"], line["workload"]): derive(line, probe_us)
+        for line in lines
+        if "error" not in line
+    }
+    numbers = sorted({line["round"] for line in lines})
+    outcomes = []
+    for target in targets:
+        for server in target.servers:
+            rounds = [_round(target, server, measured, number) for number in numbers]
+            outcomes.append(Outcome(target, server, [one for one in rounds if one is not None]))
+    return outcomes
 
 
-def _values(target, server, measured, rounds):
-    values = [_value(target, server, measured, number) for number in rounds]
-    return [value for value in values if value is not None]
-
-
-def _value(target, server, measured, number):
-    ours = _figure(measured, number, OURS.format(server=server), target.workload, target.figure)
+def _round(target, server, measured, number):
+    ours = measured.get((number, OURS.format(server=server), target.workload), {})
+    value = _figure(ours, target.figure)
     if not target.of:
-        return None if ours is None else ours * target.scale
-    other_workload = target.of_workload or target.workload
-    other = _figure(measured, number, target.of.format(server=server), other_workload, target.figure)
-    return ours / other if ours is not None and other else None
+        return None if value is None else Round(value * target.scale, _is_disturbed(ours))
+    other_stack, other_workload = target.of.format(server=server), target.of_workload or target.workload
+    other = measured.get((number, other_stack, other_workload), {})
+    other_value = _figure(other, target.figure)
+    if value is None or not other_value:
+        return None
+    return Round(value / other_value, _is_disturbed(ours) or _is_disturbed(other))
 
 
-def _figure(measured, number, stack, workload, name):
-    value = measured.get((number, stack, workload))
+def _figure(figures, name):
+    """Return a figure, or with a dot in its name a part of one; None where it was not measured."""
+    value = figures
     for part in name.split("."):
         value = None if value is None else value.get(part)
     return value
+
+
+def _is_disturbed(figures):
+    return figures.get("other_share", 0) > BUSY

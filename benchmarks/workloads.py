@@ -22,8 +22,7 @@ class Workload:
     """
     One kind of load. ``operation`` is what rates and costs are counted by.
 
-    ``mode`` is one of the load generator's, or `http` for wrk; ``kind`` the consumer it talks to. A ``fresh``
-    workload wants a stack that has served nothing before.
+    ``mode`` is one of the load generator's, or `http` for wrk; ``kind`` the consumer it talks to.
     """
 
     title: str
@@ -31,17 +30,12 @@ class Workload:
     mode: str
     kind: str = "echo"
     options: Mapping[str, float] = field(default_factory=dict)
-    fresh: bool = False
 
 
 WORKLOADS = {
-    "quiet": Workload("No connection at all, 20 s", "", "quiet", options={"duration": 20}, fresh=True),
-    "idle": Workload(
-        "1,000 idle sockets, 10 s", "socket", "idle", options={"connections": 1000, "duration": 10}, fresh=True
-    ),
-    "http": Workload(
-        "HTTP hello, 32 connections", "request", "http", options={"connections": 32, "duration": 3}, fresh=True
-    ),
+    "quiet": Workload("No connection at all, 20 s", "", "quiet", options={"duration": 20}),
+    "idle": Workload("1,000 idle sockets, 10 s", "socket", "idle", options={"connections": 1000, "duration": 10}),
+    "http": Workload("HTTP hello, 32 connections", "request", "http", options={"connections": 32, "duration": 3}),
     "echo": Workload("Echo, 100 sockets, closed loop", "echo", "echo", options={"connections": 100, "duration": 3}),
     "echo_paced": Workload(
         "Echo at low load, 10 sockets, 10 messages/s each",
@@ -67,21 +61,20 @@ WORKLOADS = {
         "delivery",
         "broadcast",
         "room",
-        {"members": 10, "background": 4, "duration": 4},
+        {"members": 10, "background": 4, "duration": 3},
     ),
     "broker1000": Workload(
         "The broker's work for a broadcast to a room of 1,000",
         "delivery",
         "broadcast",
         "room",
-        {"members": 1000, "background": 4, "duration": 4},
+        {"members": 1000, "background": 4, "duration": 3},
     ),
     "storm_echo": Workload(
         "1,000 sockets opened, 100 at a time, echo",
         "connect",
         "storm",
         options={"connections": 1000, "concurrency": 100},
-        fresh=True,
     ),
     "storm_room": Workload(
         "1,000 sockets opened, 100 at a time, one room",

@@ -7,7 +7,7 @@ from .latencies import percentiles
 
 _LOST_AFTER_NS = 5_000_000_000
 # How long echoes may take after the last message, in seconds.
-_PATIENCE = 2
+_PATIENCE = 1
 
 
 class EchoClient(Client):
