@@ -49,7 +49,9 @@ def command_run(arguments):
 def command_report(arguments):
     stacks = all_stacks(arguments.engine, arguments.against)
     outcomes = write_report(arguments.output, {name: stack.title for name, stack in stacks.items()})
-    print(f"\n{targets_table(outcomes)}\n\nThe results are in {arguments.output}/")
+    if outcomes:
+        print(f"\n{targets_table(outcomes)}")
+    print(f"\nThe results are in {arguments.output}/")
 
 
 def command_profile(arguments):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 _ROW, _BAR, _LABELS, _PANEL, _GAP, _TOP = 22, 14, 215, 300, 90, 58
-_COLOURS = {"server": "#4c78a8", "worker": "#f58518", "redis": "#9d9da1", "": "#4c78a8", "ours": "#f58518"}
+_COLOURS = {"server": "#4c78a8", "worker": "#f58518", "redis": "#9d9da1", "": "#8fb0d3", "ours": "#2e7d4f"}
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,17 @@ def svg(title, panels):
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         _text(12, 24, title, size=15, weight="bold"),
-        *(_text(_LABELS - 8, _baseline(row), label, anchor="end") for row, label in enumerate(labels)),
+        *(_label(row, label) for row, label in enumerate(labels)),
     ]
     for number, panel in enumerate(panels):
         parts += _panel(panel, labels, _LABELS + number * (_PANEL + _GAP))
     parts += _legend(panels, height - 12)
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _label(row, label):
+    weight = "bold" if _whose(label) else "normal"
+    return _text(_LABELS - 8, _baseline(row), label, anchor="end", weight=weight)
 
 
 def _panel(panel, labels, left):
@@ -78,7 +83,7 @@ def workload_chart(title, operation, by_stack, order):
         return None
     cost = {stack: by_stack[stack]["cpu_us_by_role"] for stack in stacks}
     rate = {stack: {_whose(stack): by_stack[stack]["rate"]} for stack in stacks}
-    return svg(title, [Panel(f"CPU µs per {operation}", cost), Panel(f"{operation} per s".capitalize(), rate)])
+    return svg(title, [Panel(f"CPU µs per {operation}", cost), Panel("per second", rate)])
 
 
 def memory_chart(title, by_stack, order):

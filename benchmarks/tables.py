@@ -113,7 +113,9 @@ def page(conditions, outcomes, summary, stacks, charts):
     ``summary`` is {workload: {stack: figures}}, ``stacks`` {name: title} in the order of rows, ``charts`` {workload:
     file name}.
     """
-    parts = ["# Results", _CONDITIONS.format(**conditions), "## Targets", targets_table(outcomes)]
+    parts = ["# Results", _CONDITIONS.format(**conditions)]
+    if outcomes:
+        parts += ["## Targets", targets_table(outcomes)]
     for workload in WORKLOADS:
         if workload in summary:
             parts.append(f"## {WORKLOADS[workload].title}")

@@ -124,7 +124,7 @@ TARGETS = [
 
 
 def judge(lines, targets=TARGETS):
-    """Return an ``Outcome`` for every target and server, from the measurements of one run."""
+    """Return an ``Outcome`` for every target and server whose workload was run, from the measurements of one run."""
     probe_us = typical_probe_us(lines)
     measured = {
         (line["round"], line["stack"], line["workload"]): derive(line, probe_us)
@@ -132,9 +132,12 @@ def judge(lines, targets=TARGETS):
         if "error" not in line
     }
     numbers = sorted({line["round"] for line in lines})
+    tried = {(line["stack"], line["workload"]) for line in lines}
     outcomes = []
     for target in targets:
         for server in target.servers:
+            if (OURS.format(server=server), target.workload) not in tried:
+                continue
             rounds = [_round(target, server, measured, number) for number in numbers]
             outcomes.append(Outcome(target, server, [one for one in rounds if one is not None]))
     return outcomes
