@@ -74,8 +74,7 @@ def _is_python(pid):
 
 def short(frame):
     """Return a frame with the last two parts of its path: `f (a/b/site-packages/c/d.py:12)`, `f (c/d.py:12)`."""
-    pattern = r"\((?:.*/)?(?:site-packages/|lib/python[\d.]+/)?([^/()]+/)?([^/()]+)\)"
-    return re.sub(pattern, lambda match: f"({match[1] or ''}{match[2]})", frame)
+    return re.sub(r"\([^()]*/([^/()]+/[^/()]+)\)", r"(\1)", frame)
 
 
 def section(role, lines):
