@@ -129,6 +129,7 @@ def page(conditions, outcomes, summary, stacks, charts):
 
 
 _CONDITIONS = """\
-Written by `make bench`. All stacks were measured side by side in one run: {rounds} round(s), medians, {cpus} CPUs,
-Python {python}, Redis {redis}. Ratios hold elsewhere; rates and latencies are those of this machine. A star marks a
-round in which other programs used more than a quarter of a CPU."""
+Written by `make bench`; [the page above](../README.md) tells what the figures mean and how far to trust them. All
+stacks were measured side by side in one run: {rounds} round(s), medians, {cpus} CPUs, Python {python}, Redis {redis}.
+Ratios hold elsewhere; rates and latencies are those of this machine. A star marks a round in which other programs used
+more than a quarter of a CPU."""
