@@ -15,13 +15,14 @@ import signal
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .environments import BUILD, REPOSITORY, MissingProgram, install
 from .measure import measure, prepare
 from .processes import RunningStack
 from .profiling import profile
 from .report import write_conditions, write_report
-from .stacks import all_stacks, choose, plan
+from .stacks import all_stacks, choose, copy_engine, plan
 from .tables import targets_table
 from .workloads import WORKLOADS
 
@@ -41,7 +42,7 @@ def command_run(arguments):
     measurements = plan(stacks, named or WORKLOADS, only_targets)
     arguments.output.mkdir(parents=True, exist_ok=True)
     with open(arguments.output / "runs.jsonl", "a" if arguments.append else "w") as output:
-        write_conditions(arguments.output, arguments.engine)
+        write_conditions(arguments.output, arguments.checkout)
         measure(measurements, arguments.rounds, arguments.patience, output)
     command_report(arguments)
 
@@ -122,12 +123,23 @@ def _parser():
     return parser
 
 
+def _run(arguments):
+    """Run the command, on copies of the engines: nobody has to stop working on them meanwhile."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=BUILD, prefix="engine-") as folder:
+        arguments.checkout = arguments.engine
+        arguments.engine = copy_engine(arguments.engine, Path(folder) / "ours")
+        if arguments.against:
+            arguments.against = copy_engine(arguments.against, Path(folder) / "against")
+        arguments.function(arguments)
+
+
 def main():
     arguments = _parser().parse_args()
     # So that the stacks are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        arguments.function(arguments)
+        _run(arguments)
     except (MissingProgram, LookupError, FileNotFoundError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

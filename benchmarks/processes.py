@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +32,7 @@ class RunningStack:
         self.processes = []
 
     def __enter__(self):
+        shutil.rmtree(LOGS / self.stack.name, ignore_errors=True)
         try:
             for process in self.stack.processes:
                 self._start(process)
@@ -106,7 +108,8 @@ class RunningStack:
         while not condition():
             for role, process in self.processes:
                 if process.poll() is not None:
-                    raise StackError(f"{role} ended with {process.returncode}, see {self._log(role)}")
+                    last = self._log(role).read_text("utf-8", "replace").strip()[-300:]
+                    raise StackError(f"{role} ended with {process.returncode}: {last}")
             if time.monotonic() > deadline:
                 raise StackError(f"{self.stack.name} took longer than {START_TIMEOUT} s {what}")
             time.sleep(0.05)

@@ -6,6 +6,7 @@ In commands and environments `{port}` and `{redis_port}` stand for ports that ar
 
 import fnmatch
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,12 @@ def engine_folder(path):
     raise FileNotFoundError(
         f"There is no engine in {path}: expected a checkout of this repository, with channels in it."
     )
+
+
+def copy_engine(path, folder):
+    """Copy the engine of a checkout, so that it stays as it is while it is measured, and return the folder."""
+    shutil.copytree(engine_folder(path) / "channels", folder / "channels")
+    return folder
 
 
 # The parts of stacks

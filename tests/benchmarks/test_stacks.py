@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.stacks import all_stacks, choose, engine_folder, plan
+from benchmarks.stacks import all_stacks, choose, copy_engine, engine_folder, plan
 from benchmarks.workloads import WORKLOADS
 
 
@@ -30,6 +30,13 @@ def test_an_engine_is_found_in_a_checkout_and_in_a_project(engine):
 def test_a_folder_without_an_engine_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no engine in"):
         engine_folder(tmp_path)
+
+
+def test_an_engine_is_measured_from_a_copy(engine, tmp_path):
+    copy = copy_engine(engine, tmp_path / "copy")
+
+    assert engine_folder(copy) == copy
+    assert (copy / "channels" / "__init__.py").is_file()
 
 
 def test_our_stacks_load_the_engine_they_are_given(engine, stacks):
