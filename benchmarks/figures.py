@@ -45,10 +45,6 @@ def derive(line, probe_us=None):
         figures["cpu_us"] = line["cpu_s"] / ops * 1e6 * scale
         by_role = line.get("cpu_s_by_role", {}).items()
         figures["cpu_us_by_role"] = {role: used / ops * 1e6 * scale for role, used in by_role}
-    if line.get("broadcasts") and "redis_background_per_s" in line:
-        # Without what the broker does for the open sockets anyway, such as renewing their memberships.
-        calls = line["redis_calls"] - line["redis_background_per_s"] * seconds
-        figures["redis_calls_per_broadcast"] = calls / line["broadcasts"]
     return figures
 
 

@@ -59,16 +59,16 @@ WORKLOADS = {
     "broker10": Workload(
         "The broker's work for a broadcast to a room of 10",
         "delivery",
-        "broadcast",
+        "broker",
         "room",
-        {"members": 10, "background": 4, "duration": 3},
+        {"members": 10},
     ),
     "broker1000": Workload(
         "The broker's work for a broadcast to a room of 1,000",
         "delivery",
-        "broadcast",
+        "broker",
         "room",
-        {"members": 1000, "background": 4, "duration": 3},
+        {"members": 1000},
     ),
     "storm_echo": Workload(
         "1,000 sockets opened, 100 at a time, echo",

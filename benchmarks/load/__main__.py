@@ -14,10 +14,10 @@ import uvloop
 
 from .connections import DIALECTS, Run
 from .echo import echo, paced
-from .rooms import broadcast, burst
+from .rooms import broadcast, broker, burst
 from .sockets import idle, quiet, storm
 
-MODES = {mode.__name__: mode for mode in (echo, paced, broadcast, burst, storm, idle, quiet)}
+MODES = {mode.__name__: mode for mode in (echo, paced, broadcast, broker, burst, storm, idle, quiet)}
 
 
 def main():
@@ -35,7 +35,6 @@ def main():
     parser.add_argument("--rate", type=float, default=10, help="messages per second and socket")
     parser.add_argument("--duration", type=float, default=3, help="seconds that are measured")
     parser.add_argument("--warmup", type=float, default=1, help="seconds before")
-    parser.add_argument("--background", type=float, default=0, help="seconds of silence, measured before the warmup")
     arguments = parser.parse_args()
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -141,6 +141,11 @@ class Run:
         self.latencies, self.late = [], 0
         return Window(self.arguments.roles, self.arguments.redis_port)
 
+    def redis_calls(self):
+        """Return how many commands the Redis has executed, without these questions; 0 where there is none."""
+        port = self.arguments.redis_port
+        return sum(calls for calls, _ in spent({}, read_commands(port)).values()) if port else 0
+
     async def connect(self, client, url):
         """Open a socket and wait until it can be used."""
         await ws_connect(

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import statistics
 
 from .connections import Client, now_ns
 from .latencies import percentiles
 
 # A message that some members lack after this time was not delivered to them; the next one goes out.
 _ROOM_TIMEOUT_NS = 4_000_000_000
+# How many broadcasts the broker's commands are counted for, and how often.
+_SERIES_LENGTH, _SERIES = 8, 12
 # How long to wait for a burst: for the next delivery, and in all.
 _PAUSE_LIMIT_NS, _DRAIN_LIMIT_NS = 3_000_000_000, 30_000_000_000
 
@@ -24,6 +27,7 @@ class Room:
         self.sent_at = 0
         self.count = 0
         self.deliveries = 0
+        self.complete = self.send_next
 
     def send_next(self):
         self.expected = self.run.message()
@@ -39,7 +43,7 @@ class Room:
         self.count += 1
         if self.count == self.size:
             self.run.latencies.append(now_ns() - self.sent_at)
-            self.send_next()
+            self.complete()
 
 
 class Member(Client):
@@ -65,7 +69,6 @@ async def _open_rooms(run):
 async def broadcast(run):
     """Closed loop: the next message goes out when all members have this one."""
     rooms = await _open_rooms(run)
-    background = await _background(run)
     abandoned = missing = 0
     for room in rooms:
         room.send_next()
@@ -90,20 +93,36 @@ async def broadcast(run):
         "missing": missing,
         "late": run.late,
         "dropped": run.dropped,
-        **background,
         **measured,
         **percentiles(latencies),
     }
 
 
-async def _background(run):
-    """Return what the broker does for the open sockets alone, without a broadcast."""
-    if not run.arguments.background or not run.arguments.redis_port:
-        return {}
+async def broker(run):
+    """
+    Count the commands of Redis for a broadcast: the median of a few short series.
+
+    Between them lie the seconds in which memberships are renewed, which has nothing to do with broadcasts.
+    """
+    [room] = await _open_rooms(run)
+    counts = []
     window = run.window()
-    await asyncio.sleep(run.arguments.background)
+    for _ in range(_SERIES):
+        before = run.redis_calls()
+        for _ in range(_SERIES_LENGTH):
+            await _broadcast_once(room)
+        counts.append((run.redis_calls() - before) / _SERIES_LENGTH)
     measured = window.stop()
-    return {"redis_background_per_s": measured["redis_calls"] / measured["seconds"]}
+    await run.close_all()
+    delivered = _SERIES * _SERIES_LENGTH * room.size
+    return {"ops": delivered, "redis_calls_per_broadcast": statistics.median(counts), "counts": counts, **measured}
+
+
+async def _broadcast_once(room):
+    done = asyncio.get_running_loop().create_future()
+    room.complete = lambda: done.set_result(None)
+    room.send_next()
+    await asyncio.wait_for(done, _ROOM_TIMEOUT_NS / 1e9)
 
 
 async def burst(run):

@@ -46,11 +46,8 @@ def test_nothing_is_derived_where_nothing_was_done():
     }
 
 
-def test_the_brokers_work_for_a_broadcast_is_counted_without_what_it_does_anyway():
-    line = {**ECHO, "broadcasts": 10, "redis_calls": 420, "redis_us": 900, "redis_background_per_s": 60}
-
-    assert derive(line)["redis_calls_per_broadcast"] == 30
-    assert derive(line)["redis_calls_per_s"] == 210
+def test_the_brokers_commands_are_counted_by_the_second():
+    assert derive({**ECHO, "redis_calls": 420, "redis_us": 900})["redis_calls_per_s"] == 210
 
 
 def test_a_median_is_taken_of_numbers_and_of_dicts_by_key():
