@@ -20,15 +20,30 @@ make_venv = $(PYTHON) -m venv $(1)
 install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 endif
 
-define new_venv
+# Which measurements `make bench` makes, and how often.
+ROUNDS := 3
+STACKS := targets
+WORKLOADS :=
+PATIENCE := 0
+RESULTS := benchmarks/results
+# On Python 3.13 where it is installed and no other was asked for.
+ifeq ($(origin PYTHON) $(filter bench,$(MAKECMDGOALS)),file bench)
+PYTHON := $(shell python3.13 -c 'print("python3.13")' 2>/dev/null || echo python3)
+endif
+
+define check_python
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "This needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	"Name another one, for example: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+endef
+
+define new_venv
+$(check_python)
 rm -rf $(1)
 $(call make_venv,$(1))
 endef
 
-.PHONY: help demo demo-redis .procfile test check format clean
+.PHONY: help demo demo-redis .procfile test check format bench clean
 
 help:
 	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -36,6 +51,7 @@ help:
 	@echo "make test     run every test"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
+	@echo "make bench    measure the engine next to its peers (ROUNDS=$(ROUNDS), STACKS=..., WORKLOADS=...)"
 	@echo "make clean    remove build/"
 
 # A project that is there is used as it is, with its users and messages and with what you changed.
@@ -89,6 +105,12 @@ ifndef UV
 endif
 	$(call install,$(TOOLS)) --group dev
 	@touch $@
+
+# Makes its environments itself, in build/bench.
+bench:
+	$(check_python)
+	@$(PYTHON) -m benchmarks run --rounds '$(ROUNDS)' --stacks '$(STACKS)' --workloads '$(WORKLOADS)' \
+		--patience '$(PATIENCE)' --output '$(RESULTS)'
 
 clean:
 	rm -rf build

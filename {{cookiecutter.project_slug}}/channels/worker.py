@@ -21,6 +21,7 @@ from typing import Any
 from django.conf import settings
 
 from . import deadlines
+from .database import close_old_connections
 from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from .layers.base import Content, Send
 from .layers.content import copy_received
@@ -181,6 +182,7 @@ class Worker:
         with hold_sends() as held:
             self.running = RunningConsumer(consumer, message)
             try:
+                close_old_connections()
                 consumer_started.send(sender=type(self), environ={}, message=message)
                 if self.callback is not None:
                     self.callback(message.channel.name, message)
@@ -199,8 +201,9 @@ class Worker:
             finally:
                 if held.waits:
                     self._guarded(held.flush, consumer, message)
-                # After what waited for the sends, since this may close the database connections of the consumer.
                 self._guarded(functools.partial(_announce_end, type(self), message), consumer, message)
+                # After everything else, for all of it may use the database.
+                self._guarded(close_old_connections, consumer, message)
                 self._outgoing += held.take(self.channel_layer)
                 if held:
                     self._guarded(held.flush, consumer, message)

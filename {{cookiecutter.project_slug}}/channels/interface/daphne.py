@@ -8,6 +8,8 @@ Make up for what daphne leaves to the application. Under other servers nothing h
 - It cuts the connection of a client that sends too large a frame, without a word: the client gets code 1009.
 - It never sends empty frames, and closes sockets only with the codes that applications may use, which 1012
   and 1013 are not: both are sent by its WebSocket protocol directly.
+- It cuts off clients that do not answer a close frame within a second, which slow ones cannot.
+- It passes addresses on as proxies write them, ``http://host/path``: here the path is the path.
 - When an application raises in the middle of a response, so that it may be cut off, daphne tries to begin
   another one, and its housekeeping dies of that: the connection is closed here.
 - Any client can set the root path by the header ``Daphne-Root-Path``, and with it every link of a page: the
@@ -21,6 +23,8 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .socket_connection import CLOSE_TIMEOUT
+
 if TYPE_CHECKING:
     from .process import InterfaceProcess
 
@@ -30,7 +34,7 @@ def adapt(scope: Any, receive: Any, send: Any) -> tuple[Any, Any, Any]:
     protocol = _protocol_behind(send)
     if protocol is None:
         return scope, receive, send
-    scope = {**scope, "root_path": protocol.server.root_path}
+    scope = {**scope, "root_path": protocol.server.root_path, "path": _path_of(scope["path"])}
     if scope["type"] == "websocket":
         socket = DaphneSocket(receive, send, protocol)
         return scope, socket.receive, socket.send
@@ -127,6 +131,8 @@ class DaphneSocket:
         self._reads = True
         # A frame above daphne's limits is answered with close code 1009, not by a cut connection.
         protocol.failByDrop = False
+        # After that we cut it off ourselves.
+        protocol.closeHandshakeTimeout = 2 * CLOSE_TIMEOUT
 
     async def receive(self) -> Any:
         """Return the next event. Nothing is read from the client until the one after that is asked for."""
@@ -176,6 +182,13 @@ def _send_frame(protocol: Any, event: Any) -> None:
         protocol.sendMessage(text.encode(), False)
     else:
         protocol.sendMessage(event["bytes"], True)
+
+
+def _path_of(target: str) -> str:
+    """Return the path in a request's target, which may be a whole address (RFC 9112, section 3.2.2)."""
+    if not target.startswith(("http://", "https://")):
+        return target
+    return "/" + target.partition("://")[2].partition("/")[2]
 
 
 def _may_be_passed(code: int) -> bool:

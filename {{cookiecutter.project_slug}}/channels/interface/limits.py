@@ -27,7 +27,7 @@ class Limits:
     socket_outbox_length: int = 1000
     # What may wait for the slow client of a response before it is cut off.
     response_outbox_size: int = 16 * 2**20
-    # At a planned stop, requests that are being answered get so long to end.
+    # At a planned stop, requests that are being answered get so long to end, and then consumers to be told of that.
     stop_grace: float = 5.0
 
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -140,13 +141,32 @@ class InterfaceProcess:
     async def _stop(self) -> None:
         self.begin_stop()
         await self._idle.wait()
-        while self._reports:
-            await asyncio.wait(self._reports)
+        told = await self._tell_all()
         if self._workers is not None:
             await self._loop.run_in_executor(None, self._workers.stop, True)
         self._reader.cancel()
         self._lease.cancel()
-        await self._end_lease()
+        if told:
+            await self._end_lease()
+
+    async def _tell_all(self) -> bool:
+        """
+        Wait until consumers have been told of the end of all connections; return whether they have.
+
+        With a lease, not for long: what is left is told by the last wills, when the layer notices that we are gone.
+        """
+        limit = self.limits.stop_grace if self.layer.lease_interval is not None else math.inf
+        deadline = self._loop.time() + limit
+        while self._reports and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait(self._reports, timeout=None if left == math.inf else left)
+        if not self._reports:
+            return True
+        logger.warning(
+            "Nobody takes the last %d messages of this process; they follow by its wills", len(self._reports)
+        )
+        for report in self._reports:
+            report.cancel()
+        return False
 
     async def _end_lease(self) -> None:
         try:

@@ -1,0 +1,1 @@
+"""The load generator: one process, picows on uvloop. It runs in an environment of its own."""

@@ -1,0 +1,13 @@
+"""From single latencies to what is reported of them."""
+
+
+def percentiles(latencies_ns):
+    """Return the median, the 99th percentile and the maximum in microseconds; nothing of nothing."""
+    if not latencies_ns:
+        return {}
+    ordered = sorted(latencies_ns)
+
+    def at(share):
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1000, 1)
+
+    return {"p50_us": at(0.50), "p99_us": at(0.99), "max_us": round(ordered[-1] / 1000, 1)}

@@ -1,0 +1,80 @@
+"""Write what a run has measured: JSON, a page with tables, and pictures."""
+
+import json
+import os
+import platform
+import subprocess
+
+from .charts import chart
+from .environments import requirements
+from .figures import summarise
+from .tables import page
+from .targets import judge
+from .workloads import WORKLOADS
+
+
+def read_runs(folder):
+    """Return the measurements of a run."""
+    return [json.loads(line) for line in (folder / "runs.jsonl").read_text("utf-8").splitlines()]
+
+
+def write_conditions(folder, engine):
+    """Keep under which conditions a run is measured."""
+    conditions = {
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "redis": _redis_version(),
+        "engine": _commit(engine),
+        "packages": [line for line in requirements("ours").splitlines() if "==" in line],
+    }
+    (folder / "conditions.json").write_text(json.dumps(conditions, indent=1) + "\n", "utf-8")
+
+
+def write_report(folder, stacks):
+    """Write everything that follows from the measurements in a folder; ``stacks`` is {name: title}."""
+    lines = read_runs(folder)
+    conditions = json.loads((folder / "conditions.json").read_text("utf-8"))
+    conditions["rounds"] = len({line["round"] for line in lines})
+    summary, outcomes = summarise(lines), judge(lines)
+    charts = _write_charts(folder, summary, stacks)
+    page_text = page(conditions, outcomes, summary, stacks, charts)
+    (folder / "README.md").write_text(page_text, "utf-8")
+    kept = {"conditions": conditions, "targets": list(map(_as_json, outcomes)), "summary": summary}
+    (folder / "summary.json").write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+    return outcomes
+
+
+def _write_charts(folder, summary, order):
+    charts = {}
+    for name, by_stack in summary.items():
+        picture = chart(WORKLOADS[name], name, by_stack, order)
+        if picture is not None:
+            charts[name] = f"{name}.svg"
+            (folder / charts[name]).write_text(picture, "utf-8")
+    return charts
+
+
+def _as_json(outcome):
+    target = outcome.target
+    return {
+        "subject": target.subject,
+        "figure": target.what,
+        "server": outcome.server,
+        "at_least": target.at_least,
+        "at_most": target.at_most,
+        "value": outcome.value,
+        "rounds": [one.value for one in outcome.rounds],
+        "disturbed": [one.disturbed for one in outcome.rounds],
+        "met": outcome.is_met,
+    }
+
+
+def _redis_version():
+    """Return the version in the first line of `redis-server --version`: `Redis server v=7.0.15 sha=...`."""
+    shown = subprocess.run(["redis-server", "--version"], capture_output=True, text=True).stdout
+    return next((word.removeprefix("v=") for word in shown.split() if word.startswith("v=")), "of unknown version")
+
+
+def _commit(folder):
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()

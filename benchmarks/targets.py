@@ -1,0 +1,168 @@
+"""
+What the engine is meant to reach, and whether it does: ratios to its peers within one run.
+
+A ratio is taken in each round, where both sides are measured one right after the other; its median over the rounds
+counts. Rounds in which other programs kept the machine busy count only where there is no better one. Values in,
+values out.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .figures import derive, typical_probe_us
+
+OURS = "ours-1w-{server}"
+CHANNELS4 = "channels4-async-redis-{server}"
+PUBSUB = "channels4-async-pubsub-{server}"
+BARE = "bare-{server}"
+
+# Where other programs used more, in CPUs, a measurement is disturbed.
+BUSY = 0.25
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    A limit for a figure of our engine, or for its ratio to the same figure ``of`` another stack or workload.
+
+    ``figure`` may name a part: `cpu_share.worker`. With ``every_round`` the worst round counts, not the median.
+    """
+
+    subject: str
+    what: str
+    workload: str
+    figure: str
+    of: str = ""
+    of_workload: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    servers: Sequence[str] = ("daphne", "uvicorn")
+    every_round: bool = False
+    unit: str = ""
+    scale: float = 1
+
+    def is_met_by(self, value):
+        if self.at_least is not None:
+            return value >= self.at_least
+        return value <= self.at_most
+
+
+@dataclass(frozen=True)
+class Round:
+    """The value of one round, and whether other programs disturbed it."""
+
+    value: float
+    disturbed: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the rounds have shown for a target on one server. ``value`` is None without any."""
+
+    target: Target
+    server: str
+    rounds: Sequence[Round]
+
+    @property
+    def is_disturbed(self):
+        """Whether there is no undisturbed round."""
+        return all(one.disturbed for one in self.rounds)
+
+    @property
+    def value(self):
+        if not self.rounds:
+            return None
+        if self.target.every_round:
+            values = [one.value for one in self.rounds]
+            return min(values) if self.target.at_least is not None else max(values)
+        return statistics.median(one.value for one in self.rounds if self.is_disturbed or not one.disturbed)
+
+    @property
+    def is_met(self):
+        return None if self.value is None else self.target.is_met_by(self.value)
+
+
+_DAPHNE, _UVICORN = ("daphne",), ("uvicorn",)
+_RATE, _CPU = "rate, to Channels 4", "CPU per operation, to Channels 4"
+_ROOM, _HTTP, _ECHO, _LOW = "room of 1,000", "HTTP", "echo", "echo at low load"
+
+TARGETS = [
+    Target(_ROOM, _RATE, "room1000", "rate", CHANNELS4, at_least=3.5, servers=_DAPHNE),
+    Target(_ROOM, "rate, to Channels 4 on pub/sub", "room1000", "rate", PUBSUB, at_least=2.5, servers=_DAPHNE),
+    Target(_ROOM, _RATE, "room1000", "rate", CHANNELS4, at_least=8, servers=_UVICORN),
+    Target(_ROOM, "CPU, to a bare application", "room1000", "cpu_us", BARE, at_most=1.25, servers=_DAPHNE),
+    Target(_ROOM, "CPU, to a bare application", "room1000", "cpu_us", BARE, at_most=2, servers=_UVICORN),
+    Target("burst into a room of 100", "deliveries lost in any round", "burst", "missing", at_most=0, every_round=True),
+    Target(
+        _ROOM,
+        "commands of the broker per broadcast, to a room of 10",
+        "broker1000",
+        "redis_calls_per_broadcast",
+        OURS,
+        "broker10",
+        at_most=1.1,
+        servers=_UVICORN,
+    ),
+    Target(_HTTP, _RATE, "http", "rate", CHANNELS4, at_least=2, servers=_DAPHNE),
+    Target(_HTTP, _RATE, "http", "rate", CHANNELS4, at_least=2.5, servers=_UVICORN),
+    Target(_HTTP, _CPU, "http", "cpu_us", CHANNELS4, at_most=0.5, servers=_DAPHNE),
+    Target(_HTTP, _CPU, "http", "cpu_us", CHANNELS4, at_most=0.45, servers=_UVICORN),
+    Target(_ECHO, _RATE, "echo", "rate", CHANNELS4, at_least=1.2, servers=_DAPHNE),
+    Target(_ECHO, _RATE, "echo", "rate", CHANNELS4, at_least=1, servers=_UVICORN),
+    Target(_ECHO, _CPU, "echo", "cpu_us", CHANNELS4, at_most=1.3, servers=_DAPHNE),
+    Target(_ECHO, _CPU, "echo", "cpu_us", CHANNELS4, at_most=1.8, servers=_UVICORN),
+    Target(_LOW, "p50", "echo_paced", "p50_us", at_most=2.5, unit="ms", scale=1e-3),
+    Target(_LOW, "p99", "echo_paced", "p99_us", at_most=10, unit="ms", scale=1e-3),
+    Target("idle", "CPU of the worker", "quiet", "cpu_share.worker", at_most=1, unit="%", scale=100),
+    Target("idle", "CPU of the interface server", "quiet", "cpu_share.server", at_most=1, unit="%", scale=100),
+    # A reader that polled every 50 ms would already need as many; a script and each command in it count.
+    Target("idle", "commands of the broker: no polling", "quiet", "redis_calls_per_s", at_most=20, unit="/s"),
+    Target("connects", _RATE, "storm_echo", "rate", CHANNELS4, at_least=1.2),
+    Target("memory per idle socket", "to Channels 4", "idle", "kib_per_socket", CHANNELS4, at_most=0.75),
+]
+
+
+def judge(lines, targets=TARGETS):
+    """Return an ``Outcome`` for every target and server whose workload was run, from the measurements of one run."""
+    probe_us = typical_probe_us(lines)
+    measured = {
+        (line["round"], line["stack"], line["workload"]): derive(line, probe_us)
+        for line in lines
+        if "error" not in line
+    }
+    numbers = sorted({line["round"] for line in lines})
+    tried = {(line["stack"], line["workload"]) for line in lines}
+    outcomes = []
+    for target in targets:
+        for server in target.servers:
+            if (OURS.format(server=server), target.workload) not in tried:
+                continue
+            rounds = [_round(target, server, measured, number) for number in numbers]
+            outcomes.append(Outcome(target, server, [one for one in rounds if one is not None]))
+    return outcomes
+
+
+def _round(target, server, measured, number):
+    ours = measured.get((number, OURS.format(server=server), target.workload), {})
+    value = _figure(ours, target.figure)
+    if not target.of:
+        return None if value is None else Round(value * target.scale, _is_disturbed(ours))
+    other_stack, other_workload = target.of.format(server=server), target.of_workload or target.workload
+    other = measured.get((number, other_stack, other_workload), {})
+    other_value = _figure(other, target.figure)
+    if value is None or not other_value:
+        return None
+    return Round(value / other_value, _is_disturbed(ours) or _is_disturbed(other))
+
+
+def _figure(figures, name):
+    """Return a figure, or with a dot in its name a part of one; None where it was not measured."""
+    value = figures
+    for part in name.split("."):
+        value = None if value is None else value.get(part)
+    return value
+
+
+def _is_disturbed(figures):
+    return figures.get("other_share", 0) > BUSY

@@ -1,0 +1,108 @@
+import pytest
+
+from benchmarks.stacks import all_stacks, choose, copy_engine, engine_folder, plan
+from benchmarks.workloads import WORKLOADS
+
+
+@pytest.fixture
+def engine(tmp_path):
+    folder = tmp_path / "{{cookiecutter.project_slug}}" / "channels"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def stacks(engine):
+    return all_stacks(engine)
+
+
+def names(stacks):
+    return [stack.name for stack in stacks]
+
+
+def test_an_engine_is_found_in_a_checkout_and_in_a_project(engine):
+    project = engine / "{{cookiecutter.project_slug}}"
+
+    assert engine_folder(engine) == engine_folder(project) == project
+
+
+def test_a_folder_without_an_engine_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no engine in"):
+        engine_folder(tmp_path)
+
+
+def test_an_engine_is_measured_from_a_copy(engine, tmp_path):
+    copy = copy_engine(engine, tmp_path / "copy")
+
+    assert engine_folder(copy) == copy
+    assert (copy / "channels" / "__init__.py").is_file()
+
+
+def test_our_stacks_load_the_engine_they_are_given(engine, stacks):
+    *_, worker, server = stacks["ours-1w-uvicorn"].processes
+
+    for process in (worker, server):
+        assert process.variables["PYTHONPATH"].endswith(str(engine / "{{cookiecutter.project_slug}}"))
+
+
+def test_a_second_engine_is_measured_next_to_the_first(engine):
+    against = [name for name in all_stacks(engine, against=engine) if name.startswith("against")]
+
+    assert against == ["against-1w-daphne", "against-1w-uvicorn", "against-2w-daphne", "against-2w-uvicorn"]
+
+
+def test_stacks_are_chosen_by_names_and_patterns_each_once(stacks):
+    assert names(choose(stacks, "bare-daphne,bare-*,ours-1w-daphne")) == [
+        "ours-1w-daphne",
+        "bare-daphne",
+        "bare-uvicorn",
+    ]
+    assert names(choose(stacks, "all")) == list(stacks)
+
+
+def test_the_targets_need_few_stacks(stacks):
+    assert names(choose(stacks, "targets")) == [
+        "ours-1w-daphne",
+        "ours-1w-uvicorn",
+        "channels4-async-redis-daphne",
+        "channels4-async-redis-uvicorn",
+        "channels4-async-pubsub-daphne",
+        "bare-daphne",
+        "bare-uvicorn",
+        "ceiling",
+    ]
+
+
+def test_an_unknown_stack_is_refused_with_those_there_are(stacks):
+    with pytest.raises(LookupError, match="No stack is named 'nginx'; there are ours-1w-daphne, "):
+        choose(stacks, "nginx")
+
+
+def test_the_stacks_of_a_workload_are_measured_one_after_the_other(stacks):
+    chosen = choose(stacks, "django-daphne,bare-*")
+
+    planned = [(workload, stack.name) for workload, stack in plan(chosen, ["http", "echo"])]
+
+    assert planned == [
+        ("http", "django-daphne"),
+        ("http", "bare-daphne"),
+        ("http", "bare-uvicorn"),
+        ("echo", "bare-daphne"),
+        ("echo", "bare-uvicorn"),
+    ]
+
+
+def test_what_no_target_needs_can_be_left_out(stacks):
+    chosen = choose(stacks, "targets")
+
+    assert len(plan(chosen, WORKLOADS, only_targets=True)) < len(plan(chosen, WORKLOADS)) * 0.7
+    assert ("storm_room", stacks["ours-1w-daphne"]) not in plan(chosen, WORKLOADS, only_targets=True)
+
+
+def test_only_ports_are_left_open(stacks):
+    for stack in stacks.values():
+        for process in stack.processes:
+            texts = [*process.command, *process.variables.values(), process.listens]
+            rest = [text.replace("{port}", "").replace("{redis_port}", "") for text in texts]
+            assert [text for text in rest if "{" in text and "{{cookiecutter" not in text] == []

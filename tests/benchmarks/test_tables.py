@@ -1,0 +1,64 @@
+from benchmarks.tables import page, targets_table, workload_table
+from benchmarks.targets import Outcome, Round, Target
+
+RATE = Target("echo", "rate, to Channels 4", "echo", "rate", "channels4-{server}", at_least=1.2)
+LATENCY = Target("echo", "p50", "echo_paced", "p50_us", at_most=2.5, unit="ms")
+LOST = Target("burst", "lost", "burst", "missing", at_most=0, every_round=True)
+
+
+def test_a_target_is_shown_with_limit_value_and_verdict():
+    outcomes = [
+        Outcome(RATE, "daphne", [Round(1.3), Round(1.1), Round(1.25)]),
+        Outcome(LATENCY, "uvicorn", [Round(3, disturbed=True)]),
+        Outcome(LOST, "daphne", [Round(0)]),
+        Outcome(RATE, "uvicorn", []),
+    ]
+
+    assert targets_table(outcomes).splitlines() == [
+        "|  | server | figure | target | measured | each round | met |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| echo | daphne | rate, to Channels 4 | at least 1.2 times | 1.25 times | 1.30, 1.10, 1.25 | yes |",
+        "| echo | uvicorn | p50 | at most 2.5 ms | 3.00 ms | 3.00* | **no** |",
+        "| burst | daphne | lost | at most 0 | 0 | 0 | yes |",
+        "| echo | uvicorn | rate, to Channels 4 | at least 1.2 times |  |  | not measured |",
+    ]
+
+
+def test_a_table_has_its_rows_in_order_and_no_empty_column():
+    by_stack = {
+        "b": {"kib_per_socket": 12.34, "dropped": 0, "rounds": 3},
+        "a": {"kib_per_socket": 1234.5, "dropped": 2, "rounds": 2, "errors": ["no answer"]},
+    }
+
+    assert workload_table("idle", by_stack, ["a", "b", "c"]).splitlines() == [
+        "| stack | KiB per socket | sockets dropped | rounds |",
+        "| --- | ---: | ---: | ---: |",
+        "| `a` | 1,234.5 | 2 | 2, 1 failed |",
+        "| `b` | 12.3 | 0 | 3 |",
+    ]
+
+
+def test_what_failed_in_every_round_is_shown_as_that():
+    table = workload_table("echo", {"a": {"rounds": 0, "errors": ["no answer"]}}, ["a"])
+
+    assert table.splitlines()[-1] == "| `a` | 0, 1 failed |"
+
+
+def test_lost_messages_are_a_share_of_those_wanted():
+    burst = {"ops": 900, "wanted": 1000, "missing": 100, "rounds": 1}
+    room = {"ops": 75, "missing": 25, "rounds": 1}
+
+    assert "| 10.0% |" in workload_table("burst", {"a": burst}, ["a"])
+    assert "| 25.0% |" in workload_table("room1000", {"a": room}, ["a"])
+
+
+def test_a_page_names_its_conditions_shows_its_pictures_and_explains_its_stacks():
+    conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "redis": "7.0.15"}
+    summary = {"quiet": {"a": {"redis_calls_per_s": 12, "rounds": 3}}}
+
+    text = page(conditions, [], summary, {"a": "the first", "b": "the second"}, {"quiet": "quiet.svg"})
+
+    assert "3 round(s), medians, 2 CPUs, Python 3.13.0, Redis 7.0.15." in text
+    assert "![No connection at all, 20 s](quiet.svg)" in text
+    assert "| `a` | the first |" in text
+    assert "the second" not in text
