@@ -88,7 +88,7 @@ class Request:
 def adapt(protocol, **scope):
     """Return what the application gets for a connection."""
     send = functools.partial(protocol.server.handle_reply, protocol)
-    return daphne.adapt({"type": protocol.kind, "root_path": "", **scope}, protocol.events.get, send)
+    return daphne.adapt({"type": protocol.kind, "root_path": "", "path": "/", **scope}, protocol.events.get, send)
 
 
 def adapted_send(protocol):
@@ -306,3 +306,20 @@ def test_of_a_connection_with_several_streams_only_one_is_cut_off():
 
 async def test_another_event_loop_than_daphnes_is_left_alone():
     daphne.stop_with(None)
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [("/a/b", "/a/b"), ("http://host:80/a/b", "/a/b"), ("https://host", "/"), ("/http://host/", "/http://host/")],
+)
+def test_the_path_of_a_whole_address_is_its_path(target, path):
+    scope, _, _ = adapt(SocketProtocol(), path=target)
+
+    assert scope["path"] == path
+
+
+def test_a_slow_client_gets_time_to_answer_a_close_frame():
+    protocol = SocketProtocol()
+    adapt(protocol)
+
+    assert protocol.closeHandshakeTimeout == 20
