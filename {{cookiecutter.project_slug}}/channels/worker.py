@@ -94,11 +94,19 @@ class Worker:
         while self._drain and self._turn_in_thread():
             pass
         try:
-            # What has waited elsewhere is for other workers now.
-            self._outgoing += [self._layer.prepare(*message) for message in deadlines.run_due()]
-            self._send_outgoing()
+            self._leave()
         except Exception:
             logger.exception("The worker has ended, and the channel layer could not be told of its last message")
+
+    def _leave(self) -> None:
+        """Leave nothing behind that this worker has taken, and what it should have handled next to other workers."""
+        self._send_outgoing()
+        while (taken := self._layer.taken())[0] is not None:
+            self._finished = taken[0]
+            self._handle(*taken)
+            self._send_outgoing()
+        self._outgoing += [self._layer.prepare(*message) for message in deadlines.run_due()]
+        self._send_outgoing()
 
     def _turn_in_thread(self, timeout: float = 0.0) -> bool:
         try:

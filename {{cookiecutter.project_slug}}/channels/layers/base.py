@@ -183,6 +183,14 @@ class BaseChannelLayer(ABC):
         refused = self.send_many(batch) if batch else []
         return refused, self.receive(channels, block=timeout > 0, timeout=timeout)
 
+    def taken(self) -> tuple[str, Content] | tuple[None, None]:
+        """
+        Return a message that this thread has got along with another one, and not been given yet.
+
+        A worker that stops asks for these, so that none is lost. Only a layer of several servers ever has one.
+        """
+        return None, None
+
     @abstractmethod
     def interrupt(self) -> None:
         """Make every ``receive`` that waits in this process come back at once."""

@@ -29,6 +29,8 @@ class StoreHost:
     ) -> None:
         self.asides = Asides(name)
         self.threads = ThreadLinks(make_thread_connection, self.asides)
+        # For what cannot wait until the connection of a thread is free.
+        self.control = ThreadLinks(make_thread_connection, self.asides)
         self.make_loop_connection = make_loop_connection
 
     def seconds(self) -> float:

@@ -46,25 +46,44 @@ class ThreadLinks:
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Do so, and return the store's errors among the results."""
-        link = self._link()
         asides = self._asides.questions()
-        written = False
-        try:
-            link.open()
-            data = packed([*commands, *asides])
-            written = True
-            link.write(data)
-            answers = [link.read() for _ in range(len(commands) + len(asides))]
-        except BaseException as error:
-            # Unread answers on this connection would be taken for those of the next commands.
-            self._leave(link)
-            raise failure(error, written) from error
+        link = self.begin([*commands, *asides])
+        answers = self.finish(link, len(commands) + len(asides))
         if asides:
             self._asides.hear(answers[len(commands) :])
             del answers[len(commands) :]
         if come_from_wrong_server(answers):
             self._leave(link)
         return answers
+
+    def begin(self, commands: Sequence[Command], identify: bool = False) -> ThreadLink:
+        """
+        Write commands; ``finish`` is to read as many answers from the link that is returned.
+
+        With ``identify`` the link has an ``identity`` then.
+        """
+        link = self._link()
+        written = False
+        try:
+            link.open()
+            if identify:
+                link.identify()
+            data = packed(commands)
+            written = True
+            link.write(data)
+        except BaseException as error:
+            self._leave(link)
+            raise failure(error, written) from error
+        return link
+
+    def finish(self, link: ThreadLink, count: int) -> list[Any]:
+        """Read some answers, which may be errors of the store."""
+        try:
+            return [link.read() for _ in range(count)]
+        except BaseException as error:
+            # Unread answers on this connection would be taken for those of the next commands.
+            self._leave(link)
+            raise failure(error, written=True) from error
 
     def _leave(self, link: ThreadLink) -> None:
         link.close()
@@ -84,6 +103,8 @@ class ThreadLink:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        # The number by which the store knows the open connection, once it was asked for.
+        self.identity = 0
         self._socket: Any = None
         self._parser: Any = None
         self._readable = select.poll()
@@ -99,6 +120,17 @@ class ThreadLink:
             self._socket = self._connection._sock
             self._readable = select.poll()
             self._readable.register(self._socket, select.POLLIN)
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the open connection."""
+        return int(self._socket.fileno())
+
+    def identify(self) -> None:
+        """Ask the store for its number of this connection, unless it is known."""
+        if not self.identity:
+            self.write(packed([("CLIENT", "ID")]))
+            self.identity = self.read()
 
     def write(self, data: bytes) -> None:
         """Write commands."""
@@ -117,5 +149,5 @@ class ThreadLink:
 
     def close(self) -> None:
         """Close the connection."""
-        self._socket = None
+        self._socket, self.identity = None, 0
         self._connection.disconnect()

@@ -7,6 +7,7 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ from . import held as held_messages
 from . import scripts
 from .hosts import StoreHost
 from .links import StoreIsFull, refusal
-from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
+from .several import pop_from_all
+from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ class ThreadSide(RedisStore):
         self._readers: dict[str, QueueReader] = {}
         self._reading = threading.Lock()
         self._interruptions = 0
+        # What has come along with another message, in each thread.
+        self._extras = threading.local()
         self._next_look = time.monotonic() + LOOK_INTERVAL
 
     # Sending
@@ -160,14 +164,33 @@ class ThreadSide(RedisStore):
         self._interruptions += 1
 
     def _pop_any(self, names: Sequence[str], wait: float) -> Received | None:
-        # A random order, so that a busy channel cannot starve a quiet one, and no host another.
-        numbers = random.sample(range(len(self._hosts)), len(self._hosts))
-        for number in numbers:
+        taken = self.taken()
+        if taken[0] is not None:
+            return taken
+        if wait and len(self._hosts) > 1:
+            return self._pop_from_several(names, wait)
+        # A random order, so that no host can starve another.
+        for number in random.sample(range(len(self._hosts)), len(self._hosts)):
             keys = self._keys_on(number, names)
-            message = self._pop_from(self._hosts[number], keys, wait / len(numbers)) if keys else None
+            message = self._pop_from(self._hosts[number], keys, wait) if keys else None
             if message:
                 return message
         return None
+
+    def _pop_from_several(self, names: Sequence[str], wait: float) -> Received | None:
+        numbered = [(host, self._keys_on(number, names)) for number, host in enumerate(self._hosts)]
+        pops = {host: _pop(keys, wait) for host, keys in numbered if keys}
+        popped = pop_from_all(pops, wait + ANSWER_TIMEOUT)
+        messages = deque(message for host, answer in popped if (message := self._message(host, answer)))
+        if not messages:
+            return None
+        first = messages.popleft()
+        self._extras.messages = messages
+        return first
+
+    def taken(self) -> Received | tuple[None, None]:
+        extras = getattr(self._extras, "messages", None)
+        return extras.popleft() if extras else (None, None)
 
     def _keys_on(self, number: int, names: Sequence[str]) -> list[str]:
         here = tuple(names) if len(self._hosts) == 1 else self._names_on(number, names)

