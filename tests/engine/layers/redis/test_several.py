@@ -108,6 +108,7 @@ def test_what_two_hosts_bring_at_once_is_all_given(hosts):
     assert rest[1] == (None, None)
 
 
+@pytest.mark.django_db
 def test_a_worker_that_stops_handles_what_came_along(hosts, monkeypatch):
     layer, handled = make_layer(hosts), []
 
