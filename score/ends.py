@@ -17,8 +17,8 @@ def stop_interface(session):
     """Stop an interface server with open sockets; count close codes and disconnect consumers (S-17)."""
     count = session.size(500, 50)
     with session.stage() as stage:
-        server = stage.serve()
         stage.start_workers(2, "--threads", "2")
+        server = stage.serve()
         codes, status, seconds = asyncio.run(_stop_with_sockets(server, count))
         _wait(lambda: len(stage.ends()) >= count, KILL_PATIENCE)
         return {
@@ -35,8 +35,8 @@ def kill_interface(session):
     """Kill an interface server; every disconnect consumer runs once (S-18)."""
     count = session.size(200, 50)
     with session.stage() as stage:
-        server = stage.serve()
         stage.start_workers(2, "--threads", "2")
+        server = stage.serve()
 
         async def kill():
             sockets = await _open(server, count)
@@ -59,8 +59,8 @@ def stop_times(session):
     count = session.size(500, 50)
     with session.stage() as stage:
         worker_seconds = [_time_of_stop(stage.work()) for _ in range(3)]
-        server = stage.serve()
         stage.start_workers(2, "--threads", "2")
+        server = stage.serve()
         _, status, seconds = asyncio.run(_stop_with_sockets(server, count))
     return {
         "sockets": count,

@@ -14,10 +14,10 @@ WINDOW = 4
 
 def growth(session):
     """Pass messages through each kind of process; measure their memory at the beginning and at the end (S-11)."""
-    redis_from, redis_to = session.size((30_000, 150_000), (2_000, 8_000))
-    single_from, single_to = session.size((50_000, 300_000), (2_000, 8_000))
+    redis_from, redis_to = session.size((50_000, 300_000), (2_000, 8_000))
+    single_from, single_to = session.size((100_000, 500_000), (2_000, 8_000))
     with session.stage() as stage:
-        server, worker = stage.serve(), stage.work("--threads", "2")
+        worker, server = stage.work("--threads", "2"), stage.serve()
         pids = {"interface": server.process.pid, "worker": worker.process.pid}
         found = _pass_messages(server.port, pids, redis_from, redis_to)
     memory = {"CHANNEL_LAYER_URL": "memory://", "WORKER_THREADS": "2"}
@@ -67,8 +67,9 @@ def idle_sockets(session):
 def _size_per_socket(session, name, count):
     """Return the KiB that a server holds for one socket."""
     with session.stage() as stage:
-        server = stage.serve(name)
+        # First started, last stopped: an interface server waits for workers to take its disconnect messages.
         stage.start_workers(2, "--threads", "2")
+        server = stage.serve(name)
 
         async def hold():
             # What is loaded by the first sockets is no part of the others.

@@ -14,7 +14,7 @@ def fail_once(session):
     """Send twenty messages on each socket, the seventh of which fails (S-23)."""
     count = session.size(100, 20)
     with session.stage() as stage:
-        server, workers = stage.serve(), stage.start_workers(4)
+        workers, server = stage.start_workers(4), stage.serve()
         heard = asyncio.run(_speak(server.port, count))
         server.wait_until(lambda: len(stage.ends()) >= count)
         logged = sum(worker.log.count("RuntimeError: The seventh") for worker in workers)

@@ -107,7 +107,7 @@ class _Lost:
 def _outage(session, kind, sockets):
     kind = kind()
     with session.own_valkey(**kind.config) as valkey, session.stage(valkey) as stage:
-        server, workers = stage.serve(), stage.start_workers(2, "--threads", "2")
+        workers, server = stage.start_workers(2, "--threads", "2"), stage.serve()
 
         async def live_through():
             rooms = Rooms(server.port, sockets)

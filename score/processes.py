@@ -1,5 +1,6 @@
 """What Linux knows of a running process: memory, processor time, threads, open files."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -17,9 +18,14 @@ def count_threads(pid):
     return _status(pid, "Threads")
 
 
-def count_files(pid):
-    """Return the number of open files of a process, sockets among them."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def open_files(pid):
+    """Return what each open file of a process leads to, sockets and pipes among them."""
+    targets = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        # One that is closed meanwhile is not open.
+        with contextlib.suppress(FileNotFoundError):
+            targets.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return targets
 
 
 def processor_seconds(pid):

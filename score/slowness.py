@@ -13,6 +13,8 @@ from .processes import resident_size
 from .stalled import StalledSocket, masked_frame
 
 FRAME_SIZE = 64 * 2**10
+# So many frames fill what the system keeps for a client that does not read.
+FRAMES_TO_STALL = 48
 
 
 class Peak:
@@ -105,15 +107,18 @@ def stalled_members(session):
             plain += asyncio.run(_delays(server.port, members, messages))
             with contextlib.ExitStack() as stack:
                 sockets = [stack.enter_context(StalledSocket(server.port, "/plain/hall/")) for _ in range(stalled)]
+                asyncio.run(_fill_room(server.port, FRAMES_TO_STALL))
                 delayed += asyncio.run(_delays(server.port, members - stalled, messages))
-                codes += [socket.read_to_end(timeout=10) for socket in sockets]
+                codes += [socket.read_to_end(timeout=2) for socket in sockets]
+        told = [code for _, code in stage.ends()]
     p99_plain, p99_stalled = _p99(plain), _p99(delayed)
     return {
         "p99_plain": p99_plain,
         "p99_stalled": p99_stalled,
         "ratio": p99_stalled / p99_plain,
         "stalled": len(codes),
-        "closed_1013": codes.count(1013),
+        "closed_1013": told.count("1013"),
+        "codes": [str(code) for code in codes],
         "deliveries": [len(plain), len(delayed)],
         "dropped_readers": turns * messages * (2 * members - stalled) - len(plain) - len(delayed),
     }
@@ -127,11 +132,11 @@ async def _delays(port, members, messages):
     async def listen(socket):
         with contextlib.suppress(ConnectionClosed):
             async for text in socket:
-                delays.append(1000 * (time.monotonic() - float(text[text.index("sent") + 7 :].partition('"')[0])))
+                delays.append(1000 * (time.monotonic() - json.loads(text)["sent"]))
 
     listening = [asyncio.create_task(listen(socket)) for socket in sockets]
     for _ in range(messages):
-        await sockets[0].send(json.dumps({"sent": str(time.monotonic()), "size": 4096}))
+        await sockets[0].send(json.dumps({"sent": time.monotonic(), "size": 4096}))
         await asyncio.sleep(0.1)
     await asyncio.sleep(2)
     await asyncio.gather(*(socket.close() for socket in sockets))
