@@ -47,3 +47,7 @@ def echo_in_order_and_fail_once(message, room):
 
 def write_down_the_end(message, **kwargs):
     note(f"disconnect {message['reply_channel']} {message['code']}")
+
+
+def ignore(message):
+    """Take a message away."""

@@ -16,4 +16,5 @@ channel_routing = [
     # What is left of them: sockets that are accepted without a consumer, and return what they get.
     route("websocket.receive", plain.echo),
     route("websocket.disconnect", plain.write_down_the_end),
+    route("http.disconnect", plain.ignore),
 ]
