@@ -4,6 +4,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+from score import __main__ as command
+from score.rows import ROWS
+from score.table import Outcome
+
 from ..baking import REPOSITORY
 
 
@@ -31,3 +37,14 @@ def test_rows_that_do_not_exist_are_refused():
 
     assert refused.returncode == 2
     assert "there is no row S-77; S-01 to S-32 are known" in refused.stderr
+
+
+@pytest.mark.parametrize(("lost", "status"), [(0, 0), (1, 1)])
+def test_the_command_fails_when_a_row_that_was_run_has_failed(tmp_path, monkeypatch, capsys, lost, status):
+    row = ROWS[1]
+    monkeypatch.setattr(
+        command, "run", lambda *_: [Outcome(row, {"lost": lost, "sent": 5}, seconds=1), Outcome(ROWS[8])]
+    )
+
+    assert command.main(["--json", str(tmp_path / "score.json")]) == status
+    assert f"{lost} of 5" in capsys.readouterr().out
