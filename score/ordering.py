@@ -7,7 +7,8 @@ from websockets.exceptions import ConnectionClosed
 
 MESSAGES = 20
 ANSWERED = [str(number) for number in range(1, MESSAGES + 1) if number != 7]
-PATIENCE = 60
+PATIENCE = 30
+AT_ONCE = 4
 
 
 def fail_once(session):
@@ -18,10 +19,13 @@ def fail_once(session):
         heard = asyncio.run(_speak(server.port, count))
         server.wait_until(lambda: len(stage.ends()) >= count)
         logged = sum(worker.log.count("RuntimeError: The seventh") for worker in workers)
-    complete = [answers for answers in heard if sorted(answers, key=int) == ANSWERED]
+    complete = [answers for answers, _ in heard if sorted(answers, key=int) == ANSWERED]
+    closed = sum(code is not None for _, code in heard)
     return {
         "sockets": count,
-        "wedged": count - len(complete),
+        # Neither answered in full nor closed.
+        "wedged": count - len(complete) - closed,
+        "closed": closed,
         "disordered": sum(answers != ANSWERED for answers in complete),
         "disconnects": len(set(stage.ends())),
         "logged_exceptions": logged,
@@ -29,20 +33,23 @@ def fail_once(session):
 
 
 async def _speak(port, count):
-    # All at once: then the messages of one socket do reach several workers.
-    return await asyncio.gather(*(_speak_on_one(port, number) for number in range(count)))
+    # What a few sockets say at once fits into a channel. All of a socket's messages together reach several workers.
+    free = asyncio.Semaphore(AT_ONCE)
+    return await asyncio.gather(*(_speak_on_one(port, number, free) for number in range(count)))
 
 
-async def _speak_on_one(port, number):
-    await asyncio.sleep(number * 0.02)
-    answers = []
-    async with connect(f"ws://127.0.0.1:{port}/failing/room{number}/", compression=None, proxy=None) as socket:
+async def _speak_on_one(port, number, free):
+    """Return the answers, and the code with which the server has closed the socket, None if it has not."""
+    answers, address = [], f"ws://127.0.0.1:{port}/failing/room{number}/"
+    async with free, connect(address, compression=None, proxy=None, open_timeout=30) as socket:
         for message in range(1, MESSAGES + 1):
             await socket.send(str(message))
         try:
             async with asyncio.timeout(PATIENCE):
                 while len(answers) < len(ANSWERED):
                     answers.append(await socket.recv())
-        except (TimeoutError, ConnectionClosed):
-            pass
-    return answers
+        except TimeoutError:
+            return answers, None
+        except ConnectionClosed as closed:
+            return answers, closed.rcvd.code if closed.rcvd else 1006
+    return answers, None

@@ -158,8 +158,8 @@ ROWS = [
         "Ordered sockets wedged after an exception in their consumer",
         "0, all disconnects run",
         "ordering.fail_once",
-        (Limit("disconnects", "==", "sockets"), *_none("wedged", "disordered")),
-        "{wedged} of {sockets} wedged, {disordered} out of order, {disconnects} disconnects",
+        (Limit("disconnects", "==", "sockets"), *_none("wedged", "closed", "disordered")),
+        "{wedged} of {sockets} wedged, {closed} closed, {disordered} out of order, {disconnects} disconnects",
     ),
     Row(
         "S-24",
