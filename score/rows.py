@@ -34,7 +34,7 @@ ROWS = [
     ),
     Row(
         "S-04",
-        "Messages lost per kill -9 of a worker (4 workers, 2 threads each)",
+        "Messages lost per kill -9 of a worker (4 workers, 2 threads each, sockets without order)",
         "at most its threads; none repeated, no socket dropped",
         "restarts.kill_workers",
         (Limit("lost", "<=", "in_hand"), *_none("repeated", "dropped_sockets")),
@@ -95,7 +95,7 @@ ROWS = [
     ),
     Row(
         "S-13",
-        "Keys, files, threads and session rows left after two equal rounds of sockets (expiry 5 s)",
+        "Keys, files, threads and session rows left after two equal rounds of sockets, 10 at a time (expiry 5 s)",
         "0",
         "leftovers.two_rounds",
         _none("keys", "files", "threads", "rows"),
@@ -155,7 +155,7 @@ ROWS = [
     ),
     Row(
         "S-23",
-        "Ordered sockets wedged after an exception in their consumer",
+        "Ordered sockets wedged after an exception in their consumer (20 messages each, 4 sockets at a time)",
         "0, all disconnects run",
         "ordering.fail_once",
         (Limit("disconnects", "==", "sockets"), *_none("wedged", "closed", "disordered")),
@@ -163,7 +163,7 @@ ROWS = [
     ),
     Row(
         "S-24",
-        "SIGTERM to a worker under load: exit 0 and nothing lost",
+        "SIGTERM to a worker under load: exit 0 and nothing lost (sockets without order)",
         "every stop; 0 lost, 0 repeated",
         "restarts.stop_workers",
         (Limit("clean", "==", "stops"), *_none("lost", "repeated")),
