@@ -123,7 +123,8 @@ ROWS = [
         "at most 1.2 x",
         "slowness.stalled_members",
         (Limit("ratio", "<=", 1.2), *_none("dropped_readers")),
-        "{ratio:.2f} x ({p99_stalled:.0f} ms / {p99_plain:.0f} ms); {closed_1013} of {stalled} closed with 1013",
+        "{ratio:.2f} x in the median of turns "
+        "({p99_stalled:.0f} ms / {p99_plain:.0f} ms); {closed_1013} of {stalled} closed with 1013",
     ),
     Row(
         "S-17",

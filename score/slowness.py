@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import statistics
 import threading
 import time
 
@@ -14,7 +15,7 @@ from .stalled import StalledSocket, masked_frame
 
 FRAME_SIZE = 64 * 2**10
 # So many frames fill what the system keeps for a client that does not read.
-FRAMES_TO_STALL = 48
+FRAMES_TO_STALL = 56
 
 
 class Peak:
@@ -98,29 +99,31 @@ def _write_until_refused(socket, frames, patience):
 
 def stalled_members(session):
     """Speak in a room with and without members that do not read, in turn; compare the slowest hundredth (S-16)."""
-    members, stalled, messages, turns = session.size((200, 5, 300, 2), (50, 3, 60, 1))
-    plain, delayed, codes = [], [], []
+    members, stalled, messages, turns = session.size((200, 5, 150, 5), (50, 3, 60, 2))
+    pairs, codes, delivered = [], [], 0
     with session.stage() as stage:
-        server = stage.serve()
         stage.work("--threads", "2")
+        server = stage.serve()
         for _ in range(turns):
-            plain += asyncio.run(_delays(server.port, members, messages))
+            plain = asyncio.run(_delays(server.port, members, messages))
             with contextlib.ExitStack() as stack:
                 sockets = [stack.enter_context(StalledSocket(server.port, "/plain/hall/")) for _ in range(stalled)]
                 asyncio.run(_fill_room(server.port, FRAMES_TO_STALL))
-                delayed += asyncio.run(_delays(server.port, members - stalled, messages))
+                delayed = asyncio.run(_delays(server.port, members - stalled, messages))
                 codes += [socket.read_to_end(timeout=2) for socket in sockets]
+            pairs.append((_p99(plain), _p99(delayed)))
+            delivered += len(plain) + len(delayed)
         told = [code for _, code in stage.ends()]
-    p99_plain, p99_stalled = _p99(plain), _p99(delayed)
     return {
-        "p99_plain": p99_plain,
-        "p99_stalled": p99_stalled,
-        "ratio": p99_stalled / p99_plain,
+        # Of several short turns the median: what else the machine does falls into one turn or the other.
+        "ratio": statistics.median(delayed / plain for plain, delayed in pairs),
+        "p99_plain": statistics.median(plain for plain, _ in pairs),
+        "p99_stalled": statistics.median(delayed for _, delayed in pairs),
+        "pairs": pairs,
         "stalled": len(codes),
         "closed_1013": told.count("1013"),
         "codes": [str(code) for code in codes],
-        "deliveries": [len(plain), len(delayed)],
-        "dropped_readers": turns * messages * (2 * members - stalled) - len(plain) - len(delayed),
+        "dropped_readers": turns * messages * (2 * members - stalled) - delivered,
     }
 
 
