@@ -1,6 +1,7 @@
 """A site of many processes: Redis, an interface server and workers, on a copy of the code that tests may change."""
 
 import contextlib
+import itertools
 import shutil
 import sqlite3
 import sys
@@ -25,6 +26,7 @@ class Site:
         self.folder = folder
         self.valkey = valkey
         self._stack = stack
+        self._numbers = itertools.count(1)
         shutil.copytree(Path(__file__).parent / "site", folder / "site_code")
         self.notes_file = folder / "notes"
         self.notes_file.touch()
@@ -54,7 +56,7 @@ class Site:
 
     def work(self, *arguments):
         """Start workers, and return when they read."""
-        process = self._start(f"workers{free_port()}", [*WORKERS, *arguments], listens=False)
+        process = self._start(f"workers{next(self._numbers)}", [*WORKERS, *arguments], listens=False)
         process.wait_until(lambda: "channels:" in process.log)
         return process
 
