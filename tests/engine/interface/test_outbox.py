@@ -1,6 +1,7 @@
 """The queue in front of one client."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -153,6 +154,7 @@ async def test_a_server_that_raises_loses_what_waits_and_takes_what_comes_later(
     async def send(event):
         if not sent:
             sent.append("failed")
+            await asyncio.sleep(0)
             raise ConnectionResetError
         sent.append(event)
 
@@ -164,3 +166,38 @@ async def test_a_server_that_raises_loses_what_waits_and_takes_what_comes_later(
     await outbox.drained()
 
     assert sent == ["failed", event(8)]
+
+
+async def test_what_a_server_takes_at_once_needs_no_task():
+    sent, tasks = [], []
+
+    async def send(event):
+        sent.append(event)
+        tasks.append(asyncio.all_tasks())
+
+    before = asyncio.all_tasks()
+    outbox = Outbox(send, max_size=10, max_length=10)
+    for size in (1, 2, 3):
+        outbox.put(event(size))
+
+    assert sent == [event(1), event(2), event(3)]
+    assert tasks == [before] * 3
+
+
+async def test_a_server_may_wait_for_anything_in_the_middle_of_an_event():
+    sent, gate = [], asyncio.Event()
+
+    async def send(event):
+        await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(gate.wait(), 0.01)
+        sent.append(event)
+
+    outbox = Outbox(send, max_size=10, max_length=10)
+    outbox.put(event(1))
+    outbox.put(event(2))
+    waiting = list(sent)
+    await outbox.drained()
+
+    assert waiting == []
+    assert sent == [event(1), event(2)]

@@ -1,16 +1,17 @@
 """
 The events on their way to one client.
 
-Each connection has its own bounded queue and, while there is something in it, its own task that sends. So a
+Each connection has its own bounded queue and, while its server waits for the client, its own task that sends. So a
 client that reads slowly holds nobody up but itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Outbox:
     called with each event after the server has taken it.
     """
 
-    __slots__ = ("_events", "_max_length", "_max_size", "_on_sent", "_send", "_size", "_task")
+    __slots__ = ("_events", "_max_length", "_max_size", "_on_sent", "_send", "_sending", "_size", "_task")
 
     def __init__(
         self, send: Send, max_size: int, max_length: int, on_sent: Callable[[Event], None] | None = None
@@ -38,6 +39,8 @@ class Outbox:
         self._on_sent = on_sent
         self._events: deque[Event] = deque()
         self._size = 0
+        # True while events are being sent; the task is there when that has had to wait.
+        self._sending = False
         self._task: asyncio.Task[None] | None = None
 
     def put(self, event: Event) -> bool:
@@ -48,8 +51,9 @@ class Outbox:
             return False
         self._events.append(event)
         self._size += size
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._drain())
+        if not self._sending:
+            self._sending = True
+            self._task = _start(self._drain())
         return True
 
     def replace(self, event: Event) -> None:
@@ -83,7 +87,49 @@ class Outbox:
             self._events.clear()
             self._size = 0
         finally:
+            self._sending = False
             self._task = None
+
+
+def _start(coroutine: Coroutine[Any, None, None]) -> asyncio.Task[None] | None:
+    """
+    Run a coroutine until it has to wait, and return a task that goes on from there; None if it never had to.
+
+    Most events are taken at once, and a task for each would cost more than the sending.
+    """
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration:
+        return None
+    return asyncio.get_running_loop().create_task(_go_on(coroutine, awaited))
+
+
+async def _go_on(coroutine: Coroutine[Any, None, None], awaited: Any) -> None:
+    await _Rest(coroutine, awaited)
+
+
+class _Rest:
+    """What is left of a coroutine that waits for something, to be awaited by a task."""
+
+    __slots__ = ("_awaited", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, None, None], awaited: Any) -> None:
+        self._coroutine = coroutine
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, None, None]:
+        awaited = self._awaited
+        while True:
+            try:
+                yield awaited
+            except BaseException as error:
+                step = functools.partial(self._coroutine.throw, error)
+            else:
+                step = functools.partial(self._coroutine.send, None)
+            try:
+                awaited = step()
+            except StopIteration:
+                return
 
 
 def _size(event: Event) -> int:
