@@ -34,6 +34,8 @@ from .watchdog import RunningConsumer, report, watch
 
 logger = logging.getLogger(__name__)
 
+# The threads of a worker process, unless it is told otherwise: while one waits for the channel layer another one works.
+THREADS = 2
 # How often a message may be put back by ConsumeLater.
 MESSAGE_RETRIES = 10
 # A blocking receive comes back at least this often, in seconds.
@@ -209,13 +211,20 @@ class Worker:
             finally:
                 if held.waits:
                     self._guarded(held.flush, consumer, message)
-                self._guarded(functools.partial(_announce_end, type(self), message), consumer, message)
-                # After everything else, for all of it may use the database.
-                self._guarded(close_old_connections, consumer, message)
+                self._announce_end(consumer, message)
                 self._outgoing += held.take(self.channel_layer)
                 if held:
                     self._guarded(held.flush, consumer, message)
                 self.running = None
+
+    def _announce_end(self, consumer: Any, message: Message) -> None:
+        try:
+            consumer_finished.send(sender=type(self), environ={}, message=message)
+        except Exception:
+            _log_failure(consumer, message, "After the consumer something failed")
+        finally:
+            # After everything else, for all of it may use the database.
+            self._guarded(close_old_connections, consumer, message)
 
     def _deny(self, message: Message, held: HeldSends, consumer: Any) -> None:
         if message.channel.name != "websocket.connect" or message.reply_channel is None:
@@ -326,10 +335,6 @@ def filter_channels(
 
 def _matches(channel: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
-
-
-def _announce_end(sender: type, message: Message) -> None:
-    consumer_finished.send(sender=sender, environ={}, message=message)
 
 
 def _log_failure(consumer: Any, message: Message, text: str = "A consumer failed") -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from channels.interface.http_connection import ResponseAborted
+from channels.interface.http_connection import WATCH_DELAY, ResponseAborted
 from channels.interface.limits import Limits
 
 from .interface_server import InterfaceServer
@@ -239,6 +239,7 @@ async def test_a_client_that_leaves_during_a_long_poll_or_a_stream_is_reported_o
     await settle()
 
     client.leaves()
+    await asyncio.sleep(WATCH_DELAY)
 
     disconnect = {"reply_channel": request["reply_channel"], "path": "/page/"}
     assert await server.message("http.disconnect") == disconnect
@@ -253,7 +254,7 @@ async def test_a_full_disconnect_channel_holds_nobody_up():
 
     for client in clients:
         client.leaves()
-    await settle()
+    await asyncio.sleep(WATCH_DELAY + 0.01)
 
     assert all(client.task.done() for client in clients)
 
@@ -326,6 +327,7 @@ async def test_a_worker_that_waits_for_an_ack_is_told_that_the_client_has_left()
     await server.reply(request["reply_channel"], reply)
 
     client.leaves()
+    await asyncio.sleep(WATCH_DELAY)
 
     assert await server.message("http.response.ack?a") == {"closed": True}
     assert await server.message("http.disconnect") is not None
@@ -335,7 +337,7 @@ async def test_a_part_for_a_client_that_has_gone_is_confirmed_as_closed():
     server = InterfaceServer()
     client, request = await begin(server)
     client.leaves()
-    await settle()
+    await asyncio.sleep(WATCH_DELAY + 0.01)
 
     await server.reply(request["reply_channel"], {"content": b"1", "more_content": True, "ack": "http.response.ack?a"})
 

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 # What has come of a body after this time, in seconds, is handed on, be it ever so little.
 SLOW_BODY = 5.0
+# So long, in seconds, the client is not watched: most requests are answered sooner, and a task for each would cost more
+# than the rest of it. Bodies that travel in chunks are read at once.
+WATCH_DELAY = 0.05
 BODY_PATTERN = "http.request.body?"
 
 
@@ -42,20 +45,21 @@ class HttpConnection:
         self._dispatched = False
         self._gone = False
         self._has_will = False
+        self._watcher: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Serve the request until it has been answered or its client has left."""
         self._process.replies.register(self._exchange.reply_channel, self)
-        watcher = None
         try:
             body, more = await self._read_body()
             body_channel = await self._dispatch_request(body, more)
-            watcher = asyncio.create_task(self._watch(body_channel, body, more))
+            if body_channel is not None:
+                self._start_watching(body_channel, body, more)
             await self._wait()
         finally:
             self._process.replies.forget(self._exchange.reply_channel)
-            if watcher is not None:
-                watcher.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
             self._report_leaving()
         await self._outbox.drained()
         if self._exchange.aborted and not self._gone:
@@ -103,6 +107,10 @@ class HttpConnection:
             more = event.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts), more
 
+    def _start_watching(self, body_channel: str | None = None, body: bytes = b"", more: bool = False) -> None:
+        if self._watcher is None and not self._done.done():
+            self._watcher = asyncio.get_running_loop().create_task(self._watch(body_channel, body, more))
+
     async def _watch(self, body_channel: str | None, body: bytes, more: bool) -> None:
         """Hand on the body, if it travels in chunks, then wait for the client to leave."""
         if body_channel is not None and not await self._send_body(body_channel, body, more):
@@ -135,17 +143,23 @@ class HttpConnection:
         return True
 
     async def _wait(self) -> None:
-        timer = asyncio.get_running_loop().call_later(self._process.limits.http_timeout, self._expire)
+        loop = asyncio.get_running_loop()
+        timers = [
+            loop.call_later(self._process.limits.http_timeout, self._expire),
+            loop.call_later(WATCH_DELAY, self._start_watching),
+        ]
         try:
-            while not self._done.done():
+            while True:
                 try:
-                    await asyncio.shield(self._done)
+                    return await self._done
                 except asyncio.CancelledError:
                     # Some servers cancel everything at a stop; what is being answered may end within the grace.
                     if not self._process.stopping:
                         raise
+                    self._done = loop.create_future()
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
 
     # From the layer
 

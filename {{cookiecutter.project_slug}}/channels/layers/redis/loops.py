@@ -10,7 +10,7 @@ from .hosts import StoreHost
 from .loop_link import LoopLink
 
 # Below so many seconds between two writes to the store, or two pops, a loop waits; see ``Pace``.
-GAP = 0.002
+GAP = 0.003
 
 
 class LoopConnections:
@@ -26,7 +26,7 @@ class LoopConnections:
         self.leases = [LoopLink(host.make_loop_connection, host.asides) for host in hosts]
         # The process queues whose memberships are to be told anew.
         self.to_restate: set[str] = set()
-        self.pace = Pace(float(__import__("os").environ.get("GP", "0.002")))
+        self.pace = Pace()
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
 
     def incoming(self, number: int) -> LoopLink:
@@ -45,14 +45,13 @@ class Pace:
     seldom does not wait.
     """
 
-    def __init__(self, gap: float) -> None:
-        self._gap = gap
-        self._last = -gap
+    def __init__(self) -> None:
+        self._last = -GAP
 
     async def keep(self) -> None:
         """Wait for the rest of the gap since this was last called, if there is one."""
         loop = asyncio.get_running_loop()
-        left = self._last + self._gap - loop.time()
+        left = self._last + GAP - loop.time()
         if left > 0:
             await asyncio.sleep(left)
         self._last = loop.time()
@@ -66,7 +65,7 @@ class Outgoing:
         self._send = send
         self._waiting: list[tuple[list[Send], asyncio.Future[list[Send]]]] = []
         self._task: asyncio.Task[None] | None = None
-        self._pace = Pace(float(__import__("os").environ.get("GS", "0.002")))
+        self._pace = Pace()
 
     async def send(self, sends: list[Send]) -> list[Send]:
         """Send a batch and return what was refused."""

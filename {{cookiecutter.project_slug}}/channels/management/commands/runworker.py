@@ -18,7 +18,7 @@ from channels.channel import DEFAULT_CHANNEL_LAYER
 from channels.exceptions import InvalidChannelLayerError
 from channels.signal_pipe import SignalPipe
 from channels.supervisor import STOP_TIMEOUT, Supervisor, child_command, tell_ready
-from channels.worker import WorkerGroup, prepare_router
+from channels.worker import THREADS, WorkerGroup, prepare_router
 
 
 class Command(BaseCommand):
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Alias of the channel layer to read from.")
-        parser.add_argument("--threads", type=int, default=2, help="Number of worker threads in each process.")
+        parser.add_argument("--threads", type=int, default=THREADS, help="Number of worker threads in each process.")
         parser.add_argument("--processes", type=int, default=1, help="Number of processes; SIGHUP replaces them.")
         parser.add_argument(
             "--only-channels", action="append", metavar="PATTERN", help="Read only these channels; repeatable."
