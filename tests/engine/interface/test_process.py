@@ -7,6 +7,7 @@ import pytest
 from channels.interface.http_connection import ResponseAborted
 from channels.interface.limits import Limits
 from channels.layers.base import Lease
+from channels.layers.inmemory import InMemoryChannelLayer
 
 from .interface_server import InterfaceServer
 from .simulated_time import settle
@@ -181,6 +182,32 @@ async def test_a_stop_waits_until_a_full_channel_has_taken_the_disconnects():
         codes += [message["code"]] if message else []
 
     assert codes == [1012, 1012, 1012]
+
+
+async def test_with_last_wills_a_stop_does_not_wait_long_for_a_full_channel(monkeypatch):
+    """The layer carries them out when it notices that the process has ended without a word."""
+    monkeypatch.setattr(InMemoryChannelLayer, "lease_interval", 2.0)
+    ended = []
+
+    async def end_lease(layer, queue):
+        ended.append(queue)
+
+    monkeypatch.setattr(InMemoryChannelLayer, "end_lease", end_lease)
+    full, roomy = (
+        InterfaceServer(Limits(stop_grace=5), channel_capacity={"websocket.disconnect": capacity})
+        for capacity in (1, 9)
+    )
+    for server in (full, roomy):
+        for _ in range(3):
+            await server.open_socket()
+
+    stops = [await server.stop() for server in (full, roomy)]
+    await asyncio.sleep(4.9)
+    in_time = [stop.done() for stop in stops]
+    await asyncio.sleep(0.2)
+
+    assert (in_time, [stop.done() for stop in stops]) == ([False, True], [True, True])
+    assert ended == [roomy.application.process().replies.queue]
 
 
 async def test_the_workers_stop_last_and_drain_what_waits():
