@@ -46,6 +46,7 @@ class HttpConnection:
         self._gone = False
         self._has_will = False
         self._watcher: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle
 
     async def run(self) -> None:
         """Serve the request until it has been answered or its client has left."""
@@ -144,10 +145,7 @@ class HttpConnection:
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
-        timers = [
-            loop.call_later(self._process.limits.http_timeout, self._expire),
-            loop.call_later(WATCH_DELAY, self._start_watching),
-        ]
+        self._timer = loop.call_later(WATCH_DELAY, self._look_after)
         try:
             while True:
                 try:
@@ -158,8 +156,13 @@ class HttpConnection:
                         raise
                     self._done = loop.create_future()
         finally:
-            for timer in timers:
-                timer.cancel()
+            self._timer.cancel()
+
+    def _look_after(self) -> None:
+        """Watch the client of a request that was not answered at once, and limit the time for that."""
+        self._start_watching()
+        left = self._process.limits.http_timeout - WATCH_DELAY
+        self._timer = asyncio.get_running_loop().call_later(left, self._expire)
 
     # From the layer
 

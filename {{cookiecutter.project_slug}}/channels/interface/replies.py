@@ -8,7 +8,9 @@ is handed to each member.
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import os
 import random
 import secrets
 from collections.abc import Callable, Coroutine, Iterable
@@ -22,6 +24,8 @@ from .lease import Wills
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# The random part of a reply channel, in bytes: a multiple of three, so that it is encoded without padding.
+_NAME_SIZE = 12
 
 
 class Connection(Protocol):
@@ -45,13 +49,18 @@ class Replies:
         self.queue = _new_queue()
         # Whether entries may have been lost on their way here.
         self.unsure = False
+        # What the names of reply channels are made of: to ask for it costs a system call.
+        self._randomness = b""
         self._connections: dict[str, Connection] = {}
         self._members = GroupMembers()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def new_channel(self) -> str:
         """Return an unused reply channel. Its local part cannot be guessed and is never used again."""
-        return self.queue + secrets.token_urlsafe(12)
+        if len(self._randomness) < _NAME_SIZE:
+            self._randomness = os.urandom(100 * _NAME_SIZE)
+        name, self._randomness = self._randomness[:_NAME_SIZE], self._randomness[_NAME_SIZE:]
+        return self.queue + base64.urlsafe_b64encode(name).decode()
 
     def register(self, reply_channel: str, connection: Connection) -> None:
         """Let a connection have what is sent to its reply channel."""

@@ -12,6 +12,7 @@ from . import scripts
 from .links import StoreIsFull
 from .loop_link import LoopLink
 from .loops import LoopConnections
+from .send_script import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected, packed_will
 
 # An interface process that has not been heard of for so long, in seconds, is dead.
@@ -43,7 +44,7 @@ class LoopSide(RedisStore):
         return refused
 
     async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
-        return self._refused(sends, await link.run(scripts.SEND, *self._send_arguments(sends)))
+        return self._refused(sends, await link.run(SEND, *self._send_arguments(sends)))
 
     async def _save_counts_async(self, link: LoopLink) -> None:
         counts = self.statistics.take()

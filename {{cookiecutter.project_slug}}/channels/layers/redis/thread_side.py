@@ -21,6 +21,7 @@ from . import held as held_messages
 from . import scripts
 from .hosts import StoreHost
 from .links import StoreIsFull, refusal
+from .send_script import SEND
 from .several import pop_from_all
 from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
 
@@ -66,7 +67,7 @@ class ThreadSide(RedisStore):
         if self.statistics.are_due:
             self._save_counts()
         try:
-            missed = host.threads.run(scripts.SEND, *self._send_arguments(sends, done))
+            missed = host.threads.run(SEND, *self._send_arguments(sends, done))
         except ChannelLayerUnavailable as error:
             self._keep_done(done, error)
             raise
@@ -107,7 +108,7 @@ class ThreadSide(RedisStore):
         message = self._expanded(names)
         pops = names and message is None
         arguments = self._send_arguments(batch, done)
-        commands = [scripts.SEND.by_digest(arguments)] if batch or done else []
+        commands = [SEND.by_digest(arguments)] if batch or done else []
         if pops:
             commands.append(_pop(self._keys_on(0, names), wait))
         try:
@@ -294,7 +295,7 @@ def _rotations(prefix: str, names: tuple[str, ...]) -> list[list[str]]:
 def _script_result(host: StoreHost, answer: Any, arguments: Sequence[Any]) -> Sequence[Any]:
     """Return what the script that sends has returned, sent again if the store did not know it."""
     if isinstance(answer, NoScriptError):
-        return host.threads.run_text(scripts.SEND, arguments)  # type: ignore[no-any-return]
+        return host.threads.run_text(SEND, arguments)  # type: ignore[no-any-return]
     if isinstance(answer, ResponseError):
         raise refusal(answer)
     return answer  # type: ignore[no-any-return]
