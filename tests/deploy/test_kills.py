@@ -143,7 +143,7 @@ def test_a_hundred_stops_lose_nothing(site):
 
     assert statuses == [0] * 101
     assert (ledger.count_missing(), ledger.count_repeated()) == (0, 0)
-    assert site.layer().global_statistics()["messages_unfinished"] == 0
+    assert site.layer().channel_statistics("websocket.receive")["messages_unfinished"] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

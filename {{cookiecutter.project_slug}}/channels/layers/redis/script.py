@@ -60,19 +60,23 @@ local function count_dropped(queue, reason, number)
     count(queue, 'dropped:' .. reason, number)
 end
 
+local function count_full(queue)
+    count(queue, 'full', 1)
+    count(queue, 'rate:full', 1)
+end
+
+-- Figures that begin with 'rate:' are for the second that runs.
 local function save_counts(life)
     for channel, own in pairs(counts) do
-        local key, rate = prefix .. 'counts:' .. channel, prefix .. 'rate:' .. channel .. ':' .. time[1]
         for figure, number in pairs(own) do
-            redis.call('HINCRBY', key, figure, number)
-            if figure == 'sent' or figure == 'full' then
-                redis.call('HINCRBY', rate, figure, number)
-                redis.call('PEXPIRE', rate, 11000)
-            elseif figure == 'done' then
+            local rate = string.match(figure, '^rate:(.*)')
+            local key = prefix .. (rate and 'rate:' or 'counts:') .. channel .. (rate and ':' .. time[1] or '')
+            redis.call('HINCRBY', key, rate or figure, number)
+            redis.call('PEXPIRE', key, rate and 11000 or life)
+            if figure == 'done' then
                 redis.call('HSET', key, 'last', now)
             end
         end
-        redis.call('PEXPIRE', key, life)
     end
 end
 
@@ -111,7 +115,6 @@ local function append_message(queue, body, expiry, life)
     if append(queue, body, now + expiry, life) == 1 and not is_process_queue(queue) then
         redis.call('ZADD', prefix .. 'deaths', now + expiry, queue)
     end
-    count(queue, 'sent', 1)
 end
 
 -- Changes of memberships share the queue with messages, do not expire, and do not count as messages. How many

@@ -7,22 +7,12 @@ from .script import FUNCTIONS, Script
 # ARGV: prefix, life of the counts; then for each count its channel, its figure (those that begin with 'rate:' are for
 # the second that runs) and its number.
 SAVE_COUNTS = Script(
-    """
+    FUNCTIONS
+    + """
 for i = 3, #ARGV, 3 do
-    local key, figure = prefix .. 'counts:' .. ARGV[i], ARGV[i + 1]
-    local rate = string.match(figure, '^rate:(.*)')
-    if rate then
-        key = prefix .. 'rate:' .. ARGV[i] .. ':' .. time[1]
-        redis.call('HINCRBY', key, rate, ARGV[i + 2])
-        redis.call('PEXPIRE', key, 11000)
-    else
-        redis.call('HINCRBY', key, figure, ARGV[i + 2])
-        redis.call('PEXPIRE', key, ARGV[2])
-    end
-    if figure == 'done' then
-        redis.call('HSET', key, 'last', now)
-    end
+    count(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]))
 end
+save_counts(ARGV[2])
 """,
     frees_memory=True,
 )
@@ -186,6 +176,10 @@ RENEW_LEASE = Script(
     FUNCTIONS
     + """
 if redis.call('EXISTS', prefix .. 'collected:' .. ARGV[2]) == 1 then
+    -- Connections that were opened meanwhile have left wills: they are to be carried out too.
+    if redis.call('EXISTS', prefix .. 'wills:' .. ARGV[2]) == 1 then
+        redis.call('ZADD', prefix .. 'processes', 0, ARGV[2])
+    end
     return -1
 end
 return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), ARGV[2])
@@ -231,7 +225,9 @@ local members = redis.call('HRANDFIELD', key, ARGV[4])
 for _, member in ipairs(members) do
     local will = redis.call('HGET', key, member)
     local cut = string.find(will, '\\n', 1, true)
-    append_message(string.sub(will, 1, cut - 1), string.sub(will, cut + 1), expiry, 3 * expiry)
+    local channel = string.sub(will, 1, cut - 1)
+    append_message(channel, string.sub(will, cut + 1), expiry, 3 * expiry)
+    count(channel, 'sent', 1)
     redis.call('HDEL', key, member)
 end
 if redis.call('EXISTS', key) == 0 then
