@@ -54,6 +54,9 @@ def keep_running(lines, variables, processes):
 
 def stop(processes):
     """End the interface server first: while it closes its sockets, workers tell the site of their end."""
+    # A second Ctrl+C would leave processes behind.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for process in processes.values():
         process.terminate()
         process.wait()

@@ -142,18 +142,29 @@ def _resume_soon(socket: str, layer: Any) -> None:
 def _take_due(socket: str, layer: Any) -> list[tuple[str, Content]]:
     """Return the message that comes next, if it waits; the others go on waiting."""
     due: list[Content] = []
+    expected = _expected(session_for_reply_channel(socket))
     while waiting := _take_waiting(socket, layer):
-        expected = _expected(session_for_reply_channel(socket))
         due += [item for item in waiting if item["content"]["order"] <= expected]
         late = [item for item in waiting if item["content"]["order"] > expected]
         if not late:
             break
+        # Before anything that can fail: they have been taken.
         send_with_patience(layer, [layer.prepare(_waiting_channel(socket), item) for item in late])
         _watch(socket, layer, expected)
         # While we held the others, the one that comes next may have ended, and found none of them.
-        if _expected(session_for_reply_channel(socket)) == expected:
+        before, expected = expected, _expected_or(expected, socket)
+        if before == expected:
             break
     return [(item["channel"], item["content"]) for item in due]
+
+
+def _expected_or(default: int, socket: str) -> int:
+    """Return which message comes next, the default if the session cannot be read: what was taken must be handled."""
+    try:
+        return _expected(session_for_reply_channel(socket))
+    except Exception:
+        logger.exception("The channel session of %s could not be read", socket)
+        return default
 
 
 def _watch(socket: str, layer: Any, expected: int) -> None:

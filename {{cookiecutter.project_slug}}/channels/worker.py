@@ -22,7 +22,7 @@ from django.conf import settings
 
 from . import deadlines
 from .database import close_old_connections
-from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
+from .exceptions import ChannelLayerUnavailable, ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from .layers.base import Content, Send
 from .layers.content import copy_received
 from .message import Message
@@ -89,8 +89,10 @@ class Worker:
             try:
                 self._turn_in_thread(self._patience())
                 pause = _FIRST_PAUSE
-            except Exception:
-                logger.exception("The worker cannot read from the channel layer; the next try follows")
+            except Exception as error:
+                known = isinstance(error, ChannelLayerUnavailable)
+                text = "The worker cannot read from the channel layer; the next try follows: %s"
+                logger.error(text, error, exc_info=not known)
                 self._stop.wait(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
         while self._drain and self._turn_in_thread():
@@ -191,6 +193,7 @@ class Worker:
         consumer, kwargs = found
         with hold_sends() as held:
             self.running = RunningConsumer(consumer, message)
+            logger.debug("Running %s", self.running)
             try:
                 close_old_connections()
                 consumer_started.send(sender=type(self), environ={}, message=message)
@@ -304,7 +307,7 @@ class WorkerGroup:
             return False
         self._ended.set()
         self._reporter.join(None if timeout is None else max(0.0, deadline - time.monotonic()))
-        return True
+        return not self._reporter.is_alive()
 
     def running(self) -> list[RunningConsumer | None]:
         """Return what each worker is at, None for one that waits."""

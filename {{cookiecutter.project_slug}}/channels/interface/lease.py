@@ -118,7 +118,8 @@ class LeaseKeeper:
         return memberships[self._round :: _ROUNDS]
 
     async def _register(self, queue: str, memberships: list[tuple[str, str]], wills: Wills) -> None:
-        if memberships:
-            await self._layer.renew_groups(queue, memberships)
+        # The wills first: a connection that ends meanwhile takes its own back.
         if wills:
             await self._layer.set_wills(queue, wills)
+        if memberships:
+            await self._layer.renew_groups(queue, memberships)

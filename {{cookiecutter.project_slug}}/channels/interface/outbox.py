@@ -16,7 +16,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-# From Python 3.12 on a task can begin at once, and most of them end at once too: servers take most events without waiting,
+# From Python 3.12 on a task can begin at once, and most end at once too: servers take most events without waiting,
 # and to schedule a task costs more than the sending.
 _TASK_OPTIONS: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 

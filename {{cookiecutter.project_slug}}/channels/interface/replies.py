@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
+from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Content, Entry, Send
 from ..layers.members import GroupMembers
 from .dispatch import dispatch
@@ -81,9 +82,11 @@ class Replies:
             try:
                 entries = await self._layer.read_queue(self.queue)
                 pause = _FIRST_PAUSE
-            except Exception:
+            except Exception as error:
                 self.unsure = True
-                logger.exception("Reading replies from the channel layer failed; the next try follows")
+                known = isinstance(error, ChannelLayerUnavailable)
+                text = "Reading replies from the channel layer failed; the next try follows: %s"
+                logger.error(text, error, exc_info=not known)
                 await asyncio.sleep(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue

@@ -49,6 +49,8 @@ class RedisHost(StoreHost):
         try:
             # The pools only know how to connect.
             for_threads, for_loops = _pools(host, arguments)
+            # Arguments that redis-py does not know are told by a connection, which is made without connecting.
+            for_threads.connection_class(**for_threads.connection_kwargs)
         except (TypeError, ValueError) as error:
             raise InvalidChannelLayerError(f"A host of the channel layer is no address: {error}") from error
         known = for_threads.connection_kwargs

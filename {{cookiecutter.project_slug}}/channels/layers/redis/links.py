@@ -15,7 +15,9 @@ from hiredis import Reader, pack_command
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
+    MasterDownError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -32,7 +34,9 @@ _BROKEN = (ConnectionError, TimeoutError, OSError)
 # These are refusals, of which nothing has been done, although redis-py takes them for broken connections.
 _REFUSED = (AuthenticationError, BusyLoadingError)
 # A server that answers so is the wrong one, or is not ready: the next connection may find the right one.
-_WRONG_SERVER = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED")
+_WRONG_SERVER = (ReadOnlyError, MasterDownError, ClusterDownError)
+# What a blocked command answers when its server has become a replica.
+_UNBLOCKED = "UNBLOCKED"
 
 
 class StoreIsFull(ChannelLayerUnavailable):
@@ -74,8 +78,7 @@ def refusal(answer: ResponseError) -> ChannelLayerUnavailable:
 def come_from_wrong_server(answers: Sequence[Any]) -> bool:
     """Say whether answers tell that the server is the wrong one, or is not ready."""
     return any(
-        isinstance(answer, ResponseError)
-        and (isinstance(answer, ReadOnlyError) or str(answer).startswith(_WRONG_SERVER))
+        isinstance(answer, _WRONG_SERVER) or (isinstance(answer, ResponseError) and str(answer).startswith(_UNBLOCKED))
         for answer in answers
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +15,8 @@ from .loop_link import LoopLink
 from .loops import LoopConnections
 from .send_script import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected, packed_will
+
+logger = logging.getLogger(__name__)
 
 # An interface process that has not been heard of for so long, in seconds, is dead.
 LEASE = 8.0
@@ -74,7 +77,7 @@ class LoopSide(RedisStore):
 
     async def _pop_entries(self, queue: str) -> list[Entry]:
         number = self._ring.host_of(queue)
-        link = self._loop().incoming(number)
+        link = self._loop().incoming(queue, number)
         pop = ("BLMPOP", BLOCK, 1, f"{self.prefix}queue:{queue}", "LEFT", "COUNT", QUEUE_BATCH)
         entries: list[Entry] = []
         while not entries:
@@ -119,10 +122,15 @@ class LoopSide(RedisStore):
         leases = self._loop().leases
         known = await leases[self._ring.host_of(queue)].run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
         for link in leases:
-            await self._tend(link)
+            try:
+                await self._tend_async(link)
+            except ChannelLayerUnavailable as error:
+                logger.warning("A store of the channel layer could not be looked after: %s", error)
+        if known == -1:
+            self._loop().forget(queue)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
 
-    async def _tend(self, link: LoopLink) -> None:
+    async def _tend_async(self, link: LoopLink) -> None:
         """Save counts, drop what nobody reads, and carry out the last wills of dead processes."""
         await self._save_counts_async(link)
         if unreadable := self._unreadable_commands():

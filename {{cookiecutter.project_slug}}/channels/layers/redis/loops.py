@@ -14,13 +14,13 @@ GAP = 0.003
 
 
 class LoopConnections:
-    """The connections of one event loop: one that sends, one for leases, one for each queue that is read."""
+    """The connections of one event loop: some that send and some for leases, and one for each queue that is read."""
 
     def __init__(
         self, hosts: Sequence[StoreHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
     ) -> None:
         self._hosts = hosts
-        self._incoming: dict[int, LoopLink] = {}
+        self._incoming: dict[str, LoopLink] = {}
         self.outgoing = [Outgoing(LoopLink(host.make_loop_connection, host.asides), send) for host in hosts]
         # What says that this process is alive must not wait behind its sends.
         self.leases = [LoopLink(host.make_loop_connection, host.asides) for host in hosts]
@@ -29,12 +29,19 @@ class LoopConnections:
         self.pace = Pace()
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
 
-    def incoming(self, number: int) -> LoopLink:
-        """Return the connection that pops from a host."""
-        if number not in self._incoming:
+    def incoming(self, queue: str, number: int) -> LoopLink:
+        """Return the connection that pops from a queue, which lies on a host."""
+        if queue not in self._incoming:
             host = self._hosts[number]
-            self._incoming[number] = LoopLink(host.make_loop_connection, host.asides)
-        return self._incoming[number]
+            self._incoming[queue] = LoopLink(host.make_loop_connection, host.asides)
+        return self._incoming[queue]
+
+    def forget(self, queue: str) -> None:
+        """Read a queue no longer."""
+        if queue in self.reads:
+            self.reads.pop(queue).cancel()
+        if queue in self._incoming:
+            self._incoming.pop(queue).close()
 
 
 class Pace:

@@ -31,10 +31,16 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
     seconds.
     """
     waiting, failures = _begin(pops)
-    ready = _first_ready(waiting, patience)
-    for descriptor, (host, link) in waiting.items():
-        if descriptor not in ready:
-            _unblock(host, link)
+    try:
+        ready = _first_ready(waiting, patience)
+        for descriptor, (host, link) in waiting.items():
+            if descriptor not in ready:
+                _unblock(host, link)
+    except BaseException:
+        # A signal handler has raised: the answers must not be taken for those of the next commands.
+        for _, link in waiting.values():
+            link.close()
+        raise
     popped: Popped = []
     for host, link in waiting.values():
         try:
@@ -43,7 +49,7 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
             failures.append(error)
     for failure in failures:
         logger.error("One of %d stores of the channel layer failed: %s", len(pops), failure)
-    if not popped:
+    if failures and not popped:
         raise failures[0]
     return popped
 

@@ -159,10 +159,15 @@ class RedisStore(BaseChannelLayer):
     def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
         """Return what may be sent again although a host has failed; the rest is counted."""
         logger.error("One of %d hosts of the channel layer failed: %s", len(self._hosts), error)
-        lost = [send for send in sends if error.uncertain or (send.to_group and len(self._hosts) > 1)]
-        for send in lost:
-            self.statistics.count_dropped(send.name, "uncertain" if error.uncertain else "a host is not available")
-        return [send for send in sends if send not in lost]
+        left = []
+        for send in sends:
+            if error.uncertain:
+                self.statistics.count_dropped(send.name, "uncertain")
+            elif send.to_group and len(self._hosts) > 1:
+                self.statistics.count_dropped(send.name, "a host is not available")
+            else:
+                left.append(send)
+        return left
 
     def _refuse(self, sends: Sequence[Send]) -> list[Send]:
         """Treat all channels as full, since the store has no memory left."""
@@ -217,7 +222,12 @@ class RedisStore(BaseChannelLayer):
         """Remember the id of an entry for ``memory`` seconds; return False if it is known already."""
         if not queue.endswith("!"):
             key = f"{self.prefix}read:{queue}:{identity.hex()}"
-            return host.threads.exchange([("SET", key, "", "NX", "PX", int(memory * 1000))])[0] is not None
+            try:
+                return host.threads.exchange([("SET", key, "", "NX", "PX", int(memory * 1000))])[0] is not None
+            except ChannelLayerUnavailable as error:
+                # It has been popped: better read twice, if somebody has put it there, than lost for sure.
+                logger.warning("Whether a message was read before could not be found out: %s", error)
+                return True
         # A process queue has one reader, whose own memory is enough.
         own = self._memories.get(queue)
         if own is None:

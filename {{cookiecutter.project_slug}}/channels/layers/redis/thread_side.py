@@ -7,7 +7,6 @@ import logging
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -63,15 +62,10 @@ class ThreadSide(RedisStore):
                 refused += self._left_of(sends, error)
         return refused
 
-    def _send_to(self, host: StoreHost, sends: Sequence[Send], done: str = "") -> list[Send]:
+    def _send_to(self, host: StoreHost, sends: Sequence[Send]) -> list[Send]:
         if self.statistics.are_due:
             self._save_counts()
-        try:
-            missed = host.threads.run(SEND, *self._send_arguments(sends, done))
-        except ChannelLayerUnavailable as error:
-            self._keep_done(done, error)
-            raise
-        return self._refused(sends, missed)
+        return self._refused(sends, host.threads.run(SEND, *self._send_arguments(sends)))
 
     def _keep_done(self, done: str, error: ChannelLayerUnavailable) -> None:
         """Count later that a worker has finished with a message, which the store could not be told."""
@@ -79,13 +73,14 @@ class ThreadSide(RedisStore):
             self.statistics.count_received(done)
 
     def _save_counts(self) -> None:
+        """Save what has been counted. That this fails is no reason for anything else to fail."""
         counts = self.statistics.take()
         try:
             self._hosts[0].threads.run(scripts.SAVE_COUNTS, *self._count_arguments(counts))
         except ChannelLayerUnavailable as error:
             if not error.uncertain:
                 self.statistics.give_back(counts)
-            raise
+            logger.warning("What was counted could not be saved in the channel layer's store: %s", error)
 
     # A worker's turn
 
@@ -94,12 +89,9 @@ class ThreadSide(RedisStore):
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         # What comes from a process queue has been counted when it was popped.
         done = prefix_of(finished) if "!" not in finished else ""
-        if len(self._hosts) > 1:
-            refused = self.send_many(batch) if batch else []
-            if done:
-                self._send_to(random.choice(self._hosts), [], done)
-            return refused, self._receive(channels, timeout > 0, timeout) or (None, None)
         self._tend_store()
+        if len(self._hosts) > 1:
+            return self._turn_at_several(batch, channels, timeout, done)
         return self._turn(self._hosts[0], batch, _readable(tuple(channels)), min(timeout, BLOCK), done)
 
     def _turn(
@@ -133,6 +125,26 @@ class ThreadSide(RedisStore):
             return self._left_of(batch, error), message
         return self._refused(batch, missed), message or (None, None)
 
+    def _turn_at_several(
+        self, batch: Sequence[Send], channels: Sequence[str], timeout: float, done: str
+    ) -> tuple[list[Send], Received | tuple[None, None]]:
+        refused = self.send_many(batch) if batch else []
+        if done:
+            self._tell_done(random.choice(self._hosts), done)
+        try:
+            return refused, self._receive(channels, timeout > 0, timeout) or (None, None)
+        except ChannelLayerUnavailable:
+            # Were it raised now, what has been sent would be sent again; it is at the next turn.
+            if not batch:
+                raise
+            return refused, (None, None)
+
+    def _tell_done(self, host: StoreHost, done: str) -> None:
+        try:
+            host.threads.run(SEND, *self._send_arguments([], done))
+        except ChannelLayerUnavailable as error:
+            self._keep_done(done, error)
+
     # Receiving
 
     def receive(
@@ -147,10 +159,12 @@ class ThreadSide(RedisStore):
 
     def _receive(self, channels: Sequence[str], block: bool, timeout: float | None) -> Received | None:
         names = _readable(tuple(channels))
+        if not names:
+            return None
         deadline = None if timeout is None else time.monotonic() + timeout
         interruptions = self._interruptions
+        self._tend_store()
         while True:
-            self._tend_store()
             message = self._expanded(names) or self._pop_any(names, 0.0)
             if message or not block:
                 return message
@@ -165,33 +179,50 @@ class ThreadSide(RedisStore):
         self._interruptions += 1
 
     def _pop_any(self, names: Sequence[str], wait: float) -> Received | None:
-        taken = self.taken()
-        if taken[0] is not None:
-            return taken
-        if wait and len(self._hosts) > 1:
-            return self._pop_from_several(names, wait)
+        if len(self._hosts) == 1:
+            return self._pop_from(self._hosts[0], self._keys_on(0, names), wait)
+        return self._take_extra(names) or (
+            self._pop_from_all(names, wait) if wait else self._pop_from_one_after_the_other(names)
+        )
+
+    def _pop_from_one_after_the_other(self, names: Sequence[str]) -> Received | None:
+        failures = []
         # A random order, so that no host can starve another.
         for number in random.sample(range(len(self._hosts)), len(self._hosts)):
             keys = self._keys_on(number, names)
-            message = self._pop_from(self._hosts[number], keys, wait) if keys else None
+            try:
+                message = self._pop_from(self._hosts[number], keys, 0.0) if keys else None
+            except ChannelLayerUnavailable as error:
+                failures.append(error)
+                continue
             if message:
                 return message
+        if len(failures) == len(self._hosts):
+            raise failures[0]
         return None
 
-    def _pop_from_several(self, names: Sequence[str], wait: float) -> Received | None:
+    def _pop_from_all(self, names: Sequence[str], wait: float) -> Received | None:
         numbered = [(host, self._keys_on(number, names)) for number, host in enumerate(self._hosts)]
         pops = {host: _pop(keys, wait) for host, keys in numbered if keys}
         popped = pop_from_all(pops, wait + ANSWER_TIMEOUT)
-        messages = deque(message for host, answer in popped if (message := self._message(host, answer)))
+        messages = [message for host, answer in popped if (message := self._message(host, answer))]
         if not messages:
             return None
-        first = messages.popleft()
-        self._extras.messages = messages
-        return first
+        self._extras.messages = [*getattr(self._extras, "messages", ()), *messages[1:]]
+        return messages[0]
+
+    def _take_extra(self, names: Sequence[str]) -> Received | None:
+        """Return what has come along with another message from one of these channels."""
+        extras = getattr(self._extras, "messages", [])
+        for message in extras:
+            if message[0] in names:
+                extras.remove(message)
+                return message  # type: ignore[no-any-return]
+        return None
 
     def taken(self) -> Received | tuple[None, None]:
         extras = getattr(self._extras, "messages", None)
-        return extras.popleft() if extras else (None, None)
+        return extras.pop(0) if extras else (None, None)
 
     def _keys_on(self, number: int, names: Sequence[str]) -> list[str]:
         here = tuple(names) if len(self._hosts) == 1 else self._names_on(number, names)
@@ -252,12 +283,18 @@ class ThreadSide(RedisStore):
             return
         self._next_look = now + LOOK_INTERVAL
         self._save_counts()
-        if unreadable := self._unreadable_commands():
-            self._hosts[0].threads.exchange(unreadable)
         for host in self._hosts:
-            host.threads.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
-            while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
-                log_collected(*collected)
+            try:
+                self._tend(host)
+            except ChannelLayerUnavailable as error:
+                logger.warning("A store of the channel layer could not be looked after: %s", error)
+
+    def _tend(self, host: StoreHost) -> None:
+        if unreadable := self._unreadable_commands():
+            host.threads.exchange(unreadable)
+        host.threads.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
+        while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
+            log_collected(*collected)
 
     # Worker processes; the first host knows of them
 

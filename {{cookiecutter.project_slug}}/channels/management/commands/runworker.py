@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
+import logging
 import os
 import signal
 import sys
@@ -18,7 +20,7 @@ from channels.channel import DEFAULT_CHANNEL_LAYER
 from channels.exceptions import InvalidChannelLayerError
 from channels.signal_pipe import SignalPipe
 from channels.supervisor import STOP_TIMEOUT, Supervisor, child_command, tell_ready
-from channels.worker import THREADS, WorkerGroup, prepare_router
+from channels.worker import THREADS, WorkerGroup, filter_channels, prepare_router
 
 
 class Command(BaseCommand):
@@ -29,8 +31,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Alias of the channel layer to read from.")
-        parser.add_argument("--threads", type=int, default=THREADS, help="Number of worker threads in each process.")
-        parser.add_argument("--processes", type=int, default=1, help="Number of processes; SIGHUP replaces them.")
+        parser.add_argument(
+            "--threads", type=_number, default=THREADS, help=f"Worker threads in each process ({THREADS})."
+        )
+        parser.add_argument(
+            "--processes", type=_number, default=1, help="Number of processes (1); SIGHUP replaces them."
+        )
         parser.add_argument(
             "--only-channels", action="append", metavar="PATTERN", help="Read only these channels; repeatable."
         )
@@ -41,7 +47,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers, here or in processes of their own."""
+        if options["verbosity"] > 1:
+            # What each message goes through.
+            logging.getLogger("channels").setLevel(logging.DEBUG)
         layer = self._layer(options["layer"])
+        self._channels(layer, options)
+        if options["processes"] > 1 and options["reload"]:
+            raise CommandError("--reload is for development and goes with one process; leave out --processes.")
         if options["processes"] > 1:
             sys.exit(Supervisor(child_command(), options["processes"]).run())
         if options["reload"]:
@@ -61,6 +73,13 @@ class Command(BaseCommand):
                 returncode=2,
             )
         return layer
+
+    def _channels(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
+        """Refuse filters that leave nothing to read."""
+        prepare_router(layer)
+        routed = layer.router.channels
+        if not filter_channels(routed, options["only_channels"], options["exclude_channels"]):
+            raise CommandError(f"These filters leave no channel; routed are {', '.join(sorted(routed))}.")
 
     def _run(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
         signals = SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -84,18 +103,14 @@ class Command(BaseCommand):
         group.join()
 
     def _start(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> WorkerGroup:
-        prepare_router(layer)
         group = WorkerGroup(
             layer,
             options["threads"],
             only_channels=options["only_channels"],
             exclude_channels=options["exclude_channels"],
         )
-        routed = layer.router.channels
-        if not group.channels:
-            raise CommandError(f"These filters leave no channel; routed are {', '.join(sorted(routed))}.")
         group.start()
-        self._introduce(layer, group, options["threads"], sorted(routed - set(group.channels)))
+        self._introduce(layer, group, options["threads"], sorted(layer.router.channels - set(group.channels)))
         tell_ready()
         return group
 
@@ -109,3 +124,10 @@ class Command(BaseCommand):
             self.stdout.write(f"  not read here, so another worker must: {', '.join(unread)}")
         self.stdout.write(f"  {threads} thread(s), each with up to one connection to these databases: {databases}")
         self.stdout.flush()
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 is needed.")
+    return number
