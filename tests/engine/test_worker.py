@@ -142,7 +142,10 @@ def test_a_worker_tries_again_with_growing_pauses(make_site, monkeypatch, caplog
     site.worker.run()
 
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
-    assert messages_of(caplog) == ["The worker cannot read from the channel layer; the next try follows"] * 8
+    assert (
+        messages_of(caplog)
+        == ["The worker cannot read from the channel layer; the next try follows: the broker is gone"] * 8
+    )
 
 
 # Running and stopping

@@ -145,7 +145,7 @@ async def test_a_layer_that_could_not_be_told_everything_is_told_again(monkeypat
 
     assert layer.renewed[0] == MEMBERSHIPS
     assert len(layer.renewed[1]) == 2
-    assert layer.wills == [[WILL]]
+    assert layer.wills == [[WILL], [WILL]]
 
 
 async def test_the_lease_is_renewed_in_time_although_the_rest_takes_long(monkeypatch):

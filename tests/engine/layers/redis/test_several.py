@@ -1,6 +1,5 @@
 """Several stores share the load of one layer, and none keeps a reader from what lies on another."""
 
-import contextlib
 import secrets
 import threading
 import time
@@ -32,7 +31,7 @@ def hosts(valkey, second):
 
 
 def make_layer(hosts, **options):
-    return RedisChannelLayer(hosts=hosts, prefix=f"test-{secrets.token_hex(8)}:", **options)
+    return RedisChannelLayer(hosts=hosts, **{"prefix": f"test-{secrets.token_hex(8)}:", **options})
 
 
 class TestRedisChannelLayerOfTwoHosts(ChannelLayerConformance):
@@ -101,7 +100,7 @@ def test_what_two_hosts_bring_at_once_is_all_given(hosts):
         send_to(layer, number, {"number": number})
 
     # As if neither had been there yet when the reader first looked.
-    first = layer._pop_from_several(["jobs"], 1.0)
+    first = layer._pop_from_all(["jobs"], 1.0)
     rest = layer.taken(), layer.taken()
 
     assert sorted(message["number"] for _, message in (first, rest[0])) == [0, 1]
@@ -119,20 +118,41 @@ def test_a_worker_that_stops_handles_what_came_along(hosts, monkeypatch):
     worker = Worker(ChannelLayerWrapper(layer, "default", [route("jobs", consumer)]))
     for number in (0, 1):
         send_to(layer, number, {"number": number})
-    monkeypatch.setattr(layer, "_pop_any", lambda names, wait: names and layer._pop_from_several(names, 1.0))
+    # As if neither had been there yet when the worker first looked.
+    monkeypatch.setattr(layer, "_pop_from_one_after_the_other", lambda names: None)
     worker.run()
 
     assert sorted(handled) == [0, 1]
     assert layer.channel_statistics("jobs")["messages_unfinished"] == 0
 
 
+def test_what_came_along_is_kept_for_who_asks_for_its_channel(hosts, monkeypatch):
+    layer = make_layer(hosts)
+    for number in (0, 1):
+        send_to(layer, number, {"number": number})
+    layer._pop_from_all(["jobs"], 1.0)
+
+    assert layer.receive(["other"]) == (None, None)
+    assert layer.receive(["jobs"])[0] == "jobs"
+
+
 def test_a_dead_host_keeps_nobody_from_the_others(valkey, caplog):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
     send_to(layer, 0, {})
 
-    with contextlib.suppress(ChannelLayerUnavailable):
-        assert layer._pop_from_several(["jobs"], 1.0) == ("jobs", {})
+    assert layer._pop_from_all(["jobs"], 1.0) == ("jobs", {})
     assert "One of 2 stores of the channel layer failed" in caplog.text
+
+
+def test_with_a_dead_host_a_worker_sends_nothing_twice(valkey):
+    layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
+    reader = make_layer([(valkey.host, valkey.port)], prefix=layer.prefix)
+    channel = next(f"parts?{number}" for number in range(100) if layer._ring.host_of(f"parts?{number}") == 0)
+    for number in range(20):
+        layer.send_and_receive([layer.prepare(channel, {"number": number})], ["jobs"], 0.0, finished="jobs")
+
+    sent = [message["number"] for _, message in iter(lambda: reader.receive([channel]), (None, None))]
+    assert sent == list(range(20))
 
 
 def test_that_no_host_answers_is_told():
