@@ -8,19 +8,19 @@ class Account:
     """
     The messages of one ledger: what its visitors sent and lost, and what the layer counted as dropped, by reason.
 
-    ``excused`` messages may have been in the hands of processes that were killed, which can count nothing.
+    ``unfinished`` messages were in the hands of workers that were killed, as the layer has counted them.
     """
 
     name: str
     sent: int
     lost: int
     dropped: dict[str, int]
-    excused: int = 0
+    unfinished: int = 0
 
     @property
     def unexplained(self):
         """How many of the lost messages nobody has counted."""
-        return max(0, self.lost - sum(self.dropped.values()) - self.excused)
+        return max(0, self.lost - sum(self.dropped.values()) - self.unfinished)
 
 
 def sum_up(session):
@@ -37,7 +37,7 @@ def figures(accounts):
         "sent": sum(account.sent for account in accounts),
         "lost": sum(account.lost for account in accounts),
         "counted": sum(sum(account.dropped.values()) for account in accounts),
-        "excused": sum(account.excused for account in accounts),
+        "unfinished": sum(account.unfinished for account in accounts),
         "unexplained": sum(account.unexplained for account in accounts),
         "accounts": [asdict(account) for account in accounts],
     }

@@ -56,7 +56,7 @@ ROWS = [
         "accounts.sum_up",
         _none("unexplained"),
         "{unexplained} of {sent} in {ledgers} ledgers; {lost} lost, {counted} counted by the layer, "
-        "{excused} may have died with their worker",
+        "{unfinished} by what killed workers had not finished",
     ),
     Row(
         "S-07",

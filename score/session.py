@@ -61,7 +61,9 @@ class Session:
         folder = self.folder / f"site{next(self._numbers)}"
         return on_stage(folder, valkey or self.valkey, options, **environment)
 
-    def account(self, name, stage, visitors, excused=0):
-        """Put down what visitors have lost, and what the layer says of it; ``excused`` was in the hands of the dead."""
-        dropped = stage.layer().global_statistics()["dropped"]
-        self.accounts.append(Account(name, visitors.count_sent(), visitors.count_lost(), dropped, excused))
+    def account(self, name, stage, visitors):
+        """Put down what visitors have lost, and what the layer says of it."""
+        layer = stage.layer()
+        dropped = layer.global_statistics()["dropped"]
+        unfinished = layer.channel_statistics("websocket.receive")["messages_unfinished"]
+        self.accounts.append(Account(name, visitors.count_sent(), visitors.count_lost(), dropped, unfinished))
