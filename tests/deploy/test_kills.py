@@ -113,6 +113,26 @@ def test_consumers_hear_once_of_every_connection_of_a_killed_interface_server(si
     assert len({channel for channel, _ in ends}) == 51
 
 
+def test_consumers_hear_once_of_every_request_that_a_killed_interface_server_was_holding(site, valkey):
+    server, other = site.serve(), site.serve("uvicorn")
+    site.work()
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(contextlib.closing(server.get_ready("/hold/")))
+        other.wait_until(lambda: sum(line.startswith("held") for line in site.notes) == 5)
+        # Requests that are open for a while leave a last will.
+        client = valkey.client()
+        other.wait_until(lambda: [client.hlen(key) for key in client.keys(f"{site.folder.name}:wills:*")] == [5])
+        server.process.kill()
+        killed = time.monotonic()
+        other.wait_until(lambda: sum(line.startswith("left") for line in site.notes) >= 5)
+
+    assert time.monotonic() - killed < 15
+    held = sorted(line.split()[1] for line in site.notes if line.startswith("held"))
+    assert sorted(line.split()[2] for line in site.notes if line.startswith("left")) == held
+
+
 def test_a_hundred_stops_lose_nothing(site):
     """Stop requests come at any moment: while a worker waits, receives, works or sends."""
     server = site.serve()

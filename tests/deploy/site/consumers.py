@@ -34,6 +34,10 @@ def disconnect(message, room):
     note(f"disconnect {message['reply_channel']} {message['code']}")
 
 
+def hold(message):
+    note(f"held {message['reply_channel']}")
+
+
 def left(message):
     note(f"left {message['path']} {message['reply_channel']}")
 

@@ -12,5 +12,6 @@ channel_routing = [
     route("websocket.disconnect", consumers.disconnect, path=ROOM),
     route("websocket.connect", consumers.connect_unordered, path=UNORDERED),
     route("websocket.receive", consumers.receive_unordered, path=UNORDERED),
+    route("http.request", consumers.hold, path=r"^/hold/$"),
     route("http.disconnect", consumers.left),
 ]

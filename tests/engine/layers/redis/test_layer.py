@@ -11,6 +11,7 @@ from channels.layers.redis import RedisChannelLayer
 from channels.test.conformance import ChannelLayerConformance
 
 from ....services import free_port
+from ....stores import make_redis
 
 
 class TestRedisChannelLayer(ChannelLayerConformance):
@@ -25,6 +26,20 @@ class TestRedisChannelLayer(ChannelLayerConformance):
 
     def advance(self, layer, seconds):
         time.sleep(seconds)
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    with make_redis(tmp_path_factory.mktemp("redis"), "redis") as server:
+        yield server
+
+
+class TestRedisChannelLayerOverRedisItself(TestRedisChannelLayer):
+    many = 1_000
+
+    @pytest.fixture(autouse=True)
+    def server(self, redis):
+        self.hosts = [(redis.host, redis.port)]
 
 
 @pytest.fixture
