@@ -42,7 +42,7 @@ async def dispatch(
     batch = [layer.prepare(channel, content)._replace(reply_channel=reply_channel, will=will)]
     loop = asyncio.get_running_loop()
     before, started, pause = _Outcome.TAKEN, loop.time(), _FIRST_PAUSE
-    while (outcome := await _attempt(layer, batch)) is not _Outcome.TAKEN:
+    while (outcome := await _attempt(layer, batch, before)) is not _Outcome.TAKEN:
         if outcome is not before:
             # After an outage everybody is in a hurry, and the wait for room begins only now.
             before, started, pause = outcome, loop.time(), _FIRST_PAUSE
@@ -55,11 +55,13 @@ async def dispatch(
     return True
 
 
-async def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> _Outcome:
+async def _attempt(layer: BaseChannelLayer, batch: list[Send], before: _Outcome) -> _Outcome:
     try:
         return _Outcome.FULL if await layer.send_many_async(batch) else _Outcome.TAKEN
     except ChannelLayerUnavailable as error:
-        logger.error("Sending to %s failed: %s", batch[0].name, error)
+        # Not at every try of everybody who waits.
+        level = logging.DEBUG if before is _Outcome.FAILED else logging.ERROR
+        logger.log(level, "Sending to %s failed: %s", batch[0].name, error)
         if not error.uncertain:
             return _Outcome.FAILED
         layer.statistics.count_dropped(batch[0].name, "uncertain", "The connection broke while it was sent.")

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Lease, Send
 
 logger = logging.getLogger(__name__)
@@ -80,8 +81,10 @@ class LeaseKeeper:
     async def _guarded(self, turn: Callable[[], Awaitable[None]]) -> None:
         try:
             await turn()
-        except Exception:
-            logger.exception("Renewing the lease of this process failed; the next try follows")
+        except Exception as error:
+            known = isinstance(error, ChannelLayerUnavailable)
+            text = "Renewing the lease of this process failed; the next try follows: %s"
+            logger.error(text, error, exc_info=not known)
 
     async def _renew_lease(self) -> bool:
         """Renew the lease; return whether this process is still the one that had it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -41,6 +42,7 @@ class LoopSide(RedisStore):
             except StoreIsFull:
                 refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
+                self._did_not_answer = time.monotonic()
                 if len(self._hosts) == 1:
                     raise
                 refused += self._left_of(sends, error)

@@ -31,6 +31,8 @@ redis.call('ZADD', prefix .. 'group:' .. group, 'GT', lapses, queue)
 redis.call('PEXPIRE', prefix .. 'group:' .. group, group_expiry + 1000)
 if ARGV[6] ~= '' then
     redis.call('HSET', prefix .. 'capacity', queue, ARGV[6])
+else
+    redis.call('HDEL', prefix .. 'capacity', queue)
 end
 redis.call('SADD', prefix .. 'groups:' .. queue, group)
 redis.call('PEXPIRE', prefix .. 'groups:' .. queue, group_expiry + 1000)

@@ -37,8 +37,8 @@ WILLS_BATCH = 200
 SWEEP_BATCH = 1000
 # As many entries that nobody could read are kept.
 UNREADABLE_KEPT = 100
-# For so long, in seconds, want of memory explains why a channel is full.
-MEMORY_HINT = 10.0
+# For so long, in seconds, want of memory, or a store that does not answer, explains why a message is refused.
+HINT_LIFE = 10.0
 _MEMORY_ADVICE = "Start more workers to empty its channels, or raise its maxmemory."
 
 
@@ -59,8 +59,8 @@ class RedisStore(BaseChannelLayer):
         arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
         self._hosts = self.make_hosts(hosts or [("localhost", 6379)], arguments)
         self._ring = Ring(len(self._hosts))
-        self._memory_ran_out = -MEMORY_HINT
-        self._memories: dict[str, Memory] = {}
+        self._memory_ran_out = self._did_not_answer = -HINT_LIFE
+        self._memories: dict[tuple[str, float], Memory] = {}
         self._unreadable: deque[bytes] = deque(maxlen=UNREADABLE_KEPT)
         self._cipher = _make_cipher(symmetric_encryption_keys, prefix, self.expiry)
         self._expiry = int(self.expiry * 1000)
@@ -180,8 +180,11 @@ class RedisStore(BaseChannelLayer):
         return [send for send in sends if not send.to_group]
 
     def describe_full(self, channel: str) -> str:
-        """Say why a message was refused: for want of memory, if there was none lately."""
-        if time.monotonic() - self._memory_ran_out < MEMORY_HINT:
+        """Say why a message was refused: because of the store, if there was something wrong with it lately."""
+        now = time.monotonic()
+        if now - self._did_not_answer < HINT_LIFE:
+            return "The store of the channel layer does not answer."
+        if now - self._memory_ran_out < HINT_LIFE:
             return f"The store of the channel layer has no memory left. {_MEMORY_ADVICE}"
         return super().describe_full(channel)
 
@@ -229,9 +232,9 @@ class RedisStore(BaseChannelLayer):
                 logger.warning("Whether a message was read before could not be found out: %s", error)
                 return True
         # A process queue has one reader, whose own memory is enough.
-        own = self._memories.get(queue)
+        own = self._memories.get((queue, memory))
         if own is None:
-            own = self._memories[queue] = Memory(memory)
+            own = self._memories[queue, memory] = Memory(memory)
         return own.is_new(identity, now)
 
     def _unreadable_commands(self) -> list[tuple[Any, ...]]:
