@@ -41,8 +41,8 @@ class AsgiRequest(ASGIRequest):
     Django's request, made from an ``http.request`` message.
 
     ``message`` is the message and ``reply_channel`` its reply channel; ``scope`` is the message as an ASGI scope, if
-    there is one already. Making one reads the whole body, which is
-    kept on disk beyond ``FILE_UPLOAD_MAX_MEMORY_SIZE`` bytes. Raises ``RequestAborted``, ``RequestTimeout``.
+    there is one already. Making one reads the whole body, which is kept on disk beyond ``FILE_UPLOAD_MAX_MEMORY_SIZE``
+    bytes. Raises ``RequestAborted``, ``RequestTimeout``.
     """
 
     ResponseLater = ResponseLater

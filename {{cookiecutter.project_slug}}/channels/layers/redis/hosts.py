@@ -21,7 +21,7 @@ class StoreHost:
     """
     One store, given as its name in the log and as functions that make connections of redis-py to it.
 
-    Each thread, and each task of an event loop, has a connection of its own.
+    Each thread has a connection of its own, and each event loop has some.
     """
 
     def __init__(
