@@ -249,10 +249,26 @@ def test_runworker_refuses_what_it_cannot_do(site):
 
     unknown, none_left = run("--layer", "other"), run("--only-channels", "nothing.*")
 
+    nobody, twice = run("--threads", "0"), run("--processes", "2", "--reload")
+    assert (nobody.returncode, twice.returncode) == (2, 1)
+    assert "at least 1 is needed" in nobody.stderr
+    assert "--reload is for development and goes with one process" in twice.stderr
     assert unknown.returncode == 1
     assert "CHANNEL_LAYERS has no layer 'other'" in unknown.stderr
     assert none_left.returncode == 1
     assert "These filters leave no channel" in none_left.stderr
+
+
+def test_a_verbose_worker_says_what_each_message_goes_through(site):
+    server, quiet = site.serve(), site.work("--only-channels", "websocket.connect")
+    workers = site.work("-v", "2", "--exclude-channels", "websocket.connect")
+
+    with server.open_socket("/unordered/hall/") as socket:
+        socket.send(json.dumps({"id": "1"}))
+        socket.recv(timeout=20)
+
+    assert "DEBUG channels.worker: Running site_code.consumers.receive_unordered" in workers.log
+    assert "DEBUG channels" not in quiet.log
 
 
 def test_a_worker_says_what_it_reads_and_what_it_leaves_to_others(site):

@@ -42,6 +42,11 @@ def encrypted(tmp_path_factory, certificates):
         yield store
 
 
+def test_an_option_that_nobody_knows_is_told_at_once():
+    with pytest.raises(InvalidChannelLayerError, match="prefx"):
+        layer_of("redis://127.0.0.1:6379/0?prefx=shop:")
+
+
 def test_tls_with_an_authority_of_ones_own(encrypted, certificates):
     assert carries(layer_of(f"rediss://127.0.0.1:{encrypted.port}/0?ssl_ca_certs={certificates[0]}"))
     assert carries(

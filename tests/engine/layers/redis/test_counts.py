@@ -26,6 +26,7 @@ def test_what_has_been_taken_is_not_given_again(counts):
         ("jobs", "done"): 2,
         ("jobs", "rate:sent"): 1,
         ("reply.x!", "sent"): 2,
+        ("reply.x!", "rate:sent"): 2,
         ("parts?", "dropped:expired"): 1,
         ("parts?", "gone"): 1,
     }

@@ -49,6 +49,22 @@ def half_dead(valkey):
     return RedisChannelLayer(hosts=hosts, prefix=f"test-{secrets.token_hex(8)}:")
 
 
+def test_a_message_is_counted_once_whatever_goes_before_it_in_a_batch(valkey):
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+    layer.group_add("room", "reply.x!1")
+    batch = [
+        layer.prepare("room", {}, to_group=True),
+        layer.prepare("reply.x!2", {}),
+        layer.prepare("jobs", {}),
+    ]
+
+    layer.send_many(batch)
+
+    replies, jobs = layer.channel_statistics("reply.x!1"), layer.channel_statistics("jobs")
+    assert (replies["messages_count"], replies["messages_count_per_second"]) == (2, 0.2)
+    assert (jobs["messages_count"], jobs["messages_count_per_second"]) == (1, 0.1)
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_what_one_host_took_is_not_sent_again_because_another_failed(half_dead, asynchronous):
     names = [f"parts?{number}" for number in range(20)]

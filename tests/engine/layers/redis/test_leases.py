@@ -111,6 +111,41 @@ def test_scripts_that_the_store_has_forgotten_are_sent_again(redis, valkey):
     assert [message["number"] for message in received(redis, "jobs")] == [0, 0, 1, -1, 2, -2]
 
 
+def test_the_will_of_a_connection_that_was_opened_after_its_process_was_given_up_is_carried_out_too(redis):
+    async def live_and_die():
+        await redis.renew_lease(QUEUE)
+        await asyncio.sleep(LEASE)
+        collected = received(redis, "websocket.disconnect")
+        await redis.send_many_async([opening(redis, 1)])
+        return collected, await redis.renew_lease(QUEUE)
+
+    collected, lease = asyncio.run(live_and_die())
+
+    assert (collected, lease) == ([], Lease.LOST)
+    assert received(redis, "websocket.disconnect") == [{"socket": 1}]
+
+
+def test_a_process_that_was_given_up_and_begins_anew_is_not_held_up_by_its_old_queue(redis):
+    async def begin_anew():
+        await redis.renew_lease(QUEUE)
+        reader = asyncio.create_task(redis.read_queue(QUEUE))
+        await asyncio.sleep(LEASE)
+        received(redis, "any")
+        lease = await redis.renew_lease(QUEUE)
+        reader.cancel()
+        entries = asyncio.create_task(redis.read_queue("reply.b!"))
+        await asyncio.sleep(0.1)
+        redis.send("reply.b!1", {})
+        began = asyncio.get_running_loop().time()
+        await entries
+        return lease, asyncio.get_running_loop().time() - began
+
+    lease, seconds = asyncio.run(begin_anew())
+
+    assert lease is Lease.LOST
+    assert seconds < 0.2
+
+
 def test_what_a_living_worker_process_works_on_is_known_to_all(redis):
     redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7)])
     redis.renew_worker("other", [])

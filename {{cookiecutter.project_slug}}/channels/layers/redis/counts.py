@@ -37,9 +37,11 @@ class StoreCounts:
         """Count messages that have been taken, by their channels."""
         with self._lock:
             for channel in channels:
+                prefix = prefix_of(channel)
+                self._unsaved[prefix, "rate:sent"] += 1
                 # Those on ordinary channels have been counted by the script.
-                figure = "sent" if "!" in channel else "rate:sent"
-                self._unsaved[prefix_of(channel), figure] += 1
+                if "!" in channel:
+                    self._unsaved[prefix, "sent"] += 1
 
     def count_received(self, channel: str, count: int = 1) -> None:
         """Count messages that a reader has taken and finished with."""
