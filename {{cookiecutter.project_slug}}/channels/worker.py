@@ -95,8 +95,11 @@ class Worker:
                 logger.error(text, error, exc_info=not known)
                 self._stop.wait(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
-        while self._drain and self._turn_in_thread():
-            pass
+        try:
+            while self._drain and self._turn_in_thread():
+                continue
+        except Exception:
+            logger.exception("What waits in the channel layer could not be finished before the stop")
         try:
             self._leave()
         except Exception:
