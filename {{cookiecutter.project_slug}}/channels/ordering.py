@@ -185,7 +185,6 @@ def _check_gap(socket: str, layer: Any, expected_before: int) -> list[tuple[str,
     if expected > expected_before or (socket, expected) in _running or layer.is_held(socket, expected):
         _watch(socket, layer, expected)
     else:
-        _watched.discard(socket)
         _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
     return []
 
