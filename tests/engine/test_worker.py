@@ -219,6 +219,18 @@ def test_a_drain_finishes_what_waits_too(make_site, run_group):
     assert done == [0, 1, 2, 3]
 
 
+def test_a_drain_comes_to_an_end_though_consumers_go_on_sending(make_site, run_group, monkeypatch, caplog):
+    monkeypatch.setattr("channels.worker.DRAIN_TIMEOUT", 0.05)
+    site = make_site([route("thumbnail", lambda message: message.channel.send({}))])
+    site.layer.send("thumbnail", {})
+    group = WorkerGroup(site.layer, 1)
+    group.start()
+
+    assert group.stop(drain=True, timeout=30)
+    assert "although messages still wait" in caplog.text
+    assert site.received("thumbnail") == [{}]
+
+
 def alive(group):
     return [thread for thread in group._threads if thread.is_alive()]
 

@@ -6,6 +6,7 @@ import pytest
 from django.db import DatabaseError
 
 from channels import Channel, ConsumeLater, route, worker
+from channels.deadlines import call_later
 from channels.exceptions import (
     ChannelSocketException,
     DenyConnection,
@@ -99,6 +100,23 @@ def test_it_ends_no_thread_of_a_group_which_nobody_would_replace(make_site, erro
 
     assert ended
     assert site.received("log") == [{"text": "sent"}] * 2
+
+
+def test_messages_that_have_waited_with_one_that_raises_it_are_handled_at_the_next_turn(make_site):
+    numbers = []
+
+    def work(message):
+        numbers.append(message["number"])
+        if message["number"] == 0:
+            raise SystemExit
+
+    site = make_site([route("work", work)])
+    call_later(0, lambda: [("work", {"number": number}) for number in range(3)])
+
+    with pytest.raises(SystemExit):
+        site.work()
+    site.work()
+    assert numbers == [0, 1, 2]
 
 
 def test_a_request_is_not_left_waiting_for_a_consumer_that_failed(make_site):

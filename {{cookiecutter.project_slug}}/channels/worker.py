@@ -15,6 +15,7 @@ import random
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 THREADS = 2
 # How often a message may be put back by ConsumeLater.
 MESSAGE_RETRIES = 10
+# A worker that is to finish what waits before it stops does so for this time at most, in seconds: a consumer that sends
+# to its own channel would never come to an end.
+DRAIN_TIMEOUT = 10.0
 # A blocking receive comes back at least this often, in seconds.
 RECEIVE_TIMEOUT = 10.0
 # A consumer that runs longer than this, in seconds, is warned about; CHANNELS_SLOW_CONSUMER changes it.
@@ -78,6 +82,8 @@ class Worker:
         # What the last consumer has sent, and the channel of its message: both go into the layer with the next turn.
         self._outgoing: list[Send] = []
         self._finished = ""
+        # Messages that have waited elsewhere, to be handled before anything is received.
+        self._waiting: deque[tuple[str, Content]] = deque()
         self._stop = threading.Event()
         self._drain = False
 
@@ -96,14 +102,21 @@ class Worker:
                 self._stop.wait(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
         try:
-            while self._drain and self._turn_in_thread():
-                continue
+            if self._drain:
+                self._finish_what_waits()
         except Exception:
             logger.exception("What waits in the channel layer could not be finished before the stop")
         try:
             self._leave()
         except Exception:
             logger.exception("The worker has ended, and the channel layer could not be told of its last message")
+
+    def _finish_what_waits(self) -> None:
+        deadline = time.monotonic() + DRAIN_TIMEOUT
+        while self._turn_in_thread():
+            if time.monotonic() > deadline:
+                logger.warning("The worker stops although messages still wait, after %s s", DRAIN_TIMEOUT)
+                return
 
     def _leave(self) -> None:
         """Leave nothing behind that this worker has taken, and what it should have handled next to other workers."""
@@ -112,7 +125,8 @@ class Worker:
             self._finished = taken[0]
             self._handle(*taken)
             self._send_outgoing()
-        self._outgoing += [self._layer.prepare(*message) for message in deadlines.run_due()]
+        self._waiting += deadlines.run_due()
+        self._outgoing += [self._layer.prepare(*message) for message in self._waiting]
         self._send_outgoing()
 
     def _turn_in_thread(self, timeout: float = 0.0) -> bool:
@@ -125,7 +139,11 @@ class Worker:
             return True
 
     def stop(self, drain: bool = False) -> None:
-        """Make ``run`` end after the message it is working on; with ``drain``, when nothing more waits."""
+        """
+        Make ``run`` end after the message it is working on.
+
+        With ``drain``, when nothing more waits, or after ``DRAIN_TIMEOUT`` seconds.
+        """
         self._drain = drain
         self._stop.set()
         self.channel_layer.interrupt()
@@ -146,12 +164,13 @@ class Worker:
         Handle what has waited elsewhere; then send what the last consumers have sent, receive a message and run its
         consumer. Return whether there was anything to handle.
         """
-        waiting = deadlines.run_due()
-        for message in waiting:
-            self._handle(*message)
-        channel, content = self._visit(self.channels, 0.0 if waiting else timeout)
+        self._waiting += deadlines.run_due()
+        have_waited = bool(self._waiting)
+        while self._waiting:
+            self._handle(*self._waiting.popleft())
+        channel, content = self._visit(self.channels, 0.0 if have_waited else timeout)
         if channel is None or content is None:
-            return bool(waiting)
+            return have_waited
         self._finished = channel
         self._handle(channel, content)
         return True
