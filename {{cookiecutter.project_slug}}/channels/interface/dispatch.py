@@ -39,7 +39,8 @@ async def dispatch(
     A message that opens or closes a connection names its ``reply_channel``, and leaves the connection's last will with
     the layer or, without one, has it forgotten. Raises ``MessageTooLarge``.
     """
-    batch = [layer.prepare(channel, content)._replace(reply_channel=reply_channel, will=will)]
+    send = layer.prepare(channel, content)
+    batch = [send._replace(reply_channel=reply_channel, will=will) if reply_channel else send]
     loop = asyncio.get_running_loop()
     before, started, pause = _Outcome.TAKEN, loop.time(), _FIRST_PAUSE
     while (outcome := await _attempt(layer, batch, before)) is not _Outcome.TAKEN:

@@ -28,7 +28,8 @@ from redis.exceptions import (
 
 from ...exceptions import ChannelLayerUnavailable
 
-Command = tuple[Any, ...]
+# Bytes are a command that is packed already.
+Command = tuple[Any, ...] | bytes
 
 _BROKEN = (ConnectionError, TimeoutError, OSError)
 # These are refusals, of which nothing has been done, although redis-py takes them for broken connections.
@@ -45,7 +46,7 @@ class StoreIsFull(ChannelLayerUnavailable):
 
 def packed(commands: Sequence[Command]) -> bytes:
     """Return commands as they are written to the store."""
-    return b"".join(map(pack_command, commands))
+    return b"".join([command if isinstance(command, bytes) else pack_command(command) for command in commands])
 
 
 def make_parser(connection: Any) -> Any:
@@ -77,10 +78,10 @@ def refusal(answer: ResponseError) -> ChannelLayerUnavailable:
 
 def come_from_wrong_server(answers: Sequence[Any]) -> bool:
     """Say whether answers tell that the server is the wrong one, or is not ready."""
-    return any(
-        isinstance(answer, _WRONG_SERVER) or (isinstance(answer, ResponseError) and str(answer).startswith(_UNBLOCKED))
-        for answer in answers
-    )
+    for answer in answers:
+        if isinstance(answer, RedisError) and (isinstance(answer, _WRONG_SERVER) or str(answer).startswith(_UNBLOCKED)):
+            return True
+    return False
 
 
 def checked(answers: list[Any]) -> list[Any]:

@@ -139,6 +139,9 @@ class RedisStore(BaseChannelLayer):
 
     def _refused(self, sends: Sequence[Send], missed: Sequence[Any]) -> list[Send]:
         """Return the sends that a full channel has refused; count the others, and warn of what groups have missed."""
+        if not missed:
+            self.statistics.count_sent([send.name for send in sends if not send.to_group])
+            return []
         without = dict(zip(missed[::2], missed[1::2], strict=True))
         refused = [send for number, send in enumerate(sends) if number in without and not send.to_group]
         for number, queues in without.items():

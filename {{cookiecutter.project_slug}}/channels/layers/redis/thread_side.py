@@ -19,7 +19,7 @@ from ..members import QueueReader
 from . import held as held_messages
 from . import scripts
 from .hosts import StoreHost
-from .links import StoreIsFull, refusal
+from .links import Command, StoreIsFull, packed, refusal
 from .send_script import SEND
 from .several import pop_from_all
 from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
@@ -100,7 +100,7 @@ class ThreadSide(RedisStore):
         message = self._expanded(names)
         pops = names and message is None
         arguments = self._send_arguments(batch, done)
-        commands = [SEND.by_digest(arguments)] if batch or done else []
+        commands: list[Command] = [SEND.by_digest(arguments)] if batch or done else []
         if pops:
             commands.append(_pop(self._keys_on(0, names), wait))
         try:
@@ -224,16 +224,16 @@ class ThreadSide(RedisStore):
         extras = getattr(self._extras, "messages", None)
         return extras.pop(0) if extras else (None, None)
 
-    def _keys_on(self, number: int, names: Sequence[str]) -> list[str]:
+    def _keys_on(self, number: int, names: Sequence[str]) -> tuple[str, ...]:
         here = tuple(names) if len(self._hosts) == 1 else self._names_on(number, names)
         rotations = _rotations(self.prefix, here)
         # Whichever comes first is served first: so each of them does, now and then.
-        return rotations[int(random.random() * len(rotations))] if rotations else []
+        return rotations[int(random.random() * len(rotations))] if rotations else ()
 
     def _names_on(self, number: int, names: Sequence[str]) -> tuple[str, ...]:
         return tuple(name for name in names if self._host_of(name, number) == number)
 
-    def _pop_from(self, host: StoreHost, keys: Sequence[str], wait: float) -> Received | None:
+    def _pop_from(self, host: StoreHost, keys: tuple[str, ...], wait: float) -> Received | None:
         while True:
             popped = host.threads.exchange([_pop(keys, wait)])[0]
             if popped is None:
@@ -323,9 +323,9 @@ def _readable(channels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=1000)
-def _rotations(prefix: str, names: tuple[str, ...]) -> list[list[str]]:
+def _rotations(prefix: str, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Return the keys of queues, beginning with each of them in turn."""
-    keys = [f"{prefix}queue:{name}" for name in names]
+    keys = tuple(f"{prefix}queue:{name}" for name in names)
     return [keys[start:] + keys[:start] for start in range(len(keys))]
 
 
@@ -338,10 +338,12 @@ def _script_result(host: StoreHost, answer: Any, arguments: Sequence[Any]) -> Se
     return answer  # type: ignore[no-any-return]
 
 
-def _pop(keys: Sequence[str], wait: float) -> tuple[Any, ...]:
+# A worker asks the same over and over, but for the last moments before a deadline.
+@functools.lru_cache(maxsize=1000)
+def _pop(keys: tuple[str, ...], wait: float) -> bytes:
     if wait > 0:
-        return ("BLMPOP", f"{wait:.3f}", len(keys), *keys, "LEFT")
-    return ("LMPOP", len(keys), *keys, "LEFT")
+        return packed([("BLMPOP", f"{wait:.3f}", len(keys), *keys, "LEFT")])
+    return packed([("LMPOP", len(keys), *keys, "LEFT")])
 
 
 def _log_lost(worker: str, held: Sequence[Held]) -> None:
