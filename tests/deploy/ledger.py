@@ -62,7 +62,10 @@ class Ledger:
             await asyncio.sleep(max(0, start + count / per_second - loop.time()))
 
     async def _speak(self, name, frame):
-        await self.sockets[name].send(json.dumps(frame))
+        try:
+            await self.sockets[name].send(json.dumps(frame))
+        except ConnectionClosed:
+            return
         self.sent[name[0]].append((frame["from"], frame["number"]))
 
     async def settle(self, patience=20):
@@ -84,6 +87,14 @@ class Ledger:
     def count_missing(self):
         """Count the deliveries that have not come."""
         return sum(len(set(self.sent[room]) - set(self.received[room, number])) for room, number in self.sockets)
+
+    def senders_with_missing(self):
+        """Return the sockets, as room and number, of whose messages somebody has missed one."""
+        return {
+            (room, sender)
+            for room, number in self.sockets
+            for sender, _ in set(self.sent[room]) - set(self.received[room, number])
+        }
 
     def count_repeated(self):
         return sum(len(got) - len(set(got)) for got in self.received.values())

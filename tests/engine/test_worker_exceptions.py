@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError
 
 from channels import Channel, ConsumeLater, route, worker
-from channels.deadlines import call_later
+from channels.deadlines import Waiting, call_later
 from channels.exceptions import (
     ChannelSocketException,
     DenyConnection,
@@ -111,7 +111,7 @@ def test_messages_that_have_waited_with_one_that_raises_it_are_handled_at_the_ne
             raise SystemExit
 
     site = make_site([route("work", work)])
-    call_later(0, lambda: [("work", {"number": number}) for number in range(3)])
+    call_later(0, lambda: [Waiting("work", {"number": number}, "parts?x") for number in range(3)])
 
     with pytest.raises(SystemExit):
         site.work()

@@ -2,8 +2,8 @@
 Let a worker thread do something later, between two messages.
 
 A worker waits for messages no longer than until its next deadline, and then calls what is due, in its own
-thread: no timer threads, and no two things at once. An action may return messages, as pairs of channel and content,
-that have waited elsewhere: the worker handles them as if it had received them.
+thread: no timer threads, and no two things at once. An action may return messages that have waited elsewhere: the
+worker handles them as if it had received them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 logger = logging.getLogger(__name__)
 
-Messages = Iterable[tuple[str, dict[str, Any]]]
-Action = Callable[[], Messages | None]
+
+class Waiting(NamedTuple):
+    """A message of a channel that has waited on another one, where it counts as unfinished until it is handled."""
+
+    channel: str
+    content: dict[str, Any]
+    waited_on: str
+
+
+Action = Callable[[], Iterable[Waiting] | None]
 
 _sequence = itertools.count()
 
@@ -42,7 +50,7 @@ def seconds_left() -> float | None:
     return max(0.0, _own.heap[0][0] - time.monotonic()) if _own.heap else None
 
 
-def run_due(now: float | None = None) -> list[tuple[str, dict[str, Any]]]:
+def run_due(now: float | None = None) -> list[Waiting]:
     """
     Call what is due in this thread at ``now``, in the seconds of the monotonic clock; return the messages it returns.
 
@@ -52,7 +60,7 @@ def run_due(now: float | None = None) -> list[tuple[str, dict[str, Any]]]:
         return []
     now = time.monotonic() if now is None else now
     due: list[Action] = []
-    messages: list[tuple[str, dict[str, Any]]] = []
+    messages: list[Waiting] = []
     while _own.heap and _own.heap[0][0] <= now:
         due.append(heapq.heappop(_own.heap)[2])
     for action in due:

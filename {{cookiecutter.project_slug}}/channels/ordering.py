@@ -16,11 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .channel_sessions import Consumer, channel_session, message_of, session_for_reply_channel
-from .deadlines import call_later
+from .deadlines import Waiting, call_later
 from .exceptions import ChannelFull, ConsumeLater
-from .layers.base import Content
+from .layers.base import Send
 from .message import Message
-from .sends import after_sends, send_with_patience
+from .sends import after_sends, send_and_receive, send_with_patience
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _in_order(consumer: Consumer) -> Consumer:
         if order == expected:
             return _run(functools.partial(consumer, *args, **kwargs), message, order)
         if order < expected:
-            logger.warning("Message %d of socket %s came twice and is dropped", order, message.reply_channel)
+            _log_twice(order, _socket_of(message))
         elif not _park(message, order) and is_disconnect:
             return consumer(*args, **kwargs)
         return None
@@ -139,32 +139,41 @@ def _resume_soon(socket: str, layer: Any) -> None:
     call_later(0, functools.partial(_take_due, socket, layer))
 
 
-def _take_due(socket: str, layer: Any) -> list[tuple[str, Content]]:
+def _take_due(socket: str, layer: Any) -> list[Waiting]:
     """Return the message that comes next, if it waits; the others go on waiting."""
-    due: list[Content] = []
     expected = _expected(session_for_reply_channel(socket))
-    while waiting := _take_waiting(socket, layer):
-        due += [item for item in waiting if item["content"]["order"] <= expected]
-        late = [item for item in waiting if item["content"]["order"] > expected]
-        if not late:
-            break
-        # Before anything that can fail: they have been taken.
-        send_with_patience(layer, [layer.prepare(_waiting_channel(socket), item) for item in late])
+    while (found := _find(expected, socket, layer)) is None:
+        # While we held one of the others, it may have become the next one, and was not found by whoever looked for it.
+        before, expected = expected, _expected(session_for_reply_channel(socket))
+        if expected == before:
+            return []
+    return [found]
+
+
+def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
+    """
+    Take one message from those of a socket that wait; return None if it is not there.
+
+    The others go to the end, one at a time: a worker that is killed meanwhile loses one, and that counts as unfinished.
+    """
+    channel, finished = _waiting_channel(socket), ""
+    back: list[Send] = []
+    seen: set[int] = set()
+    while (item := send_and_receive(layer, back, (channel,), 0.0, finished)[1]) is not None:
+        order, finished = item["content"]["order"], channel
+        if order == expected:
+            return Waiting(item["channel"], item["content"], channel)
+        if order < expected:
+            _log_twice(order, socket)
+            back = []
+            continue
         _watch(socket, layer, expected)
-        # While we held the others, the one that comes next may have ended, and found none of them.
-        before, expected = expected, _expected_or(expected, socket)
-        if before == expected:
+        back = [layer.prepare(channel, item)]
+        if order in seen:
+            send_and_receive(layer, back, (), 0.0, finished)
             break
-    return [(item["channel"], item["content"]) for item in due]
-
-
-def _expected_or(default: int, socket: str) -> int:
-    """Return which message comes next, the default if the session cannot be read: what was taken must be handled."""
-    try:
-        return _expected(session_for_reply_channel(socket))
-    except Exception:
-        logger.exception("The channel session of %s could not be read", socket)
-        return default
+        seen.add(order)
+    return None
 
 
 def _watch(socket: str, layer: Any, expected: int) -> None:
@@ -174,9 +183,17 @@ def _watch(socket: str, layer: Any, expected: int) -> None:
         call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
 
 
-def _check_gap(socket: str, layer: Any, expected_before: int) -> list[tuple[str, Content]]:
+def _check_gap(socket: str, layer: Any, expected_before: int) -> list[Waiting]:
     """Look whether a socket with messages that wait has come any further; if not, give it up."""
     _watched.discard(socket)
+    try:
+        return _close_gap(socket, layer, expected_before)
+    except Exception:
+        _watch(socket, layer, expected_before)
+        raise
+
+
+def _close_gap(socket: str, layer: Any, expected_before: int) -> list[Waiting]:
     # Whoever should have handled the next one may have been killed.
     due = _take_due(socket, layer)
     if due or not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
@@ -214,15 +231,21 @@ def _give_up(socket: str, layer: Any, reason: str) -> None:
 
 
 def _take_waiting(socket: str, layer: Any) -> list[dict[str, Any]]:
-    waiting = []
-    while (item := layer.receive([_waiting_channel(socket)])[1]) is not None:
+    channel, finished = _waiting_channel(socket), ""
+    waiting: list[dict[str, Any]] = []
+    while (item := send_and_receive(layer, [], (channel,), 0.0, finished)[1]) is not None:
         waiting.append(item)
+        finished = channel
     return sorted(waiting, key=lambda item: item["content"]["order"])
 
 
 def _expected(session: Any) -> int:
     expected: int = session.get(_NEXT, 0)
     return expected
+
+
+def _log_twice(order: int, socket: str) -> None:
+    logger.warning("Message %d of socket %s came twice and is dropped", order, socket)
 
 
 def _was_refused(message: Message, order: int) -> bool:

@@ -83,7 +83,7 @@ class Worker:
         self._outgoing: list[Send] = []
         self._finished = ""
         # Messages that have waited elsewhere, to be handled before anything is received.
-        self._waiting: deque[tuple[str, Content]] = deque()
+        self._waiting: deque[deadlines.Waiting] = deque()
         self._stop = threading.Event()
         self._drain = False
 
@@ -126,8 +126,11 @@ class Worker:
             self._handle(*taken)
             self._send_outgoing()
         self._waiting += deadlines.run_due()
-        self._outgoing += [self._layer.prepare(*message) for message in self._waiting]
-        self._send_outgoing()
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            self._finished = waiting.waited_on
+            self._outgoing.append(self._layer.prepare(waiting.channel, waiting.content))
+            self._send_outgoing()
 
     def _turn_in_thread(self, timeout: float = 0.0) -> bool:
         try:
@@ -167,7 +170,10 @@ class Worker:
         self._waiting += deadlines.run_due()
         have_waited = bool(self._waiting)
         while self._waiting:
-            self._handle(*self._waiting.popleft())
+            self._send_outgoing()
+            waiting = self._waiting.popleft()
+            self._finished = waiting.waited_on
+            self._handle(waiting.channel, waiting.content)
         channel, content = self._visit(self.channels, 0.0 if have_waited else timeout)
         if channel is None or content is None:
             return have_waited
