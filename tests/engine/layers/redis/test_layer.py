@@ -8,6 +8,7 @@ import pytest
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
+from channels.names import prefix_of
 from channels.test.conformance import ChannelLayerConformance
 
 from ....services import free_port
@@ -84,3 +85,20 @@ def test_a_single_host_that_cannot_be_reached_is_told():
     with pytest.raises(ChannelLayerUnavailable) as raised:
         layer.send("jobs", {})
     assert raised.value.uncertain is False
+
+
+@pytest.mark.parametrize("channel", ["jobs", "parts?a"])
+def test_the_counts_of_a_channel_with_few_messages_live_on_after_each_of_them(valkey, monkeypatch, channel):
+    monkeypatch.setattr("channels.layers.redis.thread_side.LOOK_INTERVAL", 0.0)
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:", expiry=0.1)
+    client, key = valkey.client(), f"{layer.prefix}counts:{prefix_of(channel)}"
+    for _ in range(2):
+        layer.send(channel, {})
+        layer.receive([channel])
+    layer._save_counts()
+    client.expire(key, 10)
+
+    time.sleep(0.1)
+    layer._tend_store()
+
+    assert client.ttl(key) > 80_000

@@ -42,11 +42,16 @@ local function is_process_queue(queue)
     return string.sub(queue, -1) == '!'
 end
 
--- What is counted in this step, by the part of a channel's name that many channels share, and by figure.
+-- The part of a channel's name that many channels share.
+local function counted_by(queue)
+    return string.match(queue, '^[^?]*[?]?')
+end
+
+-- What is counted in this step, by that part and by figure.
 local counts = {}
 
 local function count(queue, figure, number)
-    local channel = string.match(queue, '^[^?]*[?]?')
+    local channel = counted_by(queue)
     local own = counts[channel]
     if not own then
         own = {}

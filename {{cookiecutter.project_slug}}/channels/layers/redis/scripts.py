@@ -242,13 +242,14 @@ return {queue, #members}
 )
 
 # ARGV: prefix, life of the counts, how many queues at most.
-# Drops what has died unread, so that it is counted; whose queue that is has left its groups.
+# Drops what has died unread, so that it is counted; whose queue that is has left its groups. Counts get a new life.
 SWEEP = Script(
     FUNCTIONS
     + """
 local deaths = prefix .. 'deaths'
 for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[3])) do
     is_abandoned(queue)
+    redis.call('PEXPIRE', prefix .. 'counts:' .. counted_by(queue), ARGV[2])
     local next_death = drop_dead(queue)
     if next_death then
         redis.call('ZADD', deaths, next_death, queue)

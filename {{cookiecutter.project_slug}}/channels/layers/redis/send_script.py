@@ -44,6 +44,7 @@ while ARGV[i] == 'c' or ARGV[i] == 'w' do
             redis.call('ZADD', prefix .. 'deaths', now + expiry, queue)
         end
         local counts = prefix .. 'counts:' .. string.match(queue, '^[^?]*[?]?')
+        -- Less than a message a minute renews nothing here for long: then SWEEP does.
         if redis.call('HINCRBY', counts, 'sent', 1) % 64 == 1 then
             redis.call('PEXPIRE', counts, life)
         end
