@@ -7,10 +7,12 @@ Keys, below the layer's prefix:
     group:<group>            sorted set of the queues with members in it, by the time their membership lapses
     members:<group>:<queue>  sorted set of the local parts that are members, by the same time
     groups:<queue>           set of the groups with members behind a process queue
+    left:<queue>             sorted set of memberships that have ended in the last minute, by the time when they did, as
+                             group, blank, local part: their process may not know yet
     processes                sorted set of process queues by the time their lease ends
     wills:<queue>            hash of local part to the last will of an open connection: a channel, a line break,
                              and the entry that is pushed there when the process has died
-    collected:<queue>        set when the wills of a process have been carried out
+    ended:<queue>            set for an hour when a process has ended, or was taken for dead: it never comes back
     changes:<queue>          how many entries of a process queue are no messages but change memberships, at most
     capacity                 hash of queue to capacity, where it is not the default
     deaths                   sorted set of queues by the time when the oldest message in them dies, or earlier
@@ -178,6 +180,14 @@ local function is_abandoned(queue)
     end
     leave_all(queue)
     return true
+end
+
+local function has_ended(queue)
+    return redis.call('EXISTS', prefix .. 'ended:' .. queue) == 1
+end
+
+local function set_ended(queue)
+    redis.call('SET', prefix .. 'ended:' .. queue, '1', 'PX', 3600000)
 end
 
 -- What is left of an interface process that has ended.

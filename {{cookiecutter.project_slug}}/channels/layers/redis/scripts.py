@@ -23,6 +23,9 @@ GROUP_ADD = Script(
     + """
 local group_expiry, group, queue, member = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local lapses = now + group_expiry
+if has_ended(queue) then
+    return
+end
 if is_abandoned(queue) then
     drop_dead(queue)
     save_counts(group_expiry)
@@ -40,6 +43,7 @@ if member ~= '' then
     local members = prefix .. 'members:' .. group .. ':' .. queue
     redis.call('ZADD', members, lapses, member)
     redis.call('PEXPIRE', members, group_expiry + 1000)
+    redis.call('ZREM', prefix .. 'left:' .. queue, group .. ' ' .. member)
     append_change(queue, ARGV[7], group_expiry)
 end
 """
@@ -50,17 +54,21 @@ GROUP_DISCARD = Script(
     FUNCTIONS
     + """
 local group_expiry, queue = tonumber(ARGV[2]), ARGV[4]
+local left = prefix .. 'left:' .. queue
+redis.call('ZREMRANGEBYSCORE', left, '-inf', now - 60000)
 for i = 5, #ARGV, 2 do
     local group, member = ARGV[i], ARGV[i + 1]
     local members = prefix .. 'members:' .. group .. ':' .. queue
     if member ~= '' then
         redis.call('ZREM', members, member)
+        redis.call('ZADD', left, now, group .. ' ' .. member)
     end
     if redis.call('EXISTS', members) == 0 then
         leave(group, queue)
     end
 end
-if ARGV[3] ~= '' then
+redis.call('PEXPIRE', left, 60000)
+if ARGV[3] ~= '' and not has_ended(queue) then
     append_change(queue, ARGV[3], group_expiry)
 end
 """,
@@ -98,14 +106,20 @@ GROUP_RENEW = Script(
 local group_expiry, queue = tonumber(ARGV[2]), ARGV[3]
 local lapses = now + group_expiry
 local groups = prefix .. 'groups:' .. queue
+if has_ended(queue) then
+    return
+end
 for i = 4, #ARGV, 2 do
     local group, member = ARGV[i], ARGV[i + 1]
     local key, members = prefix .. 'group:' .. group, prefix .. 'members:' .. group .. ':' .. queue
-    redis.call('ZADD', key, 'GT', lapses, queue)
-    redis.call('PEXPIRE', key, group_expiry + 1000)
-    redis.call('ZADD', members, lapses, member)
-    redis.call('PEXPIRE', members, group_expiry + 1000)
-    redis.call('SADD', groups, group)
+    -- It may have said so before it read that the member has left.
+    if not redis.call('ZSCORE', prefix .. 'left:' .. queue, group .. ' ' .. member) then
+        redis.call('ZADD', key, 'GT', lapses, queue)
+        redis.call('PEXPIRE', key, group_expiry + 1000)
+        redis.call('ZADD', members, lapses, member)
+        redis.call('PEXPIRE', members, group_expiry + 1000)
+        redis.call('SADD', groups, group)
+    end
 end
 redis.call('PEXPIRE', groups, group_expiry + 1000)
 """,
@@ -177,7 +191,7 @@ return result
 RENEW_LEASE = Script(
     FUNCTIONS
     + """
-if redis.call('EXISTS', prefix .. 'collected:' .. ARGV[2]) == 1 then
+if has_ended(ARGV[2]) then
     -- Connections that were opened meanwhile have left wills: they are to be carried out too.
     if redis.call('EXISTS', prefix .. 'wills:' .. ARGV[2]) == 1 then
         redis.call('ZADD', prefix .. 'processes', 0, ARGV[2])
@@ -193,6 +207,7 @@ return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), AR
 END_LEASE = Script(
     FUNCTIONS
     + """
+set_ended(ARGV[2])
 forget_process(ARGV[2])
 save_counts(ARGV[3])
 """,
@@ -221,7 +236,7 @@ local queue = redis.call('ZRANGEBYSCORE', prefix .. 'processes', '-inf', now, 'L
 if not queue then
     return nil
 end
-redis.call('SET', prefix .. 'collected:' .. queue, '1', 'PX', 3600000)
+set_ended(queue)
 local expiry, key = tonumber(ARGV[2]), prefix .. 'wills:' .. queue
 local members = redis.call('HRANDFIELD', key, ARGV[4])
 for _, member in ipairs(members) do
