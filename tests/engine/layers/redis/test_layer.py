@@ -102,3 +102,28 @@ def test_the_counts_of_a_channel_with_few_messages_live_on_after_each_of_them(va
     layer._tend_store()
 
     assert client.ttl(key) > 80_000
+
+
+def test_all_figures_are_found_among_many_keys_a_few_at_a_time(valkey, monkeypatch):
+    monkeypatch.setattr("channels.layers.redis.layer.PAGE", 10)
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+    valkey.client().mset({f"foreign:{number}": "" for number in range(1000)})
+    layer.send_many([layer.prepare(f"jobs{number}", {}) for number in range(55)])
+    layer.receive(["jobs7"])
+
+    figures = layer.global_statistics()
+
+    assert [figures[f"messages_{name}"] for name in ("count", "pending", "received", "unfinished")] == [55, 54, 1, 0]
+
+
+def test_figures_are_looked_for_without_keeping_the_store_from_other_work(valkey):
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+    client = valkey.client()
+    client.mset({f"foreign:{number}": "" for number in range(100_000)})
+    layer.global_statistics()
+    client.config_resetstat()
+    layer.global_statistics()
+    seconds = client.info("commandstats")["cmdstat_evalsha"]["usec"] / 1_000_000
+    client.flushdb()
+
+    assert seconds < 0.005

@@ -8,6 +8,7 @@ what has expired. What several threads or connections send meanwhile leaves in o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
@@ -16,6 +17,9 @@ from .counts import figures
 from .hosts import StoreHost
 from .loop_side import LoopSide
 from .thread_side import ThreadSide
+
+# As many keys are looked at in one step, so that the store gets to other work in between.
+PAGE = 1000
 
 
 class RedisChannelLayer(ThreadSide, LoopSide):
@@ -70,28 +74,45 @@ class RedisChannelLayer(ThreadSide, LoopSide):
 
     def flush(self) -> None:
         for host in self._hosts:
-            cursor = b"0"
-            while True:
-                cursor, keys = host.threads.exchange([("SCAN", cursor, "MATCH", f"{self.prefix}*", "COUNT", 1000)])[0]
-                if keys:
-                    host.threads.exchange([("UNLINK", *keys)])
-                if cursor == b"0":
-                    break
+            for keys in self._scan(host, "*"):
+                host.threads.exchange([("UNLINK", *keys)])
         self._forget_deliveries()
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
         queue = queue_of(require_channel_name(channel))
-        return self._figures(queue, prefix_of(queue))
+        return self._figures(lambda host: [f"queue:{queue}", f"counts:{prefix_of(queue)}"])
 
     def global_statistics(self) -> dict[str, Any]:
-        return self._figures("", "")
+        # The queues first: what has died in them is counted then.
+        return self._figures(lambda host: [*self._find(host, "queue:*"), *self._find(host, "counts:*")])
 
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(None, self.channel_statistics, channel)
 
-    def _figures(self, queue: str, channel: str) -> dict[str, Any]:
+    def _figures(self, keys_on: Callable[[StoreHost], Sequence[Any]]) -> dict[str, Any]:
         self._save_counts()
-        found = [host.threads.run(scripts.FIGURES, *self._look_head, queue, channel) for host in self._hosts]
+        found = []
+        for host in self._hosts:
+            keys = keys_on(host)
+            # One step at least: it also tells the time.
+            for start in range(0, max(1, len(keys)), PAGE):
+                found.append(host.threads.run(scripts.FIGURES, *self._look_head, *keys[start : start + PAGE]))
         waiting = sum(answer[0] for answer in found)
         age = max(answer[1] for answer in found) / 1000
         return figures(waiting, age, found[0][2] / 1000, [counts for answer in found for counts in answer[3:]])
+
+    def _find(self, host: StoreHost, pattern: str) -> list[bytes]:
+        """Return the keys that match, without the prefix."""
+        start = len(self.prefix.encode())
+        # A scan may find the same key twice.
+        return sorted({key[start:] for keys in self._scan(host, pattern) for key in keys})
+
+    def _scan(self, host: StoreHost, pattern: str) -> Iterator[list[bytes]]:
+        cursor = b"0"
+        while True:
+            scan = ("SCAN", cursor, "MATCH", f"{self.prefix}{pattern}", "COUNT", PAGE)
+            cursor, keys = host.threads.exchange([scan])[0]
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return

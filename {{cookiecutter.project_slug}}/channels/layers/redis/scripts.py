@@ -146,32 +146,26 @@ return found
     frees_memory=True,
 )
 
-# ARGV: prefix, expiry, life of the counts, queue or '' for all, its channel or '' (what counts are kept by).
-# Returns the number of messages that wait, the age of the oldest and the time, both in milliseconds; then for each
-# channel its messages of the last ten seconds, those of them that found it full, and its counts.
+# ARGV: prefix, expiry, life of the counts; then keys of queues and of counts, without the prefix.
+# Returns the number of messages that wait, the age of the oldest and the time, both in milliseconds; then for each of
+# the counts the messages of the last ten seconds, those of them that found a full channel, and the counts themselves.
 FIGURES = Script(
     FUNCTIONS
     + """
-local function find(pattern, first)
-    local cursor, keys = '0', {}
-    repeat
-        local found = redis.call('SCAN', cursor, 'MATCH', prefix .. pattern, 'COUNT', 1000)
-        cursor = found[1]
-        for _, key in ipairs(found[2]) do keys[#keys + 1] = string.sub(key, #prefix + first) end
-    until cursor == '0'
-    return keys
-end
-
-local queues = ARGV[4] ~= '' and {ARGV[4]} or find('queue:*', 7)
-local waiting, age = 0, 0
-for _, queue in ipairs(queues) do
-    local death = drop_dead(queue)
-    waiting = waiting + count_messages(queue)
-    if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
+local waiting, age, counted = 0, 0, {}
+for i = 4, #ARGV do
+    local kind, name = string.match(ARGV[i], '^(%a+):(.*)$')
+    if kind == 'counts' then
+        counted[#counted + 1] = name
+    else
+        local death = drop_dead(name)
+        waiting = waiting + count_messages(name)
+        if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
+    end
 end
 save_counts(ARGV[3])
 local result = {waiting, age, now}
-for _, channel in ipairs(ARGV[4] ~= '' and {ARGV[5]} or find('counts:*', 8)) do
+for _, channel in ipairs(counted) do
     local sent, full = 0, 0
     for second = tonumber(time[1]) - 9, tonumber(time[1]) do
         local key = prefix .. 'rate:' .. channel .. ':' .. string.format('%d', second)
