@@ -226,3 +226,12 @@ def test_what_cannot_be_read_is_kept_for_whoever_can(layer, valkey, prefix, monk
     client = valkey.client()
     assert client.llen(f"{prefix}unreadable") == 1
     assert 0 < client.ttl(f"{prefix}unreadable") <= 86_400
+
+
+def test_what_was_read_from_queues_that_are_gone_is_forgotten(valkey, prefix):
+    layer = make_layer(valkey, prefix, expiry=0.1)
+    host = layer._hosts[0]
+    for number in range(10):
+        layer._is_new(host, f"reply.{number}!", b"id", memory=1.0, now=float(2 * number))
+
+    assert len(layer._memories) == 1

@@ -119,7 +119,7 @@ def test_all_figures_are_found_among_many_keys_a_few_at_a_time(valkey, monkeypat
 def test_figures_are_looked_for_without_keeping_the_store_from_other_work(valkey):
     layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
     client = valkey.client()
-    client.mset({f"foreign:{number}": "" for number in range(100_000)})
+    client.mset({f"foreign:{number}": "" for number in range(300_000)})
     layer.global_statistics()
     client.config_resetstat()
     layer.global_statistics()
@@ -127,3 +127,24 @@ def test_figures_are_looked_for_without_keeping_the_store_from_other_work(valkey
     client.flushdb()
 
     assert seconds < 0.005
+
+
+@pytest.mark.parametrize("to_group", [False, True])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_that_no_host_has_taken_anything_is_told(asynchronous, to_group):
+    layer = RedisChannelLayer(hosts=[("127.0.0.1", free_port()), ("127.0.0.1", free_port())])
+    batch = [layer.prepare(f"parts{number}", {}, to_group) for number in range(20)]
+
+    with pytest.raises(ChannelLayerUnavailable) as raised:
+        asyncio.run(layer.send_many_async(batch)) if asynchronous else layer.send_many(batch)
+    assert raised.value.uncertain is False
+    assert layer.statistics.take() == {}
+
+
+def test_what_an_event_loop_needed_is_gone_with_it(valkey):
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+
+    for _ in range(3):
+        asyncio.run(layer.send_many_async([layer.prepare("jobs", {})]))
+
+    assert len(layer._loops) == 1

@@ -36,17 +36,17 @@ class LoopSide(RedisStore):
 
     async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
         refused: list[Send] = []
-        for number, sends in self._by_host(batch).items():
+        failures: list[tuple[list[Send], ChannelLayerUnavailable]] = []
+        by_host = self._by_host(batch)
+        for number, sends in by_host.items():
             try:
                 refused += await self._loop().outgoing[number].send(sends)
             except StoreIsFull:
                 refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
                 self._did_not_answer = time.monotonic()
-                if len(self._hosts) == 1:
-                    raise
-                refused += self._left_of(sends, error)
-        return refused
+                failures.append((sends, error))
+        return refused + self._left_after(failures, asked=len(by_host))
 
     async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
         return self._refused(sends, await link.run(SEND, *self._send_arguments(sends)))
@@ -156,5 +156,8 @@ class LoopSide(RedisStore):
     def _loop(self) -> LoopConnections:
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
+            # Loops that have ended keep their connections, and nobody asks for them again.
+            for ended in [known for known in list(self._loops) if known.is_closed()]:
+                self._loops.pop(ended, None)
             self._loops[loop] = LoopConnections(self._hosts, self._send_now)
         return self._loops[loop]

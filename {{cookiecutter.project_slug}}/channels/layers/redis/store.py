@@ -156,14 +156,25 @@ class RedisStore(BaseChannelLayer):
             arguments += (channel, figure, number)
         return arguments
 
-    def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
-        """Return what may be sent again although a host has failed; the rest is counted."""
+    def _left_after(self, failures: list[tuple[list[Send], ChannelLayerUnavailable]], asked: int) -> list[Send]:
+        """Return what may be sent again after some of the hosts ``asked`` have failed; raise when all have, alike."""
+        if failures and len(failures) == asked and len({error.uncertain for _, error in failures}) == 1:
+            raise failures[0][1]
+        # Were it raised, what other hosts have taken would be sent again.
+        return [send for sends, error in failures for send in self._left_of(sends, error, elsewhere=True)]
+
+    def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable, elsewhere: bool = False) -> list[Send]:
+        """
+        Return what may be sent again although a host has failed; the rest is counted.
+
+        ``elsewhere``: what goes to groups was also sent to other hosts.
+        """
         logger.error("One of %d hosts of the channel layer failed: %s", len(self._hosts), error)
         left = []
         for send in sends:
             if error.uncertain:
                 self.statistics.count_dropped(send.name, "uncertain")
-            elif send.to_group and len(self._hosts) > 1:
+            elif send.to_group and elsewhere:
                 self.statistics.count_dropped(send.name, "a host is not available")
             else:
                 left.append(send)
@@ -234,6 +245,9 @@ class RedisStore(BaseChannelLayer):
         # A process queue has one reader, whose own memory is enough.
         own = self._memories.get((queue, memory))
         if own is None:
+            # Queues come and go with their processes.
+            for known in [known for known, others in list(self._memories.items()) if others.is_empty(now)]:
+                self._memories.pop(known, None)
             own = self._memories[queue, memory] = Memory(memory)
         return own.is_new(identity, now)
 

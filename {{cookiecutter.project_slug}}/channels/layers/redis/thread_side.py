@@ -50,17 +50,16 @@ class ThreadSide(RedisStore):
 
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         refused: list[Send] = []
-        for number, sends in self._by_host(batch).items():
+        failures: list[tuple[list[Send], ChannelLayerUnavailable]] = []
+        by_host = self._by_host(batch)
+        for number, sends in by_host.items():
             try:
                 refused += self._send_to(self._hosts[number], sends)
             except StoreIsFull:
                 refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
-                # Were it raised, what other hosts have taken would be sent again.
-                if len(self._hosts) == 1:
-                    raise
-                refused += self._left_of(sends, error)
-        return refused
+                failures.append((sends, error))
+        return refused + self._left_after(failures, asked=len(by_host))
 
     def _send_to(self, host: StoreHost, sends: Sequence[Send]) -> list[Send]:
         if self.statistics.are_due:
@@ -128,7 +127,11 @@ class ThreadSide(RedisStore):
     def _turn_at_several(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, done: str
     ) -> tuple[list[Send], Received | tuple[None, None]]:
-        refused = self.send_many(batch) if batch else []
+        try:
+            refused = self.send_many(batch)
+        except ChannelLayerUnavailable as error:
+            # Other hosts may have a message.
+            refused = self._left_of(batch, error)
         if done:
             self._tell_done(random.choice(self._hosts), done)
         try:
