@@ -39,7 +39,9 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         queue, local = queue_of(channel), local_part(channel)
         own = self.get_capacity(channel)
         usual = self.get_capacity("reply.any!") if local else self.capacity
-        self._group_host(channel).threads.run(
+        host = self._group_host(channel)
+        self._learn_time(host)
+        host.threads.run(
             scripts.GROUP_ADD,
             self.prefix,
             self._group_expiry,
@@ -47,16 +49,16 @@ class RedisChannelLayer(ThreadSide, LoopSide):
             queue,
             local,
             "" if own == usual else own,
-            self._pack_change(group, channel, joins=True),
+            self._pack_change(host, group, channel, joins=True),
         )
 
     def group_discard(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
         queue, local = queue_of(channel), local_part(channel)
-        told = self._pack_change(group, channel, joins=False) if local else ""
-        self._group_host(channel).threads.run(
-            scripts.GROUP_DISCARD, self.prefix, self._group_expiry, told, queue, group, local
-        )
+        host = self._group_host(channel)
+        self._learn_time(host)
+        told = self._pack_change(host, group, channel, joins=False) if local else ""
+        host.threads.run(scripts.GROUP_DISCARD, self.prefix, self._group_expiry, told, queue, group, local)
 
     def group_channels(self, group: str) -> list[str]:
         require_group_name(group)

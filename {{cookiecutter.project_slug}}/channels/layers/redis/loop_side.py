@@ -15,7 +15,7 @@ from .links import StoreIsFull
 from .loop_link import LoopLink
 from .loops import LoopConnections
 from .send_script import SEND
-from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected, packed_will
+from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,9 @@ class LoopSide(RedisStore):
         return refused + self._left_after(failures, asked=len(by_host))
 
     async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
-        return self._refused(sends, await link.run(SEND, *self._send_arguments(sends)))
+        if self._cipher is not None:
+            await link.learn_time()
+        return self._refused(sends, await link.run(SEND, *self._send_arguments(link.asides, sends)))
 
     async def _save_counts_async(self, link: LoopLink) -> None:
         counts = self.statistics.take()
@@ -147,7 +149,7 @@ class LoopSide(RedisStore):
         await link.run(scripts.END_LEASE, self.prefix, queue, self._counts_life)
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
-        pairs = [part for local, will in wills for part in (local, packed_will(will))]
+        pairs = [part for local, will in wills for part in (local, self._packed_will(will))]
         await self._link(queue).run(scripts.SET_WILLS, self.prefix, queue, *pairs)
 
     def _link(self, queue: str) -> LoopLink:

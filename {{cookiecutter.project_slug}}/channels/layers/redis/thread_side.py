@@ -64,7 +64,12 @@ class ThreadSide(RedisStore):
     def _send_to(self, host: StoreHost, sends: Sequence[Send]) -> list[Send]:
         if self.statistics.are_due:
             self._save_counts()
-        return self._refused(sends, host.threads.run(SEND, *self._send_arguments(sends)))
+        self._learn_time(host)
+        return self._refused(sends, host.threads.run(SEND, *self._send_arguments(host.asides, sends)))
+
+    def _learn_time(self, host: StoreHost) -> None:
+        if self._cipher is not None:
+            host.threads.learn_time()
 
     def _keep_done(self, done: str, error: ChannelLayerUnavailable) -> None:
         """Count later that a worker has finished with a message, which the store could not be told."""
@@ -98,11 +103,12 @@ class ThreadSide(RedisStore):
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         message = self._expanded(names)
         pops = names and message is None
-        arguments = self._send_arguments(batch, done)
-        commands = [SEND.by_digest(arguments)] if batch or done else []
-        if pops:
-            commands.append(_pop(self._keys_on(0, names), wait))
         try:
+            self._learn_time(host)
+            arguments = self._send_arguments(host.asides, batch, done)
+            commands = [SEND.by_digest(arguments)] if batch or done else []
+            if pops:
+                commands.append(_pop(self._keys_on(0, names), wait))
             answers = host.threads.ask(commands)
         except ChannelLayerUnavailable as error:
             self._keep_done(done, error)
@@ -144,7 +150,7 @@ class ThreadSide(RedisStore):
 
     def _tell_done(self, host: StoreHost, done: str) -> None:
         try:
-            host.threads.run(SEND, *self._send_arguments([], done))
+            host.threads.run(SEND, *self._send_arguments(host.asides, [], done))
         except ChannelLayerUnavailable as error:
             self._keep_done(done, error)
 
