@@ -11,7 +11,7 @@ from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerErro
 from channels.layers.base import Entry
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.encryption import LEEWAY, Cipher
-from channels.layers.redis.envelope import UnreadableEntry
+from channels.layers.redis.envelope import DEATH_DIGITS, NEVER, UnreadableEntry
 from channels.test.conformance import ChannelLayerConformance
 
 from ....chaos import ChaosProxy
@@ -236,12 +236,14 @@ def test_a_last_will_is_read_once_however_late(valkey, prefix, monkeypatch):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_the_very_first_message_is_not_read_again_either_when_its_time_is_over(valkey, prefix, asynchronous):
+def test_the_very_first_message_is_not_read_either_when_its_time_is_over(valkey, prefix, asynchronous):
     layer, reader = make_layer(valkey, prefix), make_layer(valkey, prefix)
-    sends = [layer.prepare("jobs", {"number": number}) for number in range(2)]
+    sends = [layer.prepare("jobs", {})]
     asyncio.run(layer.send_many_async(sends)) if asynchronous else layer.send_many(sends)
-    later = reader._hosts[0].asides
-    later.hear([[int(time.time() + EXPIRY + 2 * LEEWAY), 0]])
+    client, key = valkey.client(), f"{prefix}queue:jobs"
+    never = b"%d" % NEVER + client.lpop(key)[DEATH_DIGITS:]
+    client.rpush(key, never)
+    reader._hosts[0].asides.hear([[int(time.time() + EXPIRY + 2 * LEEWAY), 0]])
 
     assert received(reader, "jobs") == []
 
@@ -266,10 +268,72 @@ def test_a_time_that_could_not_be_asked_for_makes_nothing_uncertain(valkey, pref
 
 def test_changes_of_memberships_are_read_however_late(valkey, prefix):
     layer = make_layer(valkey, prefix)
+    layer.send("jobs", {})
     layer.group_add("room", "reply.x!1")
     layer._hosts[0].asides.hear([[int(time.time() + GROUP_EXPIRY), 0]])
 
     assert asyncio.run(layer.read_queue("reply.x!")) == [Entry("1", "room", joins=True)]
+
+
+# Memberships that are told anew
+
+
+QUEUE = "reply.x!"
+
+
+async def restated(layer):
+    await layer.renew_lease(QUEUE)
+    await layer.restate_memberships(QUEUE)
+    return await layer.read_queue(QUEUE)
+
+
+def test_a_membership_that_was_lost_on_its_way_is_told_anew(layer, valkey, prefix):
+    layer.group_add("room", f"{QUEUE}1")
+    valkey.client().delete(f"{prefix}queue:{QUEUE}")
+
+    assert asyncio.run(restated(layer)) == [Entry(), Entry("1", "room", joins=True)]
+
+
+def test_a_membership_that_was_told_anew_before_it_came_is_told_once(layer):
+    layer.group_add("room", f"{QUEUE}1")
+    again = asyncio.run(restated(layer))
+    layer.send(f"{QUEUE}1", {})
+
+    assert again == [Entry(), Entry("1", "room", joins=True)]
+    assert asyncio.run(layer.read_queue(QUEUE)) == [Entry("1", content={})]
+    assert layer.global_statistics()["dropped"] == {}
+
+
+def test_a_membership_that_the_reader_knows_stays(layer):
+    layer.group_add("room", f"{QUEUE}1")
+    asyncio.run(layer.read_queue(QUEUE))
+    asyncio.run(layer.renew_groups(QUEUE, [("room", "1"), ("room", "2")]))
+
+    stay = [Entry(local, "room", joins=True, stays=True) for local in "12"]
+    assert asyncio.run(restated(layer)) == [Entry(), *stay]
+
+
+@pytest.mark.parametrize("group", ["room", "other"])
+def test_a_membership_that_was_forged_in_the_store_is_not_told(layer, valkey, prefix, group):
+    client = valkey.client()
+    layer.group_add("room", f"{QUEUE}1")
+    sealed = client.hget(f"{prefix}joins:{QUEUE}", "room 1")
+    layer.group_discard("room", f"{QUEUE}1")
+    asyncio.run(layer.read_queue(QUEUE))
+    left = client.hlen(f"{prefix}joins:{QUEUE}")
+    make_layer(valkey, prefix, keys=()).group_add(group, f"{QUEUE}1")
+    client.hset(f"{prefix}joins:{QUEUE}", f"{group} 1", sealed)
+    client.delete(f"{prefix}queue:{QUEUE}")
+
+    assert left == 0
+    assert asyncio.run(restated(layer)) == [Entry(), Entry("1", group, joins=True, stays=True)]
+
+
+def test_the_sealed_memberships_of_a_process_go_with_it(layer, valkey, prefix):
+    layer.group_add("room", f"{QUEUE}1")
+    asyncio.run(layer.end_lease(QUEUE))
+
+    assert valkey.client().exists(f"{prefix}joins:{QUEUE}") == 0
 
 
 def test_what_cannot_be_read_is_kept_for_whoever_can(layer, valkey, prefix, monkeypatch):

@@ -50,6 +50,7 @@ class RedisChannelLayer(ThreadSide, LoopSide):
             local,
             "" if own == usual else own,
             self._pack_change(host, group, channel, joins=True),
+            "" if self._cipher is None else "1",
         )
 
     def group_discard(self, group: str, channel: str) -> None:

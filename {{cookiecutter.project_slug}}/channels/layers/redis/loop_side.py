@@ -114,11 +114,13 @@ class LoopSide(RedisStore):
         found = await link.run(scripts.MEMBERSHIPS, self.prefix, queue)
         if found is None:
             return []
-        parts = [part.decode() for part in found]
-        return [
-            Entry(),
-            *(Entry(local, group, joins=True) for group, local in zip(parts[::2], parts[1::2], strict=True)),
-        ]
+        host, entries = self._hosts[self._ring.host_of(queue)], [Entry()]
+        for membership in zip(found[::3], found[1::3], found[2::3], strict=True):
+            entries.append(self._restated_one(host, queue, *membership))
+            # There may be many thousands, and what is sealed takes its time to open.
+            if len(entries) % QUEUE_BATCH == 0:
+                await asyncio.sleep(0)
+        return entries
 
     # The lease
 

@@ -7,6 +7,8 @@ Keys, below the layer's prefix:
     group:<group>            sorted set of the queues with members in it, by the time their membership lapses
     members:<group>:<queue>  sorted set of the local parts that are members, by the same time
     groups:<queue>           set of the groups with members behind a process queue
+    joins:<queue>            with encryption: hash of membership, as group, blank, local part, to the sealed entry that
+                             told the process of it
     left:<queue>             sorted set of memberships that have ended in the last minute, by the time when they did, as
                              group, blank, local part: their process may not know yet
     processes                sorted set of process queues by the time their lease ends
@@ -167,6 +169,7 @@ local function leave_all(queue)
     for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. queue)) do
         leave(group, queue)
     end
+    redis.call('DEL', prefix .. 'joins:' .. queue)
 end
 
 -- Whoever has let a message expire reads no more: groups are of no use to it. A process with a lease may be late.

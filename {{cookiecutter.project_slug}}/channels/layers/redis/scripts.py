@@ -17,7 +17,8 @@ save_counts(ARGV[2])
     frees_memory=True,
 )
 
-# ARGV: prefix, group expiry, group, queue, local part, capacity or '', packed entry for the reader of the queue.
+# ARGV: prefix, group expiry, group, queue, local part, capacity or '', packed entry for the reader of the queue, '1' if
+# that is sealed, or else ''.
 GROUP_ADD = Script(
     FUNCTIONS
     + """
@@ -44,6 +45,10 @@ if member ~= '' then
     redis.call('ZADD', members, lapses, member)
     redis.call('PEXPIRE', members, group_expiry + 1000)
     redis.call('ZREM', prefix .. 'left:' .. queue, group .. ' ' .. member)
+    if ARGV[8] ~= '' then
+        redis.call('HSET', prefix .. 'joins:' .. queue, group .. ' ' .. member, ARGV[7])
+        redis.call('PEXPIRE', prefix .. 'joins:' .. queue, group_expiry + 1000)
+    end
     append_change(queue, ARGV[7], group_expiry)
 end
 """
@@ -62,6 +67,7 @@ for i = 5, #ARGV, 2 do
     if member ~= '' then
         redis.call('ZREM', members, member)
         redis.call('ZADD', left, now, group .. ' ' .. member)
+        redis.call('HDEL', prefix .. 'joins:' .. queue, group .. ' ' .. member)
     end
     if redis.call('EXISTS', members) == 0 then
         leave(group, queue)
@@ -122,12 +128,14 @@ for i = 4, #ARGV, 2 do
     end
 end
 redis.call('PEXPIRE', groups, group_expiry + 1000)
+redis.call('PEXPIRE', prefix .. 'joins:' .. queue, group_expiry + 1000)
 """,
     frees_memory=True,
 )
 
 # ARGV: prefix, process queue.
-# Returns its memberships, as group, local part, and so on; nothing when the store does not know the process.
+# Returns its memberships, as group, local part, sealed entry or '', and so on; nothing when the store does not know the
+# process.
 MEMBERSHIPS = Script(
     """
 if not redis.call('ZSCORE', prefix .. 'processes', ARGV[2]) then
@@ -139,6 +147,7 @@ for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. ARGV[2])) d
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do
         found[#found + 1] = group
         found[#found + 1] = member
+        found[#found + 1] = redis.call('HGET', prefix .. 'joins:' .. ARGV[2], group .. ' ' .. member) or ''
     end
 end
 return found

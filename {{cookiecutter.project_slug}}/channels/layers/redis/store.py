@@ -213,6 +213,8 @@ class RedisStore(BaseChannelLayer):
                 self.statistics.count_gone(queue, "unreadable", f"{error} It is kept under '{self.prefix}unreadable'.")
                 self._unreadable.append(item)
                 continue
+            if entry is None:
+                continue
             if death == NEVER:
                 entries.append((now, entry))
             elif death > now * 1000:
@@ -221,15 +223,31 @@ class RedisStore(BaseChannelLayer):
                 self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
         return entries
 
-    def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry:
+    def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry | None:
+        """Return what was sealed; None for a change of a membership that has been read before."""
         opened = cipher.open(sealed, now)
         entry = unpack(opened.packed)
         target = ("m", queue) if entry.content is None else ("g", entry.group) if entry.group else ("c", queue)
         if target != (opened.kind, opened.name):
             raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
         if not self._is_new(host, queue, opened.id, opened.memory, now):
+            # A change may have been told anew before it came.
+            if entry.content is None:
+                return None
             raise UnreadableEntry("The entry has been read before, and has been put back.")
         return entry
+
+    def _restated_one(self, host: StoreHost, queue: str, group: bytes, local: bytes, sealed: bytes) -> Entry:
+        """Return the entry that tells a membership anew; ``sealed`` is the one that told it first."""
+        entry = Entry(local.decode(), group.decode(), joins=True)
+        if self._cipher is None:
+            return entry
+        try:
+            lost = self._open(self._cipher, host, queue, sealed, host.seconds()) == entry
+        except UnreadableEntry:
+            lost = False
+        # Nobody without a key can have a membership told that its reader has not been told of with the key.
+        return entry if lost else entry._replace(stays=True)
 
     def _is_new(self, host: StoreHost, queue: str, identity: bytes, memory: float, now: float) -> bool:
         """Remember the id of an entry for ``memory`` seconds; return False if it is known already."""
