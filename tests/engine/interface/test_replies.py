@@ -8,6 +8,7 @@ from channels.interface.lease import LeaseKeeper
 from channels.interface.replies import Replies
 from channels.layers.base import Entry
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.names import local_part
 
 from .simulated_time import settle
 
@@ -231,3 +232,23 @@ async def test_an_entry_that_makes_no_sense_does_not_end_the_reading(monkeypatch
 
     assert connection.taken == [("reply", {"text": "2"})]
     assert caplog.messages == ["A message from the channel layer could not be handed to its connection"]
+
+
+async def test_memberships_that_are_told_anew_replace_the_others_and_what_only_the_store_knows_is_not_believed(caplog):
+    reader = Reader()
+    (stays, channel), (goes, _) = reader.connect("room"), reader.connect("room")
+    (comes, new), (forged, other) = reader.connect(), reader.connect()
+    await settle()
+    told = [
+        Entry(),
+        Entry(local_part(channel), "room", joins=True, stays=True),
+        Entry(local_part(new), "room", joins=True),
+        Entry(local_part(other), "room", joins=True, stays=True),
+        Entry(group="room", content={"text": "1"}),
+    ]
+    for entry in told:
+        reader.replies._take(entry)
+
+    assert [len(connection.taken) for connection in (stays, goes, comes, forged)] == [1, 0, 1, 0]
+    assert len(caplog.messages) == 1
+    assert "the group room" in caplog.messages[0]

@@ -54,6 +54,8 @@ class Replies:
         self._randomness = b""
         self._connections: dict[str, Connection] = {}
         self._members = GroupMembers()
+        # Those that were known before all were told anew.
+        self._former_members = GroupMembers()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def new_channel(self) -> str:
@@ -133,14 +135,18 @@ class Replies:
 
     def _change_membership(self, entry: Entry) -> None:
         if not entry.group:
-            self._members = GroupMembers()
+            self._former_members, self._members = self._members, GroupMembers()
         elif not entry.joins:
             self._members.discard(entry.group, entry.local)
-        elif entry.local in self._connections:
-            self._members.add(entry.group, entry.local)
-        else:
+        elif entry.local not in self._connections:
             # It joined after its connection had closed.
             self._leave([(entry.group, entry.local)])
+        elif not entry.stays or entry.local in self._former_members.of(entry.group):
+            self._members.add(entry.group, entry.local)
+        else:
+            logger.warning(
+                "The store has put a connection into the group %s, which nobody has with our keys", entry.group
+            )
 
     def _leave(self, memberships: list[tuple[str, str]]) -> None:
         self._start(self._leave_groups(memberships))

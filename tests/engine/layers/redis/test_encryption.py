@@ -7,13 +7,16 @@ import time
 
 import pytest
 
-from channels.exceptions import InvalidChannelLayerError
+from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
+from channels.layers.base import Entry
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.encryption import LEEWAY, Cipher
-from channels.layers.redis.envelope import UnreadableEntry
+from channels.layers.redis.envelope import DEATH_DIGITS, NEVER, UnreadableEntry
 from channels.test.conformance import ChannelLayerConformance
 
-EXPIRY = 60
+from ....chaos import ChaosProxy
+
+EXPIRY, GROUP_EXPIRY = 60, 86_400
 NOW = 1_700_000_000.0
 
 
@@ -37,7 +40,7 @@ class TestEncryptedRedisChannelLayer(ChannelLayerConformance):
 
 
 def make_cipher(*keys, prefix="shop:"):
-    return Cipher(keys or ["key"], prefix, EXPIRY)
+    return Cipher(keys or ["key"], prefix, EXPIRY, GROUP_EXPIRY)
 
 
 def test_what_is_sealed_can_be_opened_and_tells_what_it_is_for():
@@ -45,7 +48,7 @@ def test_what_is_sealed_can_be_opened_and_tells_what_it_is_for():
 
     opened = make_cipher().open(sealed, NOW + 1)
 
-    assert (opened.kind, opened.name, opened.is_timeless, opened.packed) == ("c", "jobs", False, b"packed")
+    assert (opened.kind, opened.name, opened.packed) == ("c", "jobs", b"packed")
     assert b"jobs" not in sealed
     assert b"packed" not in sealed
 
@@ -86,21 +89,27 @@ def test_an_entry_of_another_layer_on_the_same_store_is_refused():
         make_cipher(prefix="news:").open(sealed, NOW)
 
 
-def test_an_old_entry_is_refused_unless_it_is_a_last_will():
+@pytest.mark.parametrize(("kind", "life"), [("c", EXPIRY), ("g", EXPIRY), ("m", GROUP_EXPIRY)])
+def test_an_old_entry_is_refused_and_known_again_until_then(kind, life):
     cipher = make_cipher()
-    message, will = cipher.seal("c", "jobs", NOW, b"message"), cipher.seal("c", "jobs", None, b"will")
-    late = NOW + EXPIRY + LEEWAY
+    sealed, late = cipher.seal(kind, "name", NOW, b"packed"), NOW + life + LEEWAY
 
-    assert cipher.open(message, late).packed == b"message"
-    assert cipher.open(will, late + 1e6).is_timeless
+    assert cipher.open(sealed, late).packed == b"packed"
+    assert cipher.open(sealed, late).memory > life + LEEWAY
     with pytest.raises(UnreadableEntry, match="long ago"):
-        cipher.open(message, late + 1)
+        cipher.open(sealed, late + 1)
+
+
+def test_a_last_will_is_as_good_as_its_connection_lives():
+    cipher = make_cipher()
+
+    assert cipher.open(cipher.seal("c", "ends", None, b"will"), NOW + 1e6).packed == b"will"
 
 
 @pytest.mark.parametrize("keys", ["one key", b"one key", [""], [3]])
 def test_keys_are_a_list_of_texts(keys):
     with pytest.raises(InvalidChannelLayerError, match="list of keys"):
-        Cipher(keys, "shop:", EXPIRY)
+        Cipher(keys, "shop:", EXPIRY, GROUP_EXPIRY)
 
 
 # The layer
@@ -203,16 +212,128 @@ def test_a_change_of_keys_loses_nothing(valkey, prefix):
         assert received(layers[reader], "jobs") == [{"step": sender}]
 
 
-def test_a_last_will_is_read_once_however_late(layer, valkey, prefix):
-    will = layer.prepare_will("websocket.disconnect", {"code": 1006})
+def test_a_last_will_is_read_once_however_late(valkey, prefix, monkeypatch):
+    monkeypatch.setattr("channels.layers.redis.loop_side.LEASE", 0.3)
+    layer = make_layer(valkey, prefix)
+    # Far more than the life of a message passes while the connection is open.
+    monkeypatch.setattr(layer._cipher, "_expiry", -LEEWAY)
+    will = layer.prepare_will("ends", {"code": 1006})
 
-    layer.send_many([will])
-    captured = valkey.client().lrange(f"{prefix}queue:websocket.disconnect", 0, -1)
-    first = received(layer, "websocket.disconnect")
-    valkey.client().rpush(f"{prefix}queue:websocket.disconnect", *captured)
+    async def live():
+        await layer.renew_lease("reply.x!")
+        await layer.set_wills("reply.x!", [("1", will)])
+
+    asyncio.run(live())
+    time.sleep(0.3)
+    layer._next_look = 0.0
+    layer._tend_store()
+    captured = valkey.client().lrange(f"{prefix}queue:ends", 0, -1)
+    first = received(layer, "ends")
+    valkey.client().rpush(f"{prefix}queue:ends", *captured)
 
     assert first == [{"code": 1006}]
-    assert received(layer, "websocket.disconnect") == []
+    assert received(layer, "ends") == []
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_very_first_message_is_not_read_either_when_its_time_is_over(valkey, prefix, asynchronous):
+    layer, reader = make_layer(valkey, prefix), make_layer(valkey, prefix)
+    sends = [layer.prepare("jobs", {})]
+    asyncio.run(layer.send_many_async(sends)) if asynchronous else layer.send_many(sends)
+    client, key = valkey.client(), f"{prefix}queue:jobs"
+    never = b"%d" % NEVER + client.lpop(key)[DEATH_DIGITS:]
+    client.rpush(key, never)
+    reader._hosts[0].asides.hear([[int(time.time() + EXPIRY + 2 * LEEWAY), 0]])
+
+    assert received(reader, "jobs") == []
+
+
+def test_a_time_that_could_not_be_asked_for_makes_nothing_uncertain(valkey, prefix):
+    with ChaosProxy((valkey.host, valkey.port)) as proxy:
+        layer = RedisChannelLayer(
+            hosts=[proxy.address],
+            prefix=prefix,
+            symmetric_encryption_keys=["key"],
+            connection_kwargs={"socket_timeout": 0.3},
+        )
+        layer.receive(["jobs"])
+        layer._hosts[0].asides._distance = None
+        layer._hosts[0].asides.ask_again()
+        proxy.halt()
+
+        with pytest.raises(ChannelLayerUnavailable) as raised:
+            layer.send("jobs", {})
+    assert raised.value.uncertain is False
+
+
+def test_changes_of_memberships_are_read_however_late(valkey, prefix):
+    layer = make_layer(valkey, prefix)
+    layer.send("jobs", {})
+    layer.group_add("room", "reply.x!1")
+    layer._hosts[0].asides.hear([[int(time.time() + GROUP_EXPIRY), 0]])
+
+    assert asyncio.run(layer.read_queue("reply.x!")) == [Entry("1", "room", joins=True)]
+
+
+# Memberships that are told anew
+
+
+QUEUE = "reply.x!"
+
+
+async def restated(layer):
+    await layer.renew_lease(QUEUE)
+    await layer.restate_memberships(QUEUE)
+    return await layer.read_queue(QUEUE)
+
+
+def test_a_membership_that_was_lost_on_its_way_is_told_anew(layer, valkey, prefix):
+    layer.group_add("room", f"{QUEUE}1")
+    valkey.client().delete(f"{prefix}queue:{QUEUE}")
+
+    assert asyncio.run(restated(layer)) == [Entry(), Entry("1", "room", joins=True)]
+
+
+def test_a_membership_that_was_told_anew_before_it_came_is_told_once(layer):
+    layer.group_add("room", f"{QUEUE}1")
+    again = asyncio.run(restated(layer))
+    layer.send(f"{QUEUE}1", {})
+
+    assert again == [Entry(), Entry("1", "room", joins=True)]
+    assert asyncio.run(layer.read_queue(QUEUE)) == [Entry("1", content={})]
+    assert layer.global_statistics()["dropped"] == {}
+
+
+def test_a_membership_that_the_reader_knows_stays(layer):
+    layer.group_add("room", f"{QUEUE}1")
+    asyncio.run(layer.read_queue(QUEUE))
+    asyncio.run(layer.renew_groups(QUEUE, [("room", "1"), ("room", "2")]))
+
+    stay = [Entry(local, "room", joins=True, stays=True) for local in "12"]
+    assert asyncio.run(restated(layer)) == [Entry(), *stay]
+
+
+@pytest.mark.parametrize("group", ["room", "other"])
+def test_a_membership_that_was_forged_in_the_store_is_not_told(layer, valkey, prefix, group):
+    client = valkey.client()
+    layer.group_add("room", f"{QUEUE}1")
+    sealed = client.hget(f"{prefix}joins:{QUEUE}", "room 1")
+    layer.group_discard("room", f"{QUEUE}1")
+    asyncio.run(layer.read_queue(QUEUE))
+    left = client.hlen(f"{prefix}joins:{QUEUE}")
+    make_layer(valkey, prefix, keys=()).group_add(group, f"{QUEUE}1")
+    client.hset(f"{prefix}joins:{QUEUE}", f"{group} 1", sealed)
+    client.delete(f"{prefix}queue:{QUEUE}")
+
+    assert left == 0
+    assert asyncio.run(restated(layer)) == [Entry(), Entry("1", group, joins=True, stays=True)]
+
+
+def test_the_sealed_memberships_of_a_process_go_with_it(layer, valkey, prefix):
+    layer.group_add("room", f"{QUEUE}1")
+    asyncio.run(layer.end_lease(QUEUE))
+
+    assert valkey.client().exists(f"{prefix}joins:{QUEUE}") == 0
 
 
 def test_what_cannot_be_read_is_kept_for_whoever_can(layer, valkey, prefix, monkeypatch):
@@ -226,3 +347,12 @@ def test_what_cannot_be_read_is_kept_for_whoever_can(layer, valkey, prefix, monk
     client = valkey.client()
     assert client.llen(f"{prefix}unreadable") == 1
     assert 0 < client.ttl(f"{prefix}unreadable") <= 86_400
+
+
+def test_what_was_read_from_queues_that_are_gone_is_forgotten(valkey, prefix):
+    layer = make_layer(valkey, prefix, expiry=0.1)
+    host = layer._hosts[0]
+    for number in range(10):
+        layer._is_new(host, f"reply.{number}!", b"id", memory=1.0, now=float(2 * number))
+
+    assert len(layer._memories) == 1

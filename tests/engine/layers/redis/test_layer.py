@@ -8,6 +8,7 @@ import pytest
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
+from channels.names import prefix_of
 from channels.test.conformance import ChannelLayerConformance
 
 from ....services import free_port
@@ -84,3 +85,66 @@ def test_a_single_host_that_cannot_be_reached_is_told():
     with pytest.raises(ChannelLayerUnavailable) as raised:
         layer.send("jobs", {})
     assert raised.value.uncertain is False
+
+
+@pytest.mark.parametrize("channel", ["jobs", "parts?a"])
+def test_the_counts_of_a_channel_with_few_messages_live_on_after_each_of_them(valkey, monkeypatch, channel):
+    monkeypatch.setattr("channels.layers.redis.thread_side.LOOK_INTERVAL", 0.0)
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:", expiry=0.1)
+    client, key = valkey.client(), f"{layer.prefix}counts:{prefix_of(channel)}"
+    for _ in range(2):
+        layer.send(channel, {})
+        layer.receive([channel])
+    layer._save_counts()
+    client.expire(key, 10)
+
+    time.sleep(0.1)
+    layer._tend_store()
+
+    assert client.ttl(key) > 80_000
+
+
+def test_all_figures_are_found_among_many_keys_a_few_at_a_time(valkey, monkeypatch):
+    monkeypatch.setattr("channels.layers.redis.layer.PAGE", 10)
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+    valkey.client().mset({f"foreign:{number}": "" for number in range(1000)})
+    layer.send_many([layer.prepare(f"jobs{number}", {}) for number in range(55)])
+    layer.receive(["jobs7"])
+
+    figures = layer.global_statistics()
+
+    assert [figures[f"messages_{name}"] for name in ("count", "pending", "received", "unfinished")] == [55, 54, 1, 0]
+
+
+def test_figures_are_looked_for_without_keeping_the_store_from_other_work(valkey):
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+    client = valkey.client()
+    client.mset({f"foreign:{number}": "" for number in range(300_000)})
+    layer.global_statistics()
+    client.config_resetstat()
+    layer.global_statistics()
+    seconds = client.info("commandstats")["cmdstat_evalsha"]["usec"] / 1_000_000
+    client.flushdb()
+
+    assert seconds < 0.005
+
+
+@pytest.mark.parametrize("to_group", [False, True])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_that_no_host_has_taken_anything_is_told(asynchronous, to_group):
+    layer = RedisChannelLayer(hosts=[("127.0.0.1", free_port()), ("127.0.0.1", free_port())])
+    batch = [layer.prepare(f"parts{number}", {}, to_group) for number in range(20)]
+
+    with pytest.raises(ChannelLayerUnavailable) as raised:
+        asyncio.run(layer.send_many_async(batch)) if asynchronous else layer.send_many(batch)
+    assert raised.value.uncertain is False
+    assert layer.statistics.take() == {}
+
+
+def test_what_an_event_loop_needed_is_gone_with_it(valkey):
+    layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
+
+    for _ in range(3):
+        asyncio.run(layer.send_many_async([layer.prepare("jobs", {})]))
+
+    assert len(layer._loops) == 1

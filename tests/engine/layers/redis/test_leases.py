@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from channels.layers.base import Held, Lease
+from channels.layers.base import Entry, Held, Lease
 from channels.layers.redis import RedisChannelLayer, loop_side, thread_side
 
 LEASE = 0.3
@@ -183,3 +183,58 @@ def test_what_another_version_says_of_its_work_is_passed_over(redis, valkey):
 
     assert redis.is_held("reply.a!1", 1)
     assert not redis.is_held("reply.a!1", 2)
+
+
+def test_a_broadcast_to_a_process_that_has_died_is_counted_before_anybody_has_noticed(redis):
+    asyncio.run(redis.renew_lease(QUEUE))
+    redis.group_add("room", f"{QUEUE}1")
+    time.sleep(LEASE)
+    redis.send_group("room", {})
+
+    assert redis.channel_statistics(QUEUE + "1")["dropped"] == {"its interface process has ended": 1}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_nothing_is_left_for_a_process_that_has_ended(redis, valkey, killed):
+    asyncio.run(redis.renew_lease(QUEUE))
+    if killed:
+        time.sleep(LEASE)
+        redis.receive(["any"])
+    else:
+        asyncio.run(redis.end_lease(QUEUE))
+    redis.group_add("room", f"{QUEUE}1")
+    redis.group_discard("room", f"{QUEUE}2")
+    asyncio.run(redis.renew_groups(QUEUE, [("room", "3")]))
+
+    assert redis.group_channels("room") == []
+    assert valkey.client().exists(f"{redis.prefix}queue:{QUEUE}") == 0
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_membership_reaches_a_process_of_which_the_store_does_not_know_yet(redis, flushed):
+    if flushed:
+        asyncio.run(redis.renew_lease(QUEUE))
+        redis.flush()
+    redis.group_add("room", f"{QUEUE}1")
+
+    assert asyncio.run(redis.read_queue(QUEUE)) == [Entry("1", "room", joins=True)]
+
+
+def test_who_has_left_a_group_is_not_taken_back_by_a_process_that_does_not_know_yet(redis):
+    for number in "123":
+        redis.group_add("room", QUEUE + number)
+    redis.group_discard("room", f"{QUEUE}1")
+    asyncio.run(redis.leave_groups(QUEUE, [("room", "2")]))
+    asyncio.run(redis.renew_groups(QUEUE, [("room", number) for number in "123"]))
+
+    assert redis.group_channels("room") == [f"{QUEUE}3"]
+
+
+def test_who_has_come_back_to_a_group_stays_there(redis, valkey):
+    redis.group_add("room", f"{QUEUE}1")
+    redis.group_discard("room", f"{QUEUE}1")
+    redis.group_add("room", f"{QUEUE}1")
+    valkey.client().delete(f"{redis.prefix}members:room:{QUEUE}")
+    asyncio.run(redis.renew_groups(QUEUE, [("room", "1")]))
+
+    assert redis.group_channels("room") == [f"{QUEUE}1"]

@@ -160,3 +160,15 @@ def test_that_no_host_answers_is_told():
 
     with pytest.raises(ChannelLayerUnavailable):
         pop_from_all(dict.fromkeys(layer._hosts, ("BLMPOP", "1", 1, "jobs", "LEFT")), patience=2)
+
+
+def test_a_worker_whose_sends_no_host_takes_still_gets_what_the_others_have(valkey):
+    layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
+    channel = next(f"parts?{number}" for number in range(100) if layer._ring.host_of(f"parts?{number}") == 1)
+    send_to(layer, 0, {})
+    batch = [layer.prepare(channel, {})]
+
+    refused, received = layer.send_and_receive(batch, ["jobs"], 0.0, finished="jobs")
+
+    assert refused == batch
+    assert received == ("jobs", {})

@@ -4,7 +4,8 @@ Encrypt what lies in the store, so that whoever can read or write there can neit
 An entry is sealed as a Fernet token (AES-128-CBC and HMAC-SHA-256, see the Fernet specification; the keys are SHA-256
 digests of the configured ones) of a MessagePack list:
 
-    what it is for   three items: the layer's prefix, ``c`` or ``g``, and the name of a queue or of a group
+    what it is for   three items: the layer's prefix; ``c``, a message to a channel, ``g``, one to a group, or ``m``, a
+                     change of a membership; and the name of the queue, or of the group
     when             the time of sending by the store's clock in seconds; None for what may be read at any time: a last
                      will, which is kept as long as its connection is open
     the entry        as ``envelope`` packs it
@@ -33,12 +34,12 @@ _RANDOM = slice(9, 25)
 
 
 class Opened(NamedTuple):
-    """A sealed entry: for what it is, its random id, whether it is valid at any time, and what ``envelope`` packed."""
+    """A sealed entry: for what it is, its random id, for how many seconds to remember that, and the packed entry."""
 
     kind: str
     name: str
     id: bytes
-    is_timeless: bool
+    memory: float
     packed: bytes
 
 
@@ -46,24 +47,19 @@ class Cipher:
     """
     Seals entries with the first of some keys, and opens those sealed with any of them.
 
-    ``keys`` are texts or bytes, ``prefix`` is the layer's, ``expiry`` the life of a message in seconds. Raises
-    ``InvalidChannelLayerError`` for anything but a list of keys.
+    ``keys`` are texts or bytes, ``prefix`` is the layer's, ``expiry`` and ``group_expiry`` are the lives of a message
+    and of a membership in seconds. Raises ``InvalidChannelLayerError`` for anything but a list of keys.
     """
 
-    def __init__(self, keys: Sequence[str | bytes], prefix: str, expiry: float) -> None:
+    def __init__(self, keys: Sequence[str | bytes], prefix: str, expiry: float, group_expiry: float) -> None:
         if isinstance(keys, str | bytes) or not all(isinstance(key, str | bytes) and key for key in keys):
             raise InvalidChannelLayerError("'symmetric_encryption_keys' must be a list of keys, each a text or bytes.")
         self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
         self._prefix = prefix
-        self._longest_life = expiry + LEEWAY
-
-    @property
-    def memory(self) -> float:
-        """How long the id of an entry must be remembered, in seconds."""
-        return self._longest_life + LEEWAY
+        self._expiry, self._group_expiry = expiry, group_expiry
 
     def seal(self, kind: str, name: str, sent: float | None, packed: bytes) -> bytes:
-        """Seal an entry for a queue (``kind`` is ``c``) or a group (``g``)."""
+        """Seal an entry of a ``kind`` for the queue or the group with this name."""
         return self._fernet.encrypt(ormsgpack.packb([self._prefix, kind, name, sent, packed]))
 
     def open(self, sealed: bytes, now: float) -> Opened:
@@ -74,9 +70,12 @@ class Cipher:
             raise UnreadableEntry("The entry was not sealed with any of our 'symmetric_encryption_keys'.") from error
         if prefix != self._prefix:
             raise UnreadableEntry(f"The entry was sealed by a layer with the prefix {prefix!r}, ours is another.")
-        if sent is not None and now - sent > self._longest_life:
+        # What changes a membership is as good as that: it does not expire in its queue, either.
+        life = (self._group_expiry if kind == "m" else self._expiry) + LEEWAY
+        if sent is not None and now - sent > life:
             raise UnreadableEntry("The entry was sealed long ago, and has been put back.")
-        return Opened(kind, name, base64.urlsafe_b64decode(sealed)[_RANDOM], sent is None, packed)
+        memory = self._group_expiry if sent is None else life + LEEWAY
+        return Opened(kind, name, base64.urlsafe_b64decode(sealed)[_RANDOM], memory, packed)
 
 
 def _fernet_key(key: str | bytes) -> bytes:

@@ -8,6 +8,7 @@ what has expired. What several threads or connections send meanwhile leaves in o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
@@ -16,6 +17,9 @@ from .counts import figures
 from .hosts import StoreHost
 from .loop_side import LoopSide
 from .thread_side import ThreadSide
+
+# As many keys are looked at in one step, so that the store gets to other work in between.
+PAGE = 1000
 
 
 class RedisChannelLayer(ThreadSide, LoopSide):
@@ -35,7 +39,9 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         queue, local = queue_of(channel), local_part(channel)
         own = self.get_capacity(channel)
         usual = self.get_capacity("reply.any!") if local else self.capacity
-        self._group_host(channel).threads.run(
+        host = self._group_host(channel)
+        self._learn_time(host)
+        host.threads.run(
             scripts.GROUP_ADD,
             self.prefix,
             self._group_expiry,
@@ -43,16 +49,17 @@ class RedisChannelLayer(ThreadSide, LoopSide):
             queue,
             local,
             "" if own == usual else own,
-            self._pack_change(group, channel, joins=True),
+            self._pack_change(host, group, channel, joins=True),
+            "" if self._cipher is None else "1",
         )
 
     def group_discard(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
         queue, local = queue_of(channel), local_part(channel)
-        told = self._pack_change(group, channel, joins=False) if local else ""
-        self._group_host(channel).threads.run(
-            scripts.GROUP_DISCARD, self.prefix, self._group_expiry, told, queue, group, local
-        )
+        host = self._group_host(channel)
+        self._learn_time(host)
+        told = self._pack_change(host, group, channel, joins=False) if local else ""
+        host.threads.run(scripts.GROUP_DISCARD, self.prefix, self._group_expiry, told, queue, group, local)
 
     def group_channels(self, group: str) -> list[str]:
         require_group_name(group)
@@ -70,28 +77,45 @@ class RedisChannelLayer(ThreadSide, LoopSide):
 
     def flush(self) -> None:
         for host in self._hosts:
-            cursor = b"0"
-            while True:
-                cursor, keys = host.threads.exchange([("SCAN", cursor, "MATCH", f"{self.prefix}*", "COUNT", 1000)])[0]
-                if keys:
-                    host.threads.exchange([("UNLINK", *keys)])
-                if cursor == b"0":
-                    break
+            for keys in self._scan(host, "*"):
+                host.threads.exchange([("UNLINK", *keys)])
         self._forget_deliveries()
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
         queue = queue_of(require_channel_name(channel))
-        return self._figures(queue, prefix_of(queue))
+        return self._figures(lambda host: [f"queue:{queue}", f"counts:{prefix_of(queue)}"])
 
     def global_statistics(self) -> dict[str, Any]:
-        return self._figures("", "")
+        # The queues first: what has died in them is counted then.
+        return self._figures(lambda host: [*self._find(host, "queue:*"), *self._find(host, "counts:*")])
 
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(None, self.channel_statistics, channel)
 
-    def _figures(self, queue: str, channel: str) -> dict[str, Any]:
+    def _figures(self, keys_on: Callable[[StoreHost], Sequence[Any]]) -> dict[str, Any]:
         self._save_counts()
-        found = [host.threads.run(scripts.FIGURES, *self._look_head, queue, channel) for host in self._hosts]
+        found = []
+        for host in self._hosts:
+            keys = keys_on(host)
+            # One step at least: it also tells the time.
+            for start in range(0, max(1, len(keys)), PAGE):
+                found.append(host.threads.run(scripts.FIGURES, *self._look_head, *keys[start : start + PAGE]))
         waiting = sum(answer[0] for answer in found)
         age = max(answer[1] for answer in found) / 1000
         return figures(waiting, age, found[0][2] / 1000, [counts for answer in found for counts in answer[3:]])
+
+    def _find(self, host: StoreHost, pattern: str) -> list[bytes]:
+        """Return the keys that match, without the prefix."""
+        start = len(self.prefix.encode())
+        # A scan may find the same key twice.
+        return sorted({key[start:] for keys in self._scan(host, pattern) for key in keys})
+
+    def _scan(self, host: StoreHost, pattern: str) -> Iterator[list[bytes]]:
+        cursor = b"0"
+        while True:
+            scan = ("SCAN", cursor, "MATCH", f"{self.prefix}{pattern}", "COUNT", PAGE)
+            cursor, keys = host.threads.exchange([scan])[0]
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return

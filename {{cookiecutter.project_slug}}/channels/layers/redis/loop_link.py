@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.exceptions import ConnectionError, NoScriptError, TimeoutError
 
+from ...exceptions import ChannelLayerUnavailable
 from .asides import Asides
 from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed
 from .script import Script
@@ -19,7 +20,7 @@ class LoopLink(asyncio.Protocol):
 
     def __init__(self, make_connection: Callable[[], Any], asides: Asides) -> None:
         self._connection = make_connection()
-        self._asides = asides
+        self.asides = asides
         self._connecting = asyncio.Lock()
         self._transport: Any = None
         self._parser: Any = None
@@ -43,7 +44,7 @@ class LoopLink(asyncio.Protocol):
         if self._transport is None:
             await self._connect()
         loop = asyncio.get_running_loop()
-        asides = self._asides.questions()
+        asides = self.asides.questions()
         exchange = _Exchange(loop.create_future(), len(commands), len(commands) + len(asides), loop.time())
         data = packed([*commands, *asides])
         self._exchanges.append(exchange)
@@ -51,6 +52,17 @@ class LoopLink(asyncio.Protocol):
         if self._timer is None:
             self._watch(loop)
         return checked(await exchange.done)
+
+    async def learn_time(self) -> None:
+        """Ask the store for its time, unless it is known. Raises ``ChannelLayerUnavailable``."""
+        if self.asides.knows_time:
+            return
+        try:
+            self.asides.hear(await self.exchange([("TIME",)]))
+        except ChannelLayerUnavailable as error:
+            # Whatever it is needed for has not been asked for yet.
+            error.uncertain = False
+            raise
 
     def close(self) -> None:
         """Close the connection; what is under way fails."""
@@ -94,7 +106,7 @@ class LoopLink(asyncio.Protocol):
     def _finish(self, exchange: _Exchange) -> None:
         answers = exchange.answers
         if len(answers) > exchange.asked:
-            self._asides.hear(answers[exchange.asked :])
+            self.asides.hear(answers[exchange.asked :])
             del answers[exchange.asked :]
         if come_from_wrong_server(answers):
             self.close()
@@ -114,7 +126,7 @@ class LoopLink(asyncio.Protocol):
             self._timer = None
         transport.abort()
         self._connection._reader = self._connection._writer = None
-        self._asides.ask_again()
+        self.asides.ask_again()
         for exchange in exchanges:
             if not exchange.done.done():
                 failed = failure(error, written=True)

@@ -15,7 +15,7 @@ from .links import StoreIsFull
 from .loop_link import LoopLink
 from .loops import LoopConnections
 from .send_script import SEND
-from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected, packed_will
+from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +36,22 @@ class LoopSide(RedisStore):
 
     async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
         refused: list[Send] = []
-        for number, sends in self._by_host(batch).items():
+        failures: list[tuple[list[Send], ChannelLayerUnavailable]] = []
+        by_host = self._by_host(batch)
+        for number, sends in by_host.items():
             try:
                 refused += await self._loop().outgoing[number].send(sends)
             except StoreIsFull:
                 refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
                 self._did_not_answer = time.monotonic()
-                if len(self._hosts) == 1:
-                    raise
-                refused += self._left_of(sends, error)
-        return refused
+                failures.append((sends, error))
+        return refused + self._left_after(failures, asked=len(by_host))
 
     async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
-        return self._refused(sends, await link.run(SEND, *self._send_arguments(sends)))
+        if self._cipher is not None:
+            await link.learn_time()
+        return self._refused(sends, await link.run(SEND, *self._send_arguments(link.asides, sends)))
 
     async def _save_counts_async(self, link: LoopLink) -> None:
         counts = self.statistics.take()
@@ -112,11 +114,13 @@ class LoopSide(RedisStore):
         found = await link.run(scripts.MEMBERSHIPS, self.prefix, queue)
         if found is None:
             return []
-        parts = [part.decode() for part in found]
-        return [
-            Entry(),
-            *(Entry(local, group, joins=True) for group, local in zip(parts[::2], parts[1::2], strict=True)),
-        ]
+        host, entries = self._hosts[self._ring.host_of(queue)], [Entry()]
+        for membership in zip(found[::3], found[1::3], found[2::3], strict=True):
+            entries.append(self._restated_one(host, queue, *membership))
+            # There may be many thousands, and what is sealed takes its time to open.
+            if len(entries) % QUEUE_BATCH == 0:
+                await asyncio.sleep(0)
+        return entries
 
     # The lease
 
@@ -147,7 +151,7 @@ class LoopSide(RedisStore):
         await link.run(scripts.END_LEASE, self.prefix, queue, self._counts_life)
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
-        pairs = [part for local, will in wills for part in (local, packed_will(will))]
+        pairs = [part for local, will in wills for part in (local, self._packed_will(will))]
         await self._link(queue).run(scripts.SET_WILLS, self.prefix, queue, *pairs)
 
     def _link(self, queue: str) -> LoopLink:
@@ -156,5 +160,8 @@ class LoopSide(RedisStore):
     def _loop(self) -> LoopConnections:
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
+            # Loops that have ended keep their connections, and nobody asks for them again.
+            for ended in [known for known in list(self._loops) if known.is_closed()]:
+                self._loops.pop(ended, None)
             self._loops[loop] = LoopConnections(self._hosts, self._send_now)
         return self._loops[loop]

@@ -10,11 +10,19 @@ class Memory:
         self._seconds = seconds
         self._taken: dict[bytes, float] = {}
 
+    def is_empty(self, now: float) -> bool:
+        """Say whether nothing is remembered any more."""
+        self._forget(now)
+        return not self._taken
+
     def is_new(self, identity: bytes, now: float) -> bool:
         """Remember an id; return False if it is known already."""
-        while self._taken and (oldest := next(iter(self._taken))) and self._taken[oldest] < now - self._seconds:
-            del self._taken[oldest]
+        self._forget(now)
         if identity in self._taken:
             return False
         self._taken[identity] = now
         return True
+
+    def _forget(self, now: float) -> None:
+        while self._taken and (oldest := next(iter(self._taken))) and self._taken[oldest] < now - self._seconds:
+            del self._taken[oldest]

@@ -7,10 +7,14 @@ Keys, below the layer's prefix:
     group:<group>            sorted set of the queues with members in it, by the time their membership lapses
     members:<group>:<queue>  sorted set of the local parts that are members, by the same time
     groups:<queue>           set of the groups with members behind a process queue
+    joins:<queue>            with encryption: hash of membership, as group, blank, local part, to the sealed entry that
+                             told the process of it
+    left:<queue>             sorted set of memberships that have ended in the last minute, by the time when they did, as
+                             group, blank, local part: their process may not know yet
     processes                sorted set of process queues by the time their lease ends
     wills:<queue>            hash of local part to the last will of an open connection: a channel, a line break,
                              and the entry that is pushed there when the process has died
-    collected:<queue>        set when the wills of a process have been carried out
+    ended:<queue>            set for an hour when a process has ended, or was taken for dead: it never comes back
     changes:<queue>          how many entries of a process queue are no messages but change memberships, at most
     capacity                 hash of queue to capacity, where it is not the default
     deaths                   sorted set of queues by the time when the oldest message in them dies, or earlier
@@ -42,11 +46,16 @@ local function is_process_queue(queue)
     return string.sub(queue, -1) == '!'
 end
 
--- What is counted in this step, by the part of a channel's name that many channels share, and by figure.
+-- The part of a channel's name that many channels share.
+local function counted_by(queue)
+    return string.match(queue, '^[^?]*[?]?')
+end
+
+-- What is counted in this step, by that part and by figure.
 local counts = {}
 
 local function count(queue, figure, number)
-    local channel = string.match(queue, '^[^?]*[?]?')
+    local channel = counted_by(queue)
     local own = counts[channel]
     if not own then
         own = {}
@@ -160,6 +169,7 @@ local function leave_all(queue)
     for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. queue)) do
         leave(group, queue)
     end
+    redis.call('DEL', prefix .. 'joins:' .. queue)
 end
 
 -- Whoever has let a message expire reads no more: groups are of no use to it. A process with a lease may be late.
@@ -173,6 +183,14 @@ local function is_abandoned(queue)
     end
     leave_all(queue)
     return true
+end
+
+local function has_ended(queue)
+    return redis.call('EXISTS', prefix .. 'ended:' .. queue) == 1
+end
+
+local function set_ended(queue)
+    redis.call('SET', prefix .. 'ended:' .. queue, '1', 'PX', 3600000)
 end
 
 -- What is left of an interface process that has ended.

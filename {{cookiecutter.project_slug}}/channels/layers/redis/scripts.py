@@ -17,12 +17,16 @@ save_counts(ARGV[2])
     frees_memory=True,
 )
 
-# ARGV: prefix, group expiry, group, queue, local part, capacity or '', packed entry for the reader of the queue.
+# ARGV: prefix, group expiry, group, queue, local part, capacity or '', packed entry for the reader of the queue, '1' if
+# that is sealed, or else ''.
 GROUP_ADD = Script(
     FUNCTIONS
     + """
 local group_expiry, group, queue, member = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local lapses = now + group_expiry
+if has_ended(queue) then
+    return
+end
 if is_abandoned(queue) then
     drop_dead(queue)
     save_counts(group_expiry)
@@ -40,6 +44,11 @@ if member ~= '' then
     local members = prefix .. 'members:' .. group .. ':' .. queue
     redis.call('ZADD', members, lapses, member)
     redis.call('PEXPIRE', members, group_expiry + 1000)
+    redis.call('ZREM', prefix .. 'left:' .. queue, group .. ' ' .. member)
+    if ARGV[8] ~= '' then
+        redis.call('HSET', prefix .. 'joins:' .. queue, group .. ' ' .. member, ARGV[7])
+        redis.call('PEXPIRE', prefix .. 'joins:' .. queue, group_expiry + 1000)
+    end
     append_change(queue, ARGV[7], group_expiry)
 end
 """
@@ -50,17 +59,22 @@ GROUP_DISCARD = Script(
     FUNCTIONS
     + """
 local group_expiry, queue = tonumber(ARGV[2]), ARGV[4]
+local left = prefix .. 'left:' .. queue
+redis.call('ZREMRANGEBYSCORE', left, '-inf', now - 60000)
 for i = 5, #ARGV, 2 do
     local group, member = ARGV[i], ARGV[i + 1]
     local members = prefix .. 'members:' .. group .. ':' .. queue
     if member ~= '' then
         redis.call('ZREM', members, member)
+        redis.call('ZADD', left, now, group .. ' ' .. member)
+        redis.call('HDEL', prefix .. 'joins:' .. queue, group .. ' ' .. member)
     end
     if redis.call('EXISTS', members) == 0 then
         leave(group, queue)
     end
 end
-if ARGV[3] ~= '' then
+redis.call('PEXPIRE', left, 60000)
+if ARGV[3] ~= '' and not has_ended(queue) then
     append_change(queue, ARGV[3], group_expiry)
 end
 """,
@@ -98,22 +112,30 @@ GROUP_RENEW = Script(
 local group_expiry, queue = tonumber(ARGV[2]), ARGV[3]
 local lapses = now + group_expiry
 local groups = prefix .. 'groups:' .. queue
+if has_ended(queue) then
+    return
+end
 for i = 4, #ARGV, 2 do
     local group, member = ARGV[i], ARGV[i + 1]
     local key, members = prefix .. 'group:' .. group, prefix .. 'members:' .. group .. ':' .. queue
-    redis.call('ZADD', key, 'GT', lapses, queue)
-    redis.call('PEXPIRE', key, group_expiry + 1000)
-    redis.call('ZADD', members, lapses, member)
-    redis.call('PEXPIRE', members, group_expiry + 1000)
-    redis.call('SADD', groups, group)
+    -- It may have said so before it read that the member has left.
+    if not redis.call('ZSCORE', prefix .. 'left:' .. queue, group .. ' ' .. member) then
+        redis.call('ZADD', key, 'GT', lapses, queue)
+        redis.call('PEXPIRE', key, group_expiry + 1000)
+        redis.call('ZADD', members, lapses, member)
+        redis.call('PEXPIRE', members, group_expiry + 1000)
+        redis.call('SADD', groups, group)
+    end
 end
 redis.call('PEXPIRE', groups, group_expiry + 1000)
+redis.call('PEXPIRE', prefix .. 'joins:' .. queue, group_expiry + 1000)
 """,
     frees_memory=True,
 )
 
 # ARGV: prefix, process queue.
-# Returns its memberships, as group, local part, and so on; nothing when the store does not know the process.
+# Returns its memberships, as group, local part, sealed entry or '', and so on; nothing when the store does not know the
+# process.
 MEMBERSHIPS = Script(
     """
 if not redis.call('ZSCORE', prefix .. 'processes', ARGV[2]) then
@@ -125,6 +147,7 @@ for _, group in ipairs(redis.call('SMEMBERS', prefix .. 'groups:' .. ARGV[2])) d
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do
         found[#found + 1] = group
         found[#found + 1] = member
+        found[#found + 1] = redis.call('HGET', prefix .. 'joins:' .. ARGV[2], group .. ' ' .. member) or ''
     end
 end
 return found
@@ -132,32 +155,26 @@ return found
     frees_memory=True,
 )
 
-# ARGV: prefix, expiry, life of the counts, queue or '' for all, its channel or '' (what counts are kept by).
-# Returns the number of messages that wait, the age of the oldest and the time, both in milliseconds; then for each
-# channel its messages of the last ten seconds, those of them that found it full, and its counts.
+# ARGV: prefix, expiry, life of the counts; then keys of queues and of counts, without the prefix.
+# Returns the number of messages that wait, the age of the oldest and the time, both in milliseconds; then for each of
+# the counts the messages of the last ten seconds, those of them that found a full channel, and the counts themselves.
 FIGURES = Script(
     FUNCTIONS
     + """
-local function find(pattern, first)
-    local cursor, keys = '0', {}
-    repeat
-        local found = redis.call('SCAN', cursor, 'MATCH', prefix .. pattern, 'COUNT', 1000)
-        cursor = found[1]
-        for _, key in ipairs(found[2]) do keys[#keys + 1] = string.sub(key, #prefix + first) end
-    until cursor == '0'
-    return keys
-end
-
-local queues = ARGV[4] ~= '' and {ARGV[4]} or find('queue:*', 7)
-local waiting, age = 0, 0
-for _, queue in ipairs(queues) do
-    local death = drop_dead(queue)
-    waiting = waiting + count_messages(queue)
-    if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
+local waiting, age, counted = 0, 0, {}
+for i = 4, #ARGV do
+    local kind, name = string.match(ARGV[i], '^(%a+):(.*)$')
+    if kind == 'counts' then
+        counted[#counted + 1] = name
+    else
+        local death = drop_dead(name)
+        waiting = waiting + count_messages(name)
+        if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
+    end
 end
 save_counts(ARGV[3])
 local result = {waiting, age, now}
-for _, channel in ipairs(ARGV[4] ~= '' and {ARGV[5]} or find('counts:*', 8)) do
+for _, channel in ipairs(counted) do
     local sent, full = 0, 0
     for second = tonumber(time[1]) - 9, tonumber(time[1]) do
         local key = prefix .. 'rate:' .. channel .. ':' .. string.format('%d', second)
@@ -177,7 +194,7 @@ return result
 RENEW_LEASE = Script(
     FUNCTIONS
     + """
-if redis.call('EXISTS', prefix .. 'collected:' .. ARGV[2]) == 1 then
+if has_ended(ARGV[2]) then
     -- Connections that were opened meanwhile have left wills: they are to be carried out too.
     if redis.call('EXISTS', prefix .. 'wills:' .. ARGV[2]) == 1 then
         redis.call('ZADD', prefix .. 'processes', 0, ARGV[2])
@@ -193,6 +210,7 @@ return 1 - redis.call('ZADD', prefix .. 'processes', now + tonumber(ARGV[3]), AR
 END_LEASE = Script(
     FUNCTIONS
     + """
+set_ended(ARGV[2])
 forget_process(ARGV[2])
 save_counts(ARGV[3])
 """,
@@ -221,7 +239,7 @@ local queue = redis.call('ZRANGEBYSCORE', prefix .. 'processes', '-inf', now, 'L
 if not queue then
     return nil
 end
-redis.call('SET', prefix .. 'collected:' .. queue, '1', 'PX', 3600000)
+set_ended(queue)
 local expiry, key = tonumber(ARGV[2]), prefix .. 'wills:' .. queue
 local members = redis.call('HRANDFIELD', key, ARGV[4])
 for _, member in ipairs(members) do
@@ -242,13 +260,14 @@ return {queue, #members}
 )
 
 # ARGV: prefix, life of the counts, how many queues at most.
-# Drops what has died unread, so that it is counted; whose queue that is has left its groups.
+# Drops what has died unread, so that it is counted; whose queue that is has left its groups. Counts get a new life.
 SWEEP = Script(
     FUNCTIONS
     + """
 local deaths = prefix .. 'deaths'
 for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[3])) do
     is_abandoned(queue)
+    redis.call('PEXPIRE', prefix .. 'counts:' .. counted_by(queue), ARGV[2])
     local next_death = drop_dead(queue)
     if next_death then
         redis.call('ZADD', deaths, next_death, queue)

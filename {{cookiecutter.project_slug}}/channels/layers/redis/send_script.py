@@ -44,6 +44,7 @@ while ARGV[i] == 'c' or ARGV[i] == 'w' do
             redis.call('ZADD', prefix .. 'deaths', now + expiry, queue)
         end
         local counts = prefix .. 'counts:' .. string.match(queue, '^[^?]*[?]?')
+        -- Less than a message a minute renews nothing here for long: then SWEEP does.
         if redis.call('HINCRBY', counts, 'sent', 1) % 64 == 1 then
             redis.call('PEXPIRE', counts, life)
         end
@@ -93,7 +94,9 @@ local function broadcast(group, body)
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     for _, queue in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         local lease = redis.call('ZSCORE', prefix .. 'processes', queue)
-        if lease and tonumber(lease) > now or not lease and not is_abandoned(queue) then
+        if lease and tonumber(lease) <= now then
+            count(queue, 'dropped:its interface process has ended', 1)
+        elseif not is_abandoned(queue) then
             local own = redis.call('HGET', prefix .. 'capacity', queue)
             if not push(queue, tonumber(own or ARGV[is_process_queue(queue) and 5 or 4]), body) then
                 without[#without + 1] = queue

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ...exceptions import ChannelLayerUnavailable, InvalidMessage
 from ...names import local_part, queue_of
 from ..base import BaseChannelLayer, Content, Entry, Send
+from .asides import Asides
 from .counts import Counts, StoreCounts
 from .envelope import NEVER, UnreadableEntry, pack, split, unpack
 from .hashing import Ring
@@ -62,7 +63,7 @@ class RedisStore(BaseChannelLayer):
         self._memory_ran_out = self._did_not_answer = -HINT_LIFE
         self._memories: dict[tuple[str, float], Memory] = {}
         self._unreadable: deque[bytes] = deque(maxlen=UNREADABLE_KEPT)
-        self._cipher = _make_cipher(symmetric_encryption_keys, prefix, self.expiry)
+        self._cipher = _make_cipher(symmetric_encryption_keys, prefix, self.expiry, self.group_expiry)
         self._expiry = int(self.expiry * 1000)
         self._group_expiry = int(self.group_expiry * 1000)
         # So long counts are kept when nothing more is counted.
@@ -77,33 +78,28 @@ class RedisStore(BaseChannelLayer):
         return [RedisHost(host, arguments) for host in hosts]
 
     def encode(self, name: str, message: Content, to_group: bool) -> bytes:
-        """Return the entry of a message, as it lies in the store."""
-        packed = self._pack(name, message, to_group)
-        return self._sealed("g", name, packed) if to_group else self._sealed("c", queue_of(name), packed)
-
-    def prepare_will(self, channel: str, message: Content) -> Send:
-        """Check and copy a last will, which may be sent much later."""
-        if self._cipher is None:
-            return self.prepare(channel, message)
-        return Send(channel, self._cipher.seal("c", channel, None, self._pack(channel, message, to_group=False)))
-
-    def _pack(self, name: str, message: Content, to_group: bool) -> bytes:
+        """Return the entry of a message. It is sealed when it is written: only then is the store's time known."""
         if not isinstance(message, dict):
             raise InvalidMessage(f"The content of a message is a dict, not {type(message).__name__}.")
         local, group = ("", name) if to_group else (local_part(name), "")
         return pack(local, group, message, False, self.max_message_size)
 
-    def _pack_change(self, group: str, channel: str, joins: bool) -> bytes:
+    def _pack_change(self, host: StoreHost, group: str, channel: str, joins: bool) -> bytes:
         """Return the entry that tells the reader of a process queue who joins or leaves a group."""
         packed = pack(local_part(channel), group, None, joins, self.max_message_size)
-        return self._sealed("c", queue_of(channel), packed)
+        return self._sealed(host.asides, "m", queue_of(channel), packed)
 
-    def _sealed(self, kind: str, name: str, packed: bytes) -> bytes:
+    def _packed_will(self, will: Send | None) -> bytes:
+        """Return a last will as the store keeps it: the channel, a line break, the entry. Its time is not known yet."""
+        if will is None:
+            return b""
+        content = will.content if self._cipher is None else self._cipher.seal("c", will.name, None, will.content)
+        return will.name.encode() + b"\n" + content
+
+    def _sealed(self, asides: Asides, kind: str, name: str, packed: bytes) -> bytes:
         if self._cipher is None:
             return packed
-        asides = self._hosts[0].asides
-        # The very first message is sealed before the store has told its time: like a last will, without one.
-        return self._cipher.seal(kind, name, asides.seconds() if asides.knows_time else None, packed)
+        return self._cipher.seal(kind, name, asides.seconds(), packed)
 
     # Where things are
 
@@ -125,16 +121,20 @@ class RedisStore(BaseChannelLayer):
 
     # Sending
 
-    def _send_arguments(self, sends: Sequence[Send], done: str = "") -> list[Any]:
+    def _send_arguments(self, asides: Asides, sends: Sequence[Send], done: str = "") -> list[Any]:
         arguments: list[Any] = [*self._send_head, done]
         for send in sends:
             if send.to_group:
-                arguments += ("g", send.name, send.content)
-            elif send.reply_channel:
-                connection = (queue_of(send.reply_channel), local_part(send.reply_channel), packed_will(send.will))
-                arguments += ("w", queue_of(send.name), self.get_capacity(send.name), send.content, *connection)
+                arguments += ("g", send.name, self._sealed(asides, "g", send.name, send.content))
+                continue
+            queue = queue_of(send.name)
+            content = self._sealed(asides, "c", queue, send.content)
+            if send.reply_channel:
+                will = self._packed_will(send.will)
+                connection = (queue_of(send.reply_channel), local_part(send.reply_channel), will)
+                arguments += ("w", queue, self.get_capacity(send.name), content, *connection)
             else:
-                arguments += ("c", queue_of(send.name), self.get_capacity(send.name), send.content)
+                arguments += ("c", queue, self.get_capacity(send.name), content)
         return arguments
 
     def _refused(self, sends: Sequence[Send], missed: Sequence[Any]) -> list[Send]:
@@ -159,14 +159,25 @@ class RedisStore(BaseChannelLayer):
             arguments += (channel, figure, number)
         return arguments
 
-    def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
-        """Return what may be sent again although a host has failed; the rest is counted."""
+    def _left_after(self, failures: list[tuple[list[Send], ChannelLayerUnavailable]], asked: int) -> list[Send]:
+        """Return what may be sent again after some of the hosts ``asked`` have failed; raise when all have, alike."""
+        if failures and len(failures) == asked and len({error.uncertain for _, error in failures}) == 1:
+            raise failures[0][1]
+        # Were it raised, what other hosts have taken would be sent again.
+        return [send for sends, error in failures for send in self._left_of(sends, error, elsewhere=True)]
+
+    def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable, elsewhere: bool = False) -> list[Send]:
+        """
+        Return what may be sent again although a host has failed; the rest is counted.
+
+        ``elsewhere``: what goes to groups was also sent to other hosts.
+        """
         logger.error("One of %d hosts of the channel layer failed: %s", len(self._hosts), error)
         left = []
         for send in sends:
             if error.uncertain:
                 self.statistics.count_dropped(send.name, "uncertain")
-            elif send.to_group and len(self._hosts) > 1:
+            elif send.to_group and elsewhere:
                 self.statistics.count_dropped(send.name, "a host is not available")
             else:
                 left.append(send)
@@ -205,6 +216,8 @@ class RedisStore(BaseChannelLayer):
                 self.statistics.count_gone(queue, "unreadable", f"{error} It is kept under '{self.prefix}unreadable'.")
                 self._unreadable.append(item)
                 continue
+            if entry is None:
+                continue
             if death == NEVER:
                 entries.append((now, entry))
             elif death > now * 1000:
@@ -213,16 +226,31 @@ class RedisStore(BaseChannelLayer):
                 self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
         return entries
 
-    def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry:
+    def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry | None:
+        """Return what was sealed; None for a change of a membership that has been read before."""
         opened = cipher.open(sealed, now)
         entry = unpack(opened.packed)
-        target = ("g", entry.group) if entry.group and entry.content is not None else ("c", queue)
+        target = ("m", queue) if entry.content is None else ("g", entry.group) if entry.group else ("c", queue)
         if target != (opened.kind, opened.name):
             raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
-        memory = self.group_expiry if opened.is_timeless else cipher.memory
-        if not self._is_new(host, queue, opened.id, memory, now):
+        if not self._is_new(host, queue, opened.id, opened.memory, now):
+            # A change may have been told anew before it came.
+            if entry.content is None:
+                return None
             raise UnreadableEntry("The entry has been read before, and has been put back.")
         return entry
+
+    def _restated_one(self, host: StoreHost, queue: str, group: bytes, local: bytes, sealed: bytes) -> Entry:
+        """Return the entry that tells a membership anew; ``sealed`` is the one that told it first."""
+        entry = Entry(local.decode(), group.decode(), joins=True)
+        if self._cipher is None:
+            return entry
+        try:
+            lost = self._open(self._cipher, host, queue, sealed, host.seconds()) == entry
+        except UnreadableEntry:
+            lost = False
+        # Nobody without a key can have a membership told that its reader has not been told of with the key.
+        return entry if lost else entry._replace(stays=True)
 
     def _is_new(self, host: StoreHost, queue: str, identity: bytes, memory: float, now: float) -> bool:
         """Remember the id of an entry for ``memory`` seconds; return False if it is known already."""
@@ -237,6 +265,9 @@ class RedisStore(BaseChannelLayer):
         # A process queue has one reader, whose own memory is enough.
         own = self._memories.get((queue, memory))
         if own is None:
+            # Queues come and go with their processes.
+            for known in [known for known, others in list(self._memories.items()) if others.is_empty(now)]:
+                self._memories.pop(known, None)
             own = self._memories[queue, memory] = Memory(memory)
         return own.is_new(identity, now)
 
@@ -249,17 +280,12 @@ class RedisStore(BaseChannelLayer):
         return [("LPUSH", key, *items), ("LTRIM", key, 0, UNREADABLE_KEPT - 1), ("EXPIRE", key, 86_400)]
 
 
-def _make_cipher(keys: Sequence[str | bytes], prefix: str, expiry: float) -> Cipher | None:
+def _make_cipher(keys: Sequence[str | bytes], prefix: str, expiry: float, group_expiry: float) -> Cipher | None:
     if not keys:
         return None
     from .encryption import Cipher
 
-    return Cipher(keys, prefix, expiry)
-
-
-def packed_will(will: Send | None) -> bytes:
-    """Return a last will as the store keeps it: the channel, a line break, the entry."""
-    return b"" if will is None else will.name.encode() + b"\n" + will.content
+    return Cipher(keys, prefix, expiry, group_expiry)
 
 
 def log_collected(queue: bytes, wills: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis.exceptions import ConnectionError, NoScriptError
 
+from ...exceptions import ChannelLayerUnavailable
 from .asides import Asides
 from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed
 from .script import Script
@@ -43,6 +44,17 @@ class ThreadLinks:
         Raises ``ChannelLayerUnavailable``, which is uncertain if the commands had been written.
         """
         return checked(self.ask(commands))
+
+    def learn_time(self) -> None:
+        """Ask the store for its time, unless it is known. Raises ``ChannelLayerUnavailable``."""
+        if self._asides.knows_time:
+            return
+        try:
+            self._asides.hear(self.exchange([("TIME",)]))
+        except ChannelLayerUnavailable as error:
+            # Whatever it is needed for has not been asked for yet.
+            error.uncertain = False
+            raise
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Do so, and return the store's errors among the results."""

@@ -50,22 +50,26 @@ class ThreadSide(RedisStore):
 
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         refused: list[Send] = []
-        for number, sends in self._by_host(batch).items():
+        failures: list[tuple[list[Send], ChannelLayerUnavailable]] = []
+        by_host = self._by_host(batch)
+        for number, sends in by_host.items():
             try:
                 refused += self._send_to(self._hosts[number], sends)
             except StoreIsFull:
                 refused += self._refuse(sends)
             except ChannelLayerUnavailable as error:
-                # Were it raised, what other hosts have taken would be sent again.
-                if len(self._hosts) == 1:
-                    raise
-                refused += self._left_of(sends, error)
-        return refused
+                failures.append((sends, error))
+        return refused + self._left_after(failures, asked=len(by_host))
 
     def _send_to(self, host: StoreHost, sends: Sequence[Send]) -> list[Send]:
         if self.statistics.are_due:
             self._save_counts()
-        return self._refused(sends, host.threads.run(SEND, *self._send_arguments(sends)))
+        self._learn_time(host)
+        return self._refused(sends, host.threads.run(SEND, *self._send_arguments(host.asides, sends)))
+
+    def _learn_time(self, host: StoreHost) -> None:
+        if self._cipher is not None:
+            host.threads.learn_time()
 
     def _keep_done(self, done: str, error: ChannelLayerUnavailable) -> None:
         """Count later that a worker has finished with a message, which the store could not be told."""
@@ -99,11 +103,12 @@ class ThreadSide(RedisStore):
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         message = self._expanded(names)
         pops = names and message is None
-        arguments = self._send_arguments(batch, done)
-        commands: list[Command] = [SEND.by_digest(arguments)] if batch or done else []
-        if pops:
-            commands.append(_pop(self._keys_on(0, names), wait))
         try:
+            self._learn_time(host)
+            arguments = self._send_arguments(host.asides, batch, done)
+            commands: list[Command] = [SEND.by_digest(arguments)] if batch or done else []
+            if pops:
+                commands.append(_pop(self._keys_on(0, names), wait))
             answers = host.threads.ask(commands)
         except ChannelLayerUnavailable as error:
             self._keep_done(done, error)
@@ -128,7 +133,11 @@ class ThreadSide(RedisStore):
     def _turn_at_several(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, done: str
     ) -> tuple[list[Send], Received | tuple[None, None]]:
-        refused = self.send_many(batch) if batch else []
+        try:
+            refused = self.send_many(batch)
+        except ChannelLayerUnavailable as error:
+            # Other hosts may have a message.
+            refused = self._left_of(batch, error)
         if done:
             self._tell_done(random.choice(self._hosts), done)
         try:
@@ -141,7 +150,7 @@ class ThreadSide(RedisStore):
 
     def _tell_done(self, host: StoreHost, done: str) -> None:
         try:
-            host.threads.run(SEND, *self._send_arguments([], done))
+            host.threads.run(SEND, *self._send_arguments(host.asides, [], done))
         except ChannelLayerUnavailable as error:
             self._keep_done(done, error)
 
