@@ -145,7 +145,8 @@ class Replies:
             self._members.add(entry.group, entry.local)
         else:
             logger.warning(
-                "The store has put a connection into the group %s, which nobody has with our keys", entry.group
+                "The store says that a connection is in the group %s, into which nobody with our keys has put it",
+                entry.group,
             )
 
     def _leave(self, memberships: list[tuple[str, str]]) -> None:
