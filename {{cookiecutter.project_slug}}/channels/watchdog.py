@@ -81,8 +81,9 @@ def report(
         now = time.monotonic()
         try:
             layer.renew_worker(worker, [consumer.held(now) for consumer in running() if consumer is not None])
-        except Exception:
-            logger.exception("The channel layer could not be told that this worker process is alive")
+            layer.outage.is_over()
+        except Exception as error:
+            layer.outage.goes_on(error)
         if stop.wait(layer.lease_interval):
             break
     try:

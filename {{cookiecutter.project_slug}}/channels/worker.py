@@ -22,7 +22,7 @@ from django.conf import settings
 
 from . import deadlines
 from .database import close_old_connections
-from .exceptions import ChannelLayerUnavailable, ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
+from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from .layers.base import Content, Send
 from .layers.content import copy_received
 from .message import Message
@@ -78,6 +78,8 @@ class Worker:
         # What the last consumer has sent, and the channel of its message: both go into the layer with the next turn.
         self._outgoing: list[Send] = []
         self._finished = ""
+        # Set while the layer answers this worker.
+        self.reached = threading.Event()
         self._stop = threading.Event()
         self._drain = False
 
@@ -87,12 +89,12 @@ class Worker:
         pause = _FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                self._turn_in_thread(self._patience())
+                # A first turn, and one after a failure, does not wait: it shows whether the layer answers.
+                self._turn_in_thread(self._patience() if self.reached.is_set() else 0.0)
                 pause = _FIRST_PAUSE
             except Exception as error:
-                known = isinstance(error, ChannelLayerUnavailable)
-                text = "The worker cannot read from the channel layer; the next try follows: %s"
-                logger.error(text, error, exc_info=not known)
+                self.reached.clear()
+                self._layer.outage.goes_on(error)
                 self._stop.wait(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
         try:
@@ -163,7 +165,11 @@ class Worker:
     def _visit(self, channels: Sequence[str], timeout: float) -> tuple[str, Content] | tuple[None, None]:
         outgoing, self._outgoing = self._outgoing, []
         finished, self._finished = self._finished, ""
-        return send_and_receive(self._layer, outgoing, channels, timeout, finished)
+        received = send_and_receive(self._layer, outgoing, channels, timeout, finished)
+        if not self.reached.is_set():
+            self.reached.set()
+            self._layer.outage.is_over()
+        return received
 
     def _patience(self) -> float:
         left = deadlines.seconds_left()

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from .. import exceptions
 from ..names import prefix_of, queue_of, require_channel_name, require_group_name, require_pattern
+from ..outage import Outage
 from .content import MAX_MESSAGE_SIZE, copy_message
 from .statistics import CountsDropped
 
@@ -112,6 +113,8 @@ class BaseChannelLayer(ABC):
         self.channel_capacity = dict(channel_capacity or {})
         self.max_message_size = max_message_size
         self.clock = clock
+        # Shared by all of this process that notices it.
+        self.outage = Outage()
         self._capacity_patterns = [*_compile(self.channel_capacity), *_compile(DEFAULT_CAPACITIES)]
         self._capacities: dict[str, int] = {}
 

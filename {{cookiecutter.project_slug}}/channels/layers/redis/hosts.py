@@ -11,6 +11,7 @@ import redis.asyncio.connection
 import redis.connection
 
 from ...exceptions import InvalidChannelLayerError
+from ...outage import Outage
 from .asides import Asides
 from .thread_links import ThreadLinks
 
@@ -32,6 +33,7 @@ class StoreHost:
         # For what cannot wait until the connection of a thread is free.
         self.control = ThreadLinks(make_thread_connection, self.asides)
         self.make_loop_connection = make_loop_connection
+        self.outage = Outage(name)
 
     def seconds(self) -> float:
         """Return the time by the store's clock, without asking it."""

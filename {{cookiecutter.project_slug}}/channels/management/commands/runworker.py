@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -91,7 +92,8 @@ class Command(BaseCommand):
         while not group.join(timeout=0.1):
             if signals.wait(timeout=0) or time.monotonic() > deadline:
                 running = [str(consumer) for consumer in group.running() if consumer is not None]
-                self.stderr.write(f"Stopped in the middle of {'; '.join(running) or 'nothing'}")
+                waiting = "; ".join(running) or "an answer of the channel layer"
+                self.stderr.write(f"Stopped without waiting any longer for {waiting}")
                 self.stderr.flush()
                 # The threads cannot be ended from here, and Python would wait for what they hold.
                 os._exit(1)
@@ -111,7 +113,7 @@ class Command(BaseCommand):
         )
         group.start()
         self._introduce(layer, group, options["threads"], sorted(layer.router.channels - set(group.channels)))
-        tell_ready()
+        threading.Thread(target=_tell_when_ready, args=(group,), daemon=True).start()
         return group
 
     def _introduce(self, layer: ChannelLayerWrapper, group: WorkerGroup, threads: int, unread: list[str]) -> None:
@@ -124,6 +126,12 @@ class Command(BaseCommand):
             self.stdout.write(f"  not read here, so another worker must: {', '.join(unread)}")
         self.stdout.write(f"  {threads} thread(s), each with up to one connection to these databases: {databases}")
         self.stdout.flush()
+
+
+def _tell_when_ready(group: WorkerGroup) -> None:
+    # Each worker has a connection of its own to the same store, so one of them is enough.
+    group.workers[0].reached.wait()
+    tell_ready()
 
 
 def _number(text: str) -> int:
