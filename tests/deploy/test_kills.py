@@ -315,3 +315,33 @@ def test_a_worker_says_what_it_reads_and_what_it_leaves_to_others(site):
     assert "channels: websocket.connect, websocket.disconnect, websocket.receive" in workers.log
     assert "not read here, so another worker must: http.disconnect, http.request" in workers.log
     assert "3 thread(s)" in workers.log
+    assert "match no routed channel" not in workers.log
+
+
+def test_a_worker_names_the_patterns_that_match_nothing(site):
+    arguments = ["--only-channels", "websocket.*", "--only-channels", "htpp.*", "--exclude-channels", "thumbnail"]
+    workers = site.work(*arguments)
+    workers.wait_until(lambda: "thread(s)" in workers.log)
+
+    assert "these patterns match no routed channel, are they misspelt? htpp.*, thumbnail\n" in workers.log
+
+
+def test_a_second_signal_ends_a_worker_which_says_what_it_does_not_wait_for(tmp_path, own_valkey):
+    with contextlib.ExitStack() as stack:
+        site = Site(tmp_path, own_valkey, stack)
+        server, busy = site.serve(), site.work("--exclude-channels", "http.*")
+        socket = stack.enter_context(server.open_socket("/rooms/hall/"))
+        socket.send(json.dumps({"id": "long", "sleep": 30}))
+        server.wait_until(lambda: any(line.startswith("begun long") for line in site.notes))
+        busy.process.terminate()
+        time.sleep(0.5)
+        idle = site.work("--only-channels", "http.*")
+        own_valkey._process.send_signal(signal.SIGSTOP)
+        stack.callback(own_valkey._process.send_signal, signal.SIGCONT)
+        idle.process.terminate()
+        time.sleep(0.5)
+        statuses = busy.stop(), idle.stop()
+
+    assert statuses == (1, 1)
+    assert "Stopped without waiting any longer for site_code.consumers.receive with <Message on" in busy.log
+    assert "Stopped without waiting any longer for an answer of the channel layer" in idle.log
