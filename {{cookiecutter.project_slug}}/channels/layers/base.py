@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import fnmatch
+import math
 import re
 import secrets
 import time
@@ -86,7 +87,8 @@ class BaseChannelLayer(ABC):
     ``expiry`` is the life of an unread message and ``group_expiry`` that of an unrenewed membership, both in
     seconds. ``capacity`` is the number of unread messages a channel takes; ``channel_capacity`` maps shell
     patterns or compiled regular expressions to other numbers, the first match counting. All the channels of
-    one process queue share one capacity. ``clock`` returns seconds and never goes backwards.
+    one process queue share one capacity. ``clock`` returns seconds and never goes backwards. Raises
+    ``InvalidChannelLayerError`` for a number that is not above zero.
     """
 
     statistics: CountsDropped
@@ -107,6 +109,12 @@ class BaseChannelLayer(ABC):
         max_message_size: int = MAX_MESSAGE_SIZE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        _require_seconds("expiry", expiry)
+        _require_seconds("group_expiry", group_expiry)
+        _require_count("capacity", capacity)
+        _require_count("max_message_size", max_message_size)
+        for pattern, size in (channel_capacity or {}).items():
+            _require_count(f"channel_capacity for {pattern!r}", size)
         self.expiry = expiry
         self.group_expiry = group_expiry
         self.capacity = capacity
@@ -309,6 +317,23 @@ class BaseChannelLayer(ABC):
             f"The channel {prefix_of(channel)!r} holds {self.get_capacity(channel)} messages that nobody has read. "
             "Start more workers for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
         )
+
+
+def _require_seconds(name: str, value: Any) -> None:
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise _wrong_number(name, value, "seconds above zero")
+
+
+def _require_count(name: str, value: Any) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise _wrong_number(name, value, "a whole number above zero")
+
+
+def _wrong_number(name: str, value: Any, expected: str) -> exceptions.InvalidChannelLayerError:
+    return exceptions.InvalidChannelLayerError(
+        f"The channel layer's {name} is {value!r}; expected {expected}. "
+        "Change it in the CONFIG of CHANNEL_LAYERS, or in CHANNEL_LAYER_URL."
+    )
 
 
 def _compile(capacities: Capacities) -> list[tuple[re.Pattern[str], int]]:
