@@ -261,7 +261,7 @@ class BaseChannelLayer(ABC):
         """Renew the memberships ``(group, local part)`` of the living channels of a process queue."""
 
     async def restate_memberships(self, queue: str) -> None:  # noqa: B027
-        """Have ``read_queue`` tell all memberships anew: its reader may have missed changes of them."""
+        """Have ``read_queue`` tell all memberships again: its reader may have missed changes of them."""
 
     async def renew_lease(self, queue: str) -> Lease:
         """
