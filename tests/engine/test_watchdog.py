@@ -2,6 +2,7 @@
 
 import threading
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Held
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
@@ -105,6 +106,19 @@ def test_a_layer_that_fails_is_told_again_and_the_failure_is_logged_once(caplog)
 
     assert len(layer.heard) == 4
     assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]
+
+
+def test_an_end_that_a_layer_cannot_be_told_is_logged_without_a_traceback(caplog):
+    class Away(Listener):
+        def end_worker(self, worker):
+            raise ChannelLayerUnavailable("nobody listens")
+
+    layer = Away(enough=1)
+
+    report(layer, list, layer.stop)
+
+    assert "could not be told that this worker process ends, but will notice: nobody listens" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_layer_that_ends_with_its_processes_is_told_nothing():

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .exceptions import ChannelLayerUnavailable
 from .layers.base import BaseChannelLayer, Held
 from .message import Message
 from .routing import describe
@@ -88,5 +89,7 @@ def report(
             break
     try:
         layer.end_worker(worker)
-    except Exception:
-        logger.exception("The channel layer could not be told that this worker process ends; it will notice")
+    except Exception as error:
+        known = isinstance(error, ChannelLayerUnavailable)
+        text = "The channel layer could not be told that this worker process ends, but will notice: %s"
+        logger.error(text, error, exc_info=not known)
