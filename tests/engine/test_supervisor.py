@@ -32,6 +32,8 @@ tell("started")
 behaviour = pathlib.Path("behaviour").read_text()
 if behaviour == "broken":
     sys.exit(3)
+if behaviour == "waiting":
+    time.sleep(60)
 tell("ready")
 tell_ready()
 if behaviour == "deaf":
@@ -41,8 +43,10 @@ time.sleep(60)
 """
 PARENT = """
 import logging, sys
+from channels import supervisor
 from channels.supervisor import Supervisor
 logging.basicConfig(level="INFO", stream=sys.stdout)
+supervisor.READY_TIMEOUT = float(sys.argv[1])
 sys.exit(Supervisor([sys.executable, "child.py"], 2).run())
 """
 
@@ -59,16 +63,15 @@ class Parent:
     def behave(self, behaviour):
         (self.folder / "behaviour").write_text(behaviour)
 
-    def start(self):
+    def start(self, ready_timeout=PATIENCE):
         with (self.folder / "log").open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-u", "-c", PARENT],
+                [sys.executable, "-u", "-c", PARENT, str(ready_timeout)],
                 cwd=self.folder,
                 env={"PYTHONPATH": str(REPOSITORY / FOLDER)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.wait_for("ready", 2)
 
     def told(self, word):
         lines = [line.split() for line in (self.folder / "told").read_text().splitlines()]
@@ -96,14 +99,21 @@ class Parent:
 
 
 @pytest.fixture
-def parent(tmp_path):
+def new_parent(tmp_path):
+    """A parent that is yet to be started."""
     parent = Parent(tmp_path)
-    parent.start()
     yield parent
     if parent.process.poll() is None:
         parent.process.kill()
         parent.process.wait()
     subprocess.run(["pkill", "-KILL", "-f", str(tmp_path / "child.py")], check=False)
+
+
+@pytest.fixture
+def parent(new_parent):
+    new_parent.start()
+    new_parent.wait_for("ready", 2)
+    return new_parent
 
 
 def test_a_stop_ends_the_children_and_then_the_parent(parent):
@@ -142,6 +152,47 @@ def test_code_that_does_not_start_replaces_nothing(parent):
 
     assert parent.told("ended") == []
     assert parent.stop() == 0
+
+
+def test_a_process_that_does_not_reach_the_channel_layer_replaces_nothing(new_parent):
+    new_parent.start(ready_timeout=0.5)
+    new_parent.wait_for("ready", 2)
+    new_parent.behave("waiting")
+    new_parent.send(signal.SIGHUP)
+    new_parent.wait_until(lambda: "does not reach the channel layer; the old ones go on" in new_parent.log)
+    new_parent.wait_for("ended", 1)
+
+    assert new_parent.told("ended") == new_parent.told("started")[2:]
+    assert new_parent.stop() == 0
+
+
+def test_processes_that_cannot_start_at_all_end_their_parent(new_parent):
+    new_parent.behave("broken")
+    new_parent.start()
+
+    assert new_parent.process.wait(PATIENCE) == 1
+    assert "has ended with status 3 before any was ready, as others would; all are stopped" in new_parent.log
+    assert len(new_parent.told("started")) <= 2
+
+
+def test_processes_that_are_not_ready_yet_are_waited_for(new_parent):
+    new_parent.behave("waiting")
+    new_parent.start(ready_timeout=0.1)
+    new_parent.wait_for("started", 2)
+    time.sleep(0.5)
+
+    assert new_parent.process.poll() is None
+    assert new_parent.stop() == 0
+
+
+def test_a_process_that_fails_later_is_started_again_and_again(parent):
+    parent.behave("broken")
+    for victim in parent.told("ready"):
+        subprocess.run(["kill", "-KILL", str(victim)], check=True)
+
+    parent.wait_for("started", 6)
+
+    assert parent.process.poll() is None
 
 
 def test_a_second_stop_kills_the_children(parent):

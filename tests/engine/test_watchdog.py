@@ -2,9 +2,11 @@
 
 import threading
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Held
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
+from channels.outage import Outage
 from channels.watchdog import RunningConsumer, report, warn_of_slow, watch
 
 
@@ -64,6 +66,7 @@ class Listener:
     def __init__(self, enough):
         self.enough, self.stop = enough, threading.Event()
         self.heard = []
+        self.outage = Outage()
 
     def renew_worker(self, worker, held):
         self._hear(worker, held)
@@ -91,7 +94,7 @@ def test_a_layer_is_told_again_and_again_what_a_process_is_working_on_and_then_t
     assert len(set(workers)) == 1
 
 
-def test_a_layer_that_fails_is_told_again(caplog):
+def test_a_layer_that_fails_is_told_again_and_the_failure_is_logged_once(caplog):
     class Failing(Listener):
         def renew_worker(self, worker, held):
             super().renew_worker(worker, held)
@@ -102,7 +105,20 @@ def test_a_layer_that_fails_is_told_again(caplog):
     report(layer, list, layer.stop)
 
     assert len(layer.heard) == 4
-    assert caplog.text.count("could not be told that this worker process is alive") == 3
+    assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]
+
+
+def test_an_end_that_a_layer_cannot_be_told_is_logged_without_a_traceback(caplog):
+    class Away(Listener):
+        def end_worker(self, worker):
+            raise ChannelLayerUnavailable("nobody listens")
+
+    layer = Away(enough=1)
+
+    report(layer, list, layer.stop)
+
+    assert "could not be told that this worker process ends, but will notice: nobody listens" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_layer_that_ends_with_its_processes_is_told_nothing():

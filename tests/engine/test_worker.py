@@ -5,7 +5,7 @@ import pytest
 
 from channels import Channel, route, worker
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.worker import Worker, WorkerGroup, filter_channels, prepare_router, start_embedded_workers
+from channels.worker import Worker, WorkerGroup, filter_channels, idle_patterns, prepare_router, start_embedded_workers
 
 from .sites import Site, Socket
 
@@ -67,6 +67,13 @@ def test_channels_are_chosen_by_patterns(only, exclude, left):
 
 
 # Messages that fit nowhere
+
+
+def test_patterns_that_match_nothing_are_found():
+    channels = ["http.request", "websocket.connect"]
+
+    assert idle_patterns(channels, ["http.*", "htpp.*", "*.connect", "thumbnail"]) == ["htpp.*", "thumbnail"]
+    assert idle_patterns(channels, None) == []
 
 
 def test_a_message_that_no_route_takes_is_counted_and_logged_once(make_site, caplog):
@@ -142,10 +149,38 @@ def test_a_worker_tries_again_with_growing_pauses(make_site, monkeypatch, caplog
     site.worker.run()
 
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
-    assert (
-        messages_of(caplog)
-        == ["The worker cannot read from the channel layer; the next try follows: the broker is gone"] * 8
-    )
+    failure, end = messages_of(caplog)
+    assert failure == "This process cannot reach the channel layer, and goes on trying: the broker is gone"
+    assert end.startswith("This process reaches the channel layer again, after ")
+
+
+def test_a_worker_has_reached_the_layer_when_that_has_answered(make_site, monkeypatch):
+    reached = []
+    site = make_site([route("thumbnail", lambda message: site.worker.stop())], layer=FailingLayer(2))
+    monkeypatch.setattr(site.worker._stop, "wait", lambda pause: reached.append(site.worker.reached.is_set()))
+    site.layer.send("thumbnail", {})
+    site.worker.run()
+
+    assert reached == [False, False]
+    assert site.worker.reached.is_set()
+
+
+def test_a_worker_does_not_wait_for_a_message_to_see_that_the_layer_answers(make_site, monkeypatch):
+    timeouts = []
+    site = make_site([route("thumbnail", print)], layer=FailingLayer(1))
+    receive = InMemoryChannelLayer.receive
+
+    def note(layer, channels, block=False, timeout=None):
+        timeouts.append(timeout)
+        if len(timeouts) == 4:
+            site.worker.stop()
+        layer.failures = len(timeouts) == 2
+        return receive(layer, channels)
+
+    monkeypatch.setattr(InMemoryChannelLayer, "receive", note)
+    site.worker.run()
+
+    assert timeouts == [0, worker.RECEIVE_TIMEOUT, 0, worker.RECEIVE_TIMEOUT]
 
 
 # Running and stopping

@@ -52,9 +52,13 @@ def serve(commands, folder, port, environment):
         )
     try:
         yield Server(process, port, log)
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
     finally:
+        # First politely, after a failure too: what the commands have started may be in groups of its own.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

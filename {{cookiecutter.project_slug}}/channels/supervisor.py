@@ -6,6 +6,7 @@ Children are started anew from the command line, not forked: so a replacement ru
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from .signal_pipe import SignalPipe
 
 logger = logging.getLogger(__name__)
 
-# The child writes a byte to this descriptor when its workers read.
+# The child writes a byte to this descriptor when its workers have reached the channel layer.
 READY_VARIABLE = "CHANNELS_READY_FD"
 # A replacement that is not ready after this time, in seconds, does not become one.
 READY_TIMEOUT = 60.0
@@ -30,10 +31,12 @@ _STABLE = 10.0
 
 
 class Child:
-    """One worker process. ``ready`` is a descriptor that can be read when its workers read, or when it has ended."""
+    """One worker process. ``ready`` is a descriptor that can be read when it is ready, or when it has ended."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.ready, writer = os.pipe()
+        os.set_blocking(self.ready, False)
+        self._was_ready = False
         self.started = time.monotonic()
         try:
             environment = {**os.environ, READY_VARIABLE: str(writer)}
@@ -50,6 +53,13 @@ class Child:
         """Return the exit status, None while the process runs."""
         return self.process.poll()
 
+    def was_ready(self) -> bool:
+        """Say whether its workers have ever reached the channel layer."""
+        if not self._was_ready:
+            with contextlib.suppress(BlockingIOError):
+                self._was_ready = bool(os.read(self.ready, 1))
+        return self._was_ready
+
     def send(self, number: int) -> None:
         """Send a signal, unless the process has ended."""
         if self.status() is None:
@@ -64,8 +74,9 @@ class Supervisor:
     """
     Runs ``count`` processes of a command.
 
-    A child that dies is replaced, after a growing pause if it died at its start. SIGHUP replaces all of them one by
-    one, the new one up first. SIGTERM and SIGINT end them after their messages, a second one at once.
+    A child that dies is replaced, after a growing pause if it died at its start; but if one fails before any has ever
+    been ready, all are stopped. SIGHUP replaces all of them one by one, the new one up first. SIGTERM and SIGINT end
+    them after their messages, a second one at once.
     """
 
     def __init__(self, command: Sequence[str], count: int) -> None:
@@ -75,13 +86,14 @@ class Supervisor:
         self._hangups = 0
         self._children = [Child(command) for _ in range(count)]
         self._pauses = [0.0] * count
+        self._ever_ready = False
 
     def run(self) -> int:
         """Run until a stop signal; return the exit status, 0 if every child has ended with 0."""
         logger.info(
             "Running %d worker processes: %s", len(self._children), ", ".join(str(c.pid) for c in self._children)
         )
-        while not self._stops:
+        while not self._stops and not self._fails_to_start():
             self._replace_dead()
             if self._hangups:
                 self._hangups = 0
@@ -89,6 +101,19 @@ class Supervisor:
             else:
                 self._wait(self._next_start())
         return self._stop()
+
+    def _fails_to_start(self) -> bool:
+        """Say whether a process has failed and none has ever been ready: the next ones would not be either."""
+        self._ever_ready = self._ever_ready or any(child.was_ready() for child in self._children)
+        failed = [child for child in self._children if child.status()]
+        if self._ever_ready or not failed:
+            return False
+        logger.error(
+            "Worker process %d has ended with status %s before any was ready, as others would; all are stopped",
+            failed[0].pid,
+            failed[0].status(),
+        )
+        return True
 
     def _wait(self, timeout: float | None, other: int | None = None) -> None:
         for number in self._signals.wait(timeout, other):
@@ -121,7 +146,8 @@ class Supervisor:
             new = Child(self._command)
             if not self._wait_ready(new):
                 if not self._stops:
-                    logger.error("The new worker process does not start; the old ones go on")
+                    fails = "does not reach the channel layer" if new.status() is None else "does not start"
+                    logger.error("The new worker process %s; the old ones go on", fails)
                 self._end([new])
                 return
             self._children[index] = new
@@ -130,16 +156,14 @@ class Supervisor:
             logger.info("Worker process %d has taken over from %d", new.pid, old.pid)
 
     def _wait_ready(self, child: Child) -> bool:
-        """Wait until the workers of a new process read; return False if it ends, takes too long, or all shall stop."""
+        """Wait until a new process is ready; return False if it ends, takes too long, or all shall stop."""
         deadline = time.monotonic() + READY_TIMEOUT
-        os.set_blocking(child.ready, False)
-        while not self._stops and time.monotonic() < deadline:
-            self._wait(deadline - time.monotonic(), child.ready)
-            try:
-                return bool(os.read(child.ready, 1))
-            except BlockingIOError:
-                continue
-        return False
+        while not child.was_ready():
+            left = deadline - time.monotonic()
+            if self._stops or left <= 0 or child.status() is not None:
+                return False
+            self._wait(left, child.ready)
+        return True
 
     def _end(self, children: Sequence[Child]) -> None:
         """Ask processes to finish their messages and end; kill them after a while, or at a second stop signal."""
@@ -166,7 +190,7 @@ def child_command() -> list[str]:
 
 
 def tell_ready() -> None:
-    """Tell the parent, if there is one, that the workers of this process read."""
+    """Tell the parent, if there is one, that the workers of this process have reached the channel layer."""
     descriptor = os.environ.pop(READY_VARIABLE, None)
     if descriptor is not None:
         os.write(int(descriptor), b"1")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .exceptions import ChannelLayerUnavailable
 from .layers.base import BaseChannelLayer, Held
 from .message import Message
 from .routing import describe
@@ -81,11 +82,14 @@ def report(
         now = time.monotonic()
         try:
             layer.renew_worker(worker, [consumer.held(now) for consumer in running() if consumer is not None])
-        except Exception:
-            logger.exception("The channel layer could not be told that this worker process is alive")
+            layer.outage.is_over()
+        except Exception as error:
+            layer.outage.goes_on(error)
         if stop.wait(layer.lease_interval):
             break
     try:
         layer.end_worker(worker)
-    except Exception:
-        logger.exception("The channel layer could not be told that this worker process ends; it will notice")
+    except Exception as error:
+        known = isinstance(error, ChannelLayerUnavailable)
+        text = "The channel layer could not be told that this worker process ends, but will notice: %s"
+        logger.error(text, error, exc_info=not known)

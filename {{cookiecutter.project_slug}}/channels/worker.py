@@ -23,7 +23,7 @@ from django.conf import settings
 
 from . import deadlines
 from .database import close_old_connections
-from .exceptions import ChannelLayerUnavailable, ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
+from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from .layers.base import Content, Send
 from .layers.content import copy_received
 from .message import Message
@@ -84,6 +84,8 @@ class Worker:
         self._finished = ""
         # Messages that have waited elsewhere, to be handled before anything is received.
         self._waiting: deque[deadlines.Waiting] = deque()
+        # Set while the layer answers this worker.
+        self.reached = threading.Event()
         self._stop = threading.Event()
         self._drain = False
 
@@ -93,12 +95,12 @@ class Worker:
         pause = _FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                self._turn_in_thread(self._patience())
+                # A first turn, and one after a failure, does not wait: it shows whether the layer answers.
+                self._turn_in_thread(self._patience() if self.reached.is_set() else 0.0)
                 pause = _FIRST_PAUSE
             except Exception as error:
-                known = isinstance(error, ChannelLayerUnavailable)
-                text = "The worker cannot read from the channel layer; the next try follows: %s"
-                logger.error(text, error, exc_info=not known)
+                self.reached.clear()
+                self._layer.outage.goes_on(error)
                 self._stop.wait(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
         try:
@@ -188,7 +190,11 @@ class Worker:
     def _visit(self, channels: Sequence[str], timeout: float) -> tuple[str, Content] | tuple[None, None]:
         outgoing, self._outgoing = self._outgoing, []
         finished, self._finished = self._finished, ""
-        return send_and_receive(self._layer, outgoing, channels, timeout, finished)
+        received = send_and_receive(self._layer, outgoing, channels, timeout, finished)
+        if not self.reached.is_set():
+            self.reached.set()
+            self._layer.outage.is_over()
+        return received
 
     def _patience(self) -> float:
         left = deadlines.seconds_left()
@@ -362,6 +368,12 @@ def filter_channels(
     """Return the channels that match a pattern in ``only``, if there are any there, and none in ``exclude``."""
     only, exclude = list(only or ["*"]), list(exclude or [])
     return sorted(channel for channel in channels if _matches(channel, only) and not _matches(channel, exclude))
+
+
+def idle_patterns(channels: Iterable[str], patterns: Iterable[str] | None) -> list[str]:
+    """Return the patterns that match none of the channels: most likely they are misspelt."""
+    channels = list(channels)
+    return [pattern for pattern in patterns or [] if not any(_matches(channel, [pattern]) for channel in channels)]
 
 
 def _matches(channel: str, patterns: Iterable[str]) -> bool:

@@ -171,6 +171,26 @@ async def test_the_lease_is_renewed_in_time_although_the_rest_takes_long(monkeyp
     assert running == ["begun"]
 
 
+async def test_an_outage_is_logged_at_its_beginning_and_is_over_when_the_lease_has_been_renewed(monkeypatch, caplog):
+    layer = Layer()
+    lease, _ = keeper(layer)
+    failures = [OSError("gone")] * 3
+
+    async def renew_lease(queue):
+        if failures:
+            raise failures.pop()
+        return Lease.KEPT
+
+    monkeypatch.setattr(layer, "renew_lease", renew_lease)
+    task = asyncio.create_task(lease.keep())
+    await asyncio.sleep(21)
+    task.cancel()
+
+    failure, end = caplog.messages
+    assert failure == "This process cannot reach the channel layer, and goes on trying: gone"
+    assert end.startswith("This process reaches the channel layer again, after ")
+
+
 async def test_a_process_that_was_stalled_is_back_in_its_groups_soon():
     layer = Layer()
     layer.lease_interval = None

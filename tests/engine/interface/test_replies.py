@@ -180,8 +180,8 @@ async def test_memberships_of_the_living_are_renewed():
     assert connection.taken == [("broadcast", {"text": "1"})]
 
 
-@pytest.mark.parametrize(("method", "log"), [("read_queue", "Reading replies"), ("renew_groups", "Renewing the lease")])
-async def test_a_layer_that_fails_for_a_while_is_asked_again(method, log, monkeypatch, caplog):
+@pytest.mark.parametrize("method", ["read_queue", "renew_groups"])
+async def test_a_layer_that_fails_for_a_while_is_asked_again(method, monkeypatch, caplog):
     failing = True
     working = getattr(InMemoryChannelLayer, method)
 
@@ -202,7 +202,7 @@ async def test_a_layer_that_fails_for_a_while_is_asked_again(method, log, monkey
 
     assert connection.taken == [("broadcast", {"text": "1"})]
     assert reader.layer.group_channels("room") == [channel]
-    assert caplog.messages[0].startswith(log)
+    assert caplog.messages[0] == "This process cannot reach the channel layer, and goes on trying: no connection"
 
 
 async def test_memberships_that_are_told_anew_replace_those_that_were_known():

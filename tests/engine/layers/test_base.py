@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from channels.exceptions import InvalidChannelLayerError
 from channels.layers.base import BaseChannelLayer
 from channels.layers.inmemory import InMemoryChannelLayer
 
@@ -21,6 +22,32 @@ def test_a_layer_without_options_has_the_usual_ones():
 def test_a_mistyped_option_is_no_option():
     with pytest.raises(TypeError, match="capactiy"):
         make_layer(capactiy=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"expiry": 0}, "expiry is 0; expected seconds above zero"),
+        ({"expiry": float("nan")}, "expiry is nan; expected seconds above zero"),
+        ({"group_expiry": -1.5}, "group_expiry is -1.5; expected seconds above zero"),
+        ({"group_expiry": "60"}, "group_expiry is '60'; expected seconds above zero"),
+        ({"capacity": 0}, "capacity is 0; expected a whole number above zero"),
+        ({"capacity": -3}, "capacity is -3; expected a whole number above zero"),
+        ({"capacity": 1.5}, "capacity is 1.5; expected a whole number above zero"),
+        ({"max_message_size": 0}, "max_message_size is 0; expected a whole number above zero"),
+        ({"channel_capacity": {"mail.*": 0}}, "channel_capacity for 'mail.*' is 0; expected a whole number above zero"),
+    ],
+    ids=str,
+)
+def test_a_number_that_makes_no_sense_is_refused(options, found):
+    where = "Change it in the CONFIG of CHANNEL_LAYERS, or in CHANNEL_LAYER_URL."
+
+    with pytest.raises(InvalidChannelLayerError, match=re.escape(f"The channel layer's {found}. {where}")):
+        make_layer(**options)
+
+
+def test_a_fraction_of_a_second_is_a_life():
+    assert make_layer(expiry=0.01).expiry == 0.01
 
 
 def test_a_layer_that_leaves_out_part_of_the_contract_cannot_be_made():
@@ -89,12 +116,14 @@ def test_no_memory_is_spent_on_the_capacities_of_channels_with_random_ends():
 
 
 def test_the_error_of_a_full_channel_tells_what_to_do():
-    layer = make_layer(channel_capacity={"parts?*": 0})
+    layer = make_layer(channel_capacity={"parts?*": 2})
+    layer.send("parts?a1", {})
+    layer.send("parts?a1", {})
 
     with pytest.raises(layer.ChannelFull) as raised:
         layer.send("parts?a1", {})
 
     assert str(raised.value) == (
-        "The channel 'parts?' holds 0 messages that nobody has read. Start more workers for it, or raise 'capacity' "
+        "The channel 'parts?' holds 2 messages that nobody has read. Start more workers for it, or raise 'capacity' "
         "or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
     )

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
-from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Lease, Send
 
 logger = logging.getLogger(__name__)
@@ -81,10 +80,9 @@ class LeaseKeeper:
     async def _guarded(self, turn: Callable[[], Awaitable[None]]) -> None:
         try:
             await turn()
+            self._layer.outage.is_over()
         except Exception as error:
-            known = isinstance(error, ChannelLayerUnavailable)
-            text = "Renewing the lease of this process failed; the next try follows: %s"
-            logger.error(text, error, exc_info=not known)
+            self._layer.outage.goes_on(error)
 
     async def _renew_lease(self) -> bool:
         """Renew the lease; return whether this process is still the one that had it."""

@@ -16,7 +16,6 @@ import secrets
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
-from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Content, Entry, Send
 from ..layers.members import GroupMembers
 from .dispatch import dispatch
@@ -86,9 +85,8 @@ class Replies:
                 pause = _FIRST_PAUSE
             except Exception as error:
                 self.unsure = True
-                known = isinstance(error, ChannelLayerUnavailable)
-                text = "Reading replies from the channel layer failed; the next try follows: %s"
-                logger.error(text, error, exc_info=not known)
+                # That it is over, the renewal of the lease notices: a read waits until there is something to read.
+                self._layer.outage.goes_on(error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import fnmatch
+import math
 import re
 import secrets
 import time
@@ -20,6 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from .. import exceptions
 from ..names import prefix_of, queue_of, require_channel_name, require_group_name, require_pattern
+from ..outage import Outage
 from .content import MAX_MESSAGE_SIZE, copy_message
 from .statistics import CountsDropped
 
@@ -87,7 +89,8 @@ class BaseChannelLayer(ABC):
     ``expiry`` is the life of an unread message and ``group_expiry`` that of an unrenewed membership, both in
     seconds. ``capacity`` is the number of unread messages a channel takes; ``channel_capacity`` maps shell
     patterns or compiled regular expressions to other numbers, the first match counting. All the channels of
-    one process queue share one capacity. ``clock`` returns seconds and never goes backwards.
+    one process queue share one capacity. ``clock`` returns seconds and never goes backwards. Raises
+    ``InvalidChannelLayerError`` for a number that is not above zero.
     """
 
     statistics: CountsDropped
@@ -108,12 +111,20 @@ class BaseChannelLayer(ABC):
         max_message_size: int = MAX_MESSAGE_SIZE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        _require_seconds("expiry", expiry)
+        _require_seconds("group_expiry", group_expiry)
+        _require_count("capacity", capacity)
+        _require_count("max_message_size", max_message_size)
+        for pattern, size in (channel_capacity or {}).items():
+            _require_count(f"channel_capacity for {pattern!r}", size)
         self.expiry = expiry
         self.group_expiry = group_expiry
         self.capacity = capacity
         self.channel_capacity = dict(channel_capacity or {})
         self.max_message_size = max_message_size
         self.clock = clock
+        # Shared by all of this process that notices it.
+        self.outage = Outage()
         self._capacity_patterns = [*_compile(self.channel_capacity), *_compile(DEFAULT_CAPACITIES)]
         self._capacities: dict[str, int] = {}
 
@@ -252,7 +263,7 @@ class BaseChannelLayer(ABC):
         """Renew the memberships ``(group, local part)`` of the living channels of a process queue."""
 
     async def restate_memberships(self, queue: str) -> None:  # noqa: B027
-        """Have ``read_queue`` tell all memberships anew: its reader may have missed changes of them."""
+        """Have ``read_queue`` tell all memberships again: its reader may have missed changes of them."""
 
     async def renew_lease(self, queue: str) -> Lease:
         """
@@ -308,6 +319,23 @@ class BaseChannelLayer(ABC):
             f"The channel {prefix_of(channel)!r} holds {self.get_capacity(channel)} messages that nobody has read. "
             "Start more workers for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
         )
+
+
+def _require_seconds(name: str, value: Any) -> None:
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise _wrong_number(name, value, "seconds above zero")
+
+
+def _require_count(name: str, value: Any) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise _wrong_number(name, value, "a whole number above zero")
+
+
+def _wrong_number(name: str, value: Any, expected: str) -> exceptions.InvalidChannelLayerError:
+    return exceptions.InvalidChannelLayerError(
+        f"The channel layer's {name} is {value!r}; expected {expected}. "
+        "Change it in the CONFIG of CHANNEL_LAYERS, or in CHANNEL_LAYER_URL."
+    )
 
 
 def _compile(capacities: Capacities) -> list[tuple[re.Pattern[str], int]]:

@@ -143,3 +143,16 @@ def test_a_unix_socket(tmp_path):
 def test_a_host_that_is_none_is_refused(host):
     with pytest.raises(InvalidChannelLayerError, match="no address"):
         RedisChannelLayer(hosts=[host])
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@localhost/x", "rediss://localhost:6379/0/1"])
+def test_a_database_that_is_no_number_is_refused(url):
+    with pytest.raises(InvalidChannelLayerError, match=r"its database is '.+'; expected a number") as raised:
+        RedisChannelLayer(hosts=[url])
+
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["redis://localhost", "redis://localhost/", "redis://localhost/2", "unix:///run/redis"])
+def test_a_database_may_be_left_out(url):
+    RedisChannelLayer(hosts=[url])

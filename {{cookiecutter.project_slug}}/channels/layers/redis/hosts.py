@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -11,6 +12,7 @@ import redis.asyncio.connection
 import redis.connection
 
 from ...exceptions import InvalidChannelLayerError
+from ...outage import Outage
 from .asides import Asides
 from .thread_links import ThreadLinks
 
@@ -32,6 +34,7 @@ class StoreHost:
         # For what cannot wait until the connection of a thread is free.
         self.control = ThreadLinks(make_thread_connection, self.asides)
         self.make_loop_connection = make_loop_connection
+        self.outage = Outage(name)
 
     def seconds(self) -> float:
         """Return the time by the store's clock, without asking it."""
@@ -61,8 +64,20 @@ class RedisHost(StoreHost):
         )
 
 
+def _require_database(url: str) -> None:
+    """Refuse a path that is no number: redis-py would take the database 0."""
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        raise ValueError(
+            f"its database is {database!r}; expected a number, as in redis://localhost:6379/0. "
+            "Change it in CHANNEL_LAYER_URL, or in the hosts in CHANNEL_LAYERS."
+        )
+
+
 def _pools(host: Host, arguments: dict[str, Any]) -> tuple[Any, Any]:
     if isinstance(host, str):
+        _require_database(host)
         return redis.ConnectionPool.from_url(host, **arguments), redis.asyncio.ConnectionPool.from_url(
             host, **arguments
         )

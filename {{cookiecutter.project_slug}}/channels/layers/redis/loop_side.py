@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -16,8 +15,6 @@ from .loop_link import LoopLink
 from .loops import LoopConnections
 from .send_script import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
-
-logger = logging.getLogger(__name__)
 
 # An interface process that has not been heard of for so long, in seconds, is dead.
 LEASE = 8.0
@@ -127,11 +124,12 @@ class LoopSide(RedisStore):
     async def renew_lease(self, queue: str) -> Lease:
         leases = self._loop().leases
         known = await leases[self._ring.host_of(queue)].run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
-        for link in leases:
+        for host, link in zip(self._hosts, leases, strict=True):
             try:
                 await self._tend_async(link)
+                host.outage.is_over()
             except ChannelLayerUnavailable as error:
-                logger.warning("A store of the channel layer could not be looked after: %s", error)
+                host.outage.goes_on(error)
         if known == -1:
             self._loop().forget(queue)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]

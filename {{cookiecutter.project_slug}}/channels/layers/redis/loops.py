@@ -24,7 +24,7 @@ class LoopConnections:
         self.outgoing = [Outgoing(LoopLink(host.make_loop_connection, host.asides), send) for host in hosts]
         # What says that this process is alive must not wait behind its sends.
         self.leases = [LoopLink(host.make_loop_connection, host.asides) for host in hosts]
-        # The process queues whose memberships are to be told anew.
+        # The process queues whose memberships are to be told again.
         self.to_restate: set[str] = set()
         self.pace = Pace()
         self.reads: dict[str, asyncio.Task[list[Entry]]] = {}

@@ -59,6 +59,9 @@ class RedisStore(BaseChannelLayer):
         self.statistics: StoreCounts = StoreCounts(self.clock)
         arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
         self._hosts = self.make_hosts(hosts or [("localhost", 6379)], arguments)
+        if len(self._hosts) == 1:
+            # Its outage is that of the whole layer.
+            self._hosts[0].outage = self.outage
         self._ring = Ring(len(self._hosts))
         self._memory_ran_out = self._did_not_answer = -HINT_LIFE
         self._memories: dict[tuple[str, float], Memory] = {}

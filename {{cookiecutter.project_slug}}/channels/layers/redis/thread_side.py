@@ -84,7 +84,7 @@ class ThreadSide(RedisStore):
         except ChannelLayerUnavailable as error:
             if not error.uncertain:
                 self.statistics.give_back(counts)
-            logger.warning("What was counted could not be saved in the channel layer's store: %s", error)
+            self._hosts[0].outage.goes_on(error)
 
     # A worker's turn
 
@@ -295,8 +295,9 @@ class ThreadSide(RedisStore):
         for host in self._hosts:
             try:
                 self._tend(host)
+                host.outage.is_over()
             except ChannelLayerUnavailable as error:
-                logger.warning("A store of the channel layer could not be looked after: %s", error)
+                host.outage.goes_on(error)
 
     def _tend(self, host: StoreHost) -> None:
         if unreadable := self._unreadable_commands():

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -20,7 +21,7 @@ from channels.channel import DEFAULT_CHANNEL_LAYER
 from channels.exceptions import InvalidChannelLayerError
 from channels.signal_pipe import SignalPipe
 from channels.supervisor import STOP_TIMEOUT, Supervisor, child_command, tell_ready
-from channels.worker import THREADS, WorkerGroup, filter_channels, prepare_router
+from channels.worker import THREADS, WorkerGroup, filter_channels, idle_patterns, prepare_router
 
 
 class Command(BaseCommand):
@@ -91,7 +92,8 @@ class Command(BaseCommand):
         while not group.join(timeout=0.1):
             if signals.wait(timeout=0) or time.monotonic() > deadline:
                 running = [str(consumer) for consumer in group.running() if consumer is not None]
-                self.stderr.write(f"Stopped in the middle of {'; '.join(running) or 'nothing'}")
+                waiting = "; ".join(running) or "an answer of the channel layer"
+                self.stderr.write(f"Stopped without waiting any longer for {waiting}")
                 self.stderr.flush()
                 # The threads cannot be ended from here, and Python would wait for what they hold.
                 os._exit(1)
@@ -110,20 +112,33 @@ class Command(BaseCommand):
             exclude_channels=options["exclude_channels"],
         )
         group.start()
-        self._introduce(layer, group, options["threads"], sorted(layer.router.channels - set(group.channels)))
-        tell_ready()
+        self._introduce(layer, group, options)
+        threading.Thread(target=_tell_when_ready, args=(group,), daemon=True).start()
         return group
 
-    def _introduce(self, layer: ChannelLayerWrapper, group: WorkerGroup, threads: int, unread: list[str]) -> None:
+    def _introduce(self, layer: ChannelLayerWrapper, group: WorkerGroup, options: dict[str, Any]) -> None:
         databases = ", ".join(settings.DATABASES) or "none"
+        routed = layer.router.channels
+        unread = sorted(routed - set(group.channels))
+        patterns = [*(options["only_channels"] or []), *(options["exclude_channels"] or [])]
         self.stdout.write(
             f"Worker process {os.getpid()} on channel layer {layer.alias} ({type(layer.channel_layer).__name__})"
         )
         self.stdout.write(f"  channels: {', '.join(group.channels)}")
         if unread:
             self.stdout.write(f"  not read here, so another worker must: {', '.join(unread)}")
-        self.stdout.write(f"  {threads} thread(s), each with up to one connection to these databases: {databases}")
+        if idle := idle_patterns(routed, patterns):
+            self.stdout.write(f"  these patterns match no routed channel, are they misspelt? {', '.join(idle)}")
+        self.stdout.write(
+            f"  {options['threads']} thread(s), each with up to one connection to these databases: {databases}"
+        )
         self.stdout.flush()
+
+
+def _tell_when_ready(group: WorkerGroup) -> None:
+    # Each worker has a connection of its own to the same store, so one of them is enough.
+    group.workers[0].reached.wait()
+    tell_ready()
 
 
 def _number(text: str) -> int:

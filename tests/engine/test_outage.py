@@ -1,0 +1,57 @@
+"""`channels.outage`: an outage is logged when it begins, once a minute while it lasts, and when it is over."""
+
+import pytest
+
+from channels.exceptions import ChannelLayerUnavailable
+from channels.outage import Outage
+
+from .layers.fake_clock import FakeClock
+
+AWAY = ChannelLayerUnavailable("nobody listens")
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def outage(clock):
+    return Outage("the channel layer", clock)
+
+
+def test_an_outage_is_logged_at_its_beginning_once_a_minute_and_at_its_end(outage, clock, caplog):
+    for _ in range(80):
+        outage.goes_on(AWAY)
+        clock.advance(1)
+    outage.is_over()
+
+    failure = "This process cannot reach the channel layer, and goes on trying: nobody listens"
+    assert caplog.messages == [failure, failure, "This process reaches the channel layer again, after 80.0 s"]
+
+
+def test_each_outage_is_logged(outage, clock, caplog):
+    for _ in range(2):
+        outage.goes_on(AWAY)
+        clock.advance(1)
+        outage.is_over()
+
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"] * 2
+
+
+def test_without_an_outage_nothing_is_logged(outage, caplog):
+    outage.is_over()
+
+    assert caplog.messages == []
+
+
+def test_a_failure_that_the_layer_did_not_expect_is_logged_with_its_traceback(outage, caplog):
+    outage.goes_on(AWAY)
+    outage.is_over()
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError as error:
+        outage.goes_on(error)
+
+    assert [bool(record.exc_info) for record in caplog.records] == [False, False, True]
+    assert "Traceback" in caplog.text
