@@ -115,10 +115,14 @@ def start_line(processes, name, command):
 
 
 def keep_running(processes, services):
-    """Start those again that have ended well, as such a host does; return what has failed, None after a signal."""
-    while (ended := processes.wait()) and ended[0] in services and ended[1] == 0:
+    """
+    Start those again that have ended well or were killed, as such a host does.
+
+    Return what has failed: it would fail again, and the store has lost its data. None after a signal.
+    """
+    while (ended := processes.wait()) and ended[0] in services and ended[1] <= 0:
         name = ended[0]
-        print(f"{name} has ended with status 0 and is started again.", flush=True)
+        print("{} has ended with status {} and is started again.".format(*ended), flush=True)
         start_line(processes, name, services[name])
     return ended
 

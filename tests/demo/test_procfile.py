@@ -38,7 +38,8 @@ class Demo:
     def __init__(self, folder, release="true"):
         self._notes, self._log = folder / "notes", folder / "log"
         self._notes.touch()
-        (folder / "status").write_text("0")
+        self._status = folder / "status"
+        self.end_with(status=0)
         (folder / "line.py").write_text(LINE)
         (folder / "Procfile").write_text(
             f"release: {release}\nweb: {sys.executable} line.py web\nworker: {sys.executable} line.py worker\n"
@@ -52,6 +53,10 @@ class Demo:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def end_with(self, status):
+        """Have the lines end with this status at a polite stop."""
+        self._status.write_text(str(status))
 
     def noted(self, word):
         """Return {name: process ids}, in the order of the notes."""
@@ -128,30 +133,42 @@ def test_ctrl_c_ends_a_release_that_takes_long(start):
     assert demo.log == ""
 
 
-def test_a_line_that_has_ended_well_is_started_again(start):
+@pytest.mark.parametrize("name", ["web", "worker"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGKILL, -9)])
+def test_a_line_that_has_ended_well_or_was_killed_is_started_again(start, name, number, status):
     demo = start()
     demo.wait_until_it_runs()
 
-    os.kill(demo.noted("started")["worker"][0], signal.SIGTERM)
-    demo.wait_until(lambda: len(demo.noted("started")["worker"]) == 2)
+    os.kill(demo.noted("started")[name][0], number)
+    demo.wait_until(lambda: len(demo.noted("started")[name]) == 2)
 
-    assert "worker has ended with status 0 and is started again." in demo.log
+    assert f"{name} has ended with status {status} and is started again." in demo.log
     assert demo.process.poll() is None
 
 
-@pytest.mark.parametrize("name", ["redis", "web", "worker"])
-def test_a_process_that_is_killed_is_named_and_everything_is_stopped(start, name):
+def test_a_line_that_fails_is_named_and_everything_is_stopped(start):
     demo = start()
     demo.wait_until_it_runs()
     children = demo.children()
-    pids = {"redis": next(pid for pid, command in children.items() if "valkey" in command)}
-    pids |= {line: pids[0] for line, pids in demo.noted("started").items()}
+    demo.end_with(status=3)
 
-    os.kill(pids[name], signal.SIGKILL)
+    os.kill(demo.noted("started")["web"][0], signal.SIGTERM)
 
     assert demo.process.wait(PATIENCE) == 1
-    assert demo.log.endswith(f"\n{name} has ended with status -9; everything is stopped.\n")
-    assert set(demo.noted("ended")) == {"web", "worker"} - {name}
+    assert demo.log.endswith("\nweb has ended with status 3; everything is stopped.\n")
+    assert not any(runs(pid) for pid in children)
+
+
+def test_so_it_is_when_the_store_is_killed(start):
+    demo = start()
+    demo.wait_until_it_runs()
+    children = demo.children()
+
+    os.kill(next(pid for pid, command in children.items() if "valkey" in command), signal.SIGKILL)
+
+    assert demo.process.wait(PATIENCE) == 1
+    assert demo.log.endswith("\nredis has ended with status -9; everything is stopped.\n")
+    assert set(demo.noted("ended")) == {"web", "worker"}
     assert not any(runs(pid) for pid in children)
 
 
