@@ -66,6 +66,8 @@ def stop_with(process: InterfaceProcess) -> None:
 class Brake:
     """Tells when a connection has room for more. To Twisted it is a producer, which is told to pause and resume."""
 
+    __slots__ = ("_room", "_transport")
+
     def __init__(self, transport: Any = None) -> None:
         self._transport = transport
         self._room = asyncio.Event()
@@ -122,6 +124,8 @@ class ResponseSend:
 
 class DaphneSocket:
     """The ``receive`` and the ``send`` of a WebSocket."""
+
+    __slots__ = ("_brake", "_protocol", "_reads", "_receive", "_send")
 
     def __init__(self, receive: Any, send: Any, protocol: Any) -> None:
         self._receive = receive

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -41,7 +40,8 @@ class Outbox:
         self._max_size = max_size
         self._max_length = max_length
         self._on_sent = on_sent
-        self._events: deque[Event] = deque()
+        # A list, for there are few events in it, and most of the time none: an empty deque takes ten times the memory.
+        self._events: list[Event] = []
         self._size = 0
         # True while events are being sent; the task is there when that has had to wait.
         self._sending = False
@@ -80,7 +80,7 @@ class Outbox:
     async def _drain(self) -> None:
         try:
             while self._events:
-                event = self._events.popleft()
+                event = self._events.pop(0)
                 self._size -= _size(event)
                 await self._send(event)
                 if self._on_sent is not None:
