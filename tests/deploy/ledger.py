@@ -88,6 +88,10 @@ class Ledger:
         """Count the deliveries that have not come."""
         return sum(len(set(self.sent[room]) - set(self.received[room, number])) for room, number in self.sockets)
 
+    def heard(self):
+        """Return the messages that anybody has got, as room, sender and number."""
+        return {(room, *message) for (room, _), messages in self.received.items() for message in messages}
+
     def senders_with_missing(self):
         """Return the sockets, as room and number, of whose messages somebody has missed one."""
         return {

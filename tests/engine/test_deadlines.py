@@ -4,7 +4,9 @@ import time
 import pytest
 
 from channels import deadlines, route
-from channels.deadlines import Waiting, call_later, run_due, seconds_left
+from channels.deadlines import Waiting, call_later, seconds_left
+
+from .due import run_due
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_what_fails_is_logged_and_keeps_nothing_up(clock, caplog):
 def test_messages_that_are_returned_are_handled_by_the_worker(make_site):
     texts = []
     site = make_site([route("thumbnail", lambda message: texts.append(message["text"]))])
-    call_later(0, lambda: [Waiting("thumbnail", {"text": "waited"}, "parts?x")])
+    call_later(0, lambda: Waiting("thumbnail", {"text": "waited"}, "parts?x"))
     site.consume("thumbnail", text="came")
 
     assert texts == ["waited", "came"]

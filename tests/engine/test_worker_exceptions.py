@@ -111,7 +111,8 @@ def test_messages_that_have_waited_with_one_that_raises_it_are_handled_at_the_ne
             raise SystemExit
 
     site = make_site([route("work", work)])
-    call_later(0, lambda: [Waiting("work", {"number": number}, "parts?x") for number in range(3)])
+    for number in range(3):
+        call_later(0, lambda number=number: Waiting("work", {"number": number}, "parts?x"))
 
     with pytest.raises(SystemExit):
         site.work()

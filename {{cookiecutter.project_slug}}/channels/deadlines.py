@@ -2,8 +2,8 @@
 Let a worker thread do something later, between two messages.
 
 A worker waits for messages no longer than until its next deadline, and then calls what is due, in its own
-thread: no timer threads, and no two things at once. An action may return messages that have waited elsewhere: the
-worker handles them as if it had received them.
+thread: no timer threads, and no two things at once. An action may take a message that has waited elsewhere: the worker
+handles it as if it had received it, before it calls the next action. So it never has more than one in hand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Waiting(NamedTuple):
     waited_on: str
 
 
-Action = Callable[[], Iterable[Waiting] | None]
+Action = Callable[[], Waiting | None]
 
 _sequence = itertools.count()
 
@@ -50,22 +50,16 @@ def seconds_left() -> float | None:
     return max(0.0, _own.heap[0][0] - time.monotonic()) if _own.heap else None
 
 
-def run_due(now: float | None = None) -> list[Waiting]:
-    """
-    Call what is due in this thread at ``now``, in the seconds of the monotonic clock; return the messages it returns.
+def is_due(now: float) -> bool:
+    """Say whether something in this thread is due at ``now``, in the seconds of the monotonic clock."""
+    return bool(_own.heap) and _own.heap[0][0] <= now
 
-    What fails is logged.
-    """
-    if not _own.heap:
-        return []
-    now = time.monotonic() if now is None else now
-    due: list[Action] = []
-    messages: list[Waiting] = []
-    while _own.heap and _own.heap[0][0] <= now:
-        due.append(heapq.heappop(_own.heap)[2])
-    for action in due:
-        try:
-            messages += action() or ()
-        except Exception:
-            logger.exception("What was put off until now has failed: %r", action)
-    return messages
+
+def run_next() -> Waiting | None:
+    """Call what comes next in this thread, and return its message. That it fails is logged."""
+    action = heapq.heappop(_own.heap)[2]
+    try:
+        return action()
+    except Exception:
+        logger.exception("What was put off until now has failed: %r", action)
+        return None

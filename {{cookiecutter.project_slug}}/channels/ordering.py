@@ -13,7 +13,7 @@ import functools
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .channel_sessions import Consumer, channel_session, message_of, session_for_reply_channel
 from .deadlines import Waiting, call_later
@@ -21,15 +21,25 @@ from .exceptions import ChannelFull, ConsumeLater
 from .layers.base import Send
 from .message import Message
 from .sends import after_sends, send_and_receive, send_with_patience
+from .signals import worker_ready
 
 logger = logging.getLogger(__name__)
 
-# A message that is missing for so long, in seconds, is taken for lost.
+# A message that is missing for so long, in seconds, is taken for lost. It is looked for twice meanwhile, with more time
+# in between than workers let pass before they say what they have in hand.
 GAP_TIMEOUT = 5.0
+_LOOKS = 2
+# So often, in seconds, workers look for messages that have waited for as long: whoever looked after them may have been
+# killed, or has stopped.
+ADOPT_INTERVAL = 2.0
 TRY_AGAIN_LATER = 1013
 
+_WAITING = "websocket.waiting?"
+_GIVEN_UP = "its socket was closed, for a message before it was missing"
 _NEXT = "_next_order"
 _BROKEN = "_order_broken"
+# Which message comes next could not be found out.
+_UNKNOWN = -1
 
 # What the threads of this process are about. Single operations on a set are atomic.
 # The messages that consumers of this process are working on: these are late, but not lost.
@@ -39,6 +49,13 @@ _given_up: dict[str, None] = {}
 _MOST_GIVEN_UP = 10_000
 # The sockets whose gap a worker is going to look at.
 _watched: set[str] = set()
+
+
+class _Gap(NamedTuple):
+    """The message that is missing, and how often it has been looked for."""
+
+    expected: int
+    looks: int = 0
 
 
 def enforce_ordering(consumer: Consumer | None = None, slight: bool = False) -> Any:
@@ -56,6 +73,8 @@ def enforce_ordering(consumer: Consumer | None = None, slight: bool = False) -> 
 
 
 def _in_order(consumer: Consumer) -> Consumer:
+    worker_ready.connect(_begin_adopting, dispatch_uid=__name__)
+
     @channel_session
     @functools.wraps(consumer)
     def inner(*args: Any, **kwargs: Any) -> Any:
@@ -68,7 +87,10 @@ def _in_order(consumer: Consumer) -> Consumer:
             )
         if order is None or _socket_of(message) in _given_up or message.channel_session.get(_BROKEN):
             # The end of a socket that was given up, or whose server has died, waits for nothing.
-            return consumer(*args, **kwargs) if is_disconnect else None
+            if is_disconnect:
+                return consumer(*args, **kwargs)
+            message.channel_layer.statistics.count_dropped(message.channel.name, _GIVEN_UP)
+            return None
         if is_disconnect and _was_refused(message, order):
             return consumer(*args, **kwargs)
         expected = _expected(message.channel_session)
@@ -126,7 +148,7 @@ def _park(message: Message, order: int) -> bool:
     if expected >= order:
         _resume_soon(socket, layer)
     else:
-        _watch(socket, layer, expected)
+        _watch(socket, layer, _Gap(expected))
     return True
 
 
@@ -136,18 +158,22 @@ def _resume_soon(socket: str, layer: Any) -> None:
 
     Not at once: between two messages of one socket a worker takes one of all the others.
     """
-    call_later(0, functools.partial(_take_due, socket, layer))
+    call_later(0, functools.partial(_take_next, socket, layer))
 
 
-def _take_due(socket: str, layer: Any) -> list[Waiting]:
-    """Return the message that comes next, if it waits; the others go on waiting."""
-    expected = _expected(session_for_reply_channel(socket))
-    while (found := _find(expected, socket, layer)) is None:
-        # While we held one of the others, it may have become the next one, and was not found by whoever looked for it.
-        before, expected = expected, _expected(session_for_reply_channel(socket))
-        if expected == before:
-            return []
-    return [found]
+def _take_next(socket: str, layer: Any) -> Waiting | None:
+    """Take the message of a socket that comes next, if it waits. When that fails, it is looked for later."""
+    try:
+        expected = _expected(session_for_reply_channel(socket))
+        while (found := _find(expected, socket, layer)) is None:
+            # While we held one of the others it may have become the next one, and not been found by whoever looked.
+            before, expected = expected, _expected(session_for_reply_channel(socket))
+            if expected == before:
+                break
+    except Exception:
+        _watch(socket, layer, _Gap(_UNKNOWN))
+        raise
+    return found
 
 
 def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
@@ -167,7 +193,7 @@ def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
             _log_twice(order, socket)
             back = []
             continue
-        _watch(socket, layer, expected)
+        _watch(socket, layer, _Gap(expected))
         back = [layer.prepare(channel, item)]
         if order in seen:
             send_and_receive(layer, back, (), 0.0, finished)
@@ -176,34 +202,67 @@ def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
     return None
 
 
-def _watch(socket: str, layer: Any, expected: int) -> None:
+# Gaps
+
+
+def _watch(socket: str, layer: Any, gap: _Gap) -> None:
     """Look at a socket with messages that wait, a while from now."""
     if socket not in _watched:
         _watched.add(socket)
-        call_later(GAP_TIMEOUT, functools.partial(_check_gap, socket, layer, expected))
+        call_later(GAP_TIMEOUT / _LOOKS, functools.partial(_check_gap, socket, layer, gap))
 
 
-def _check_gap(socket: str, layer: Any, expected_before: int) -> list[Waiting]:
-    """Look whether a socket with messages that wait has come any further; if not, give it up."""
-    _watched.discard(socket)
+def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
+    """Look after a socket with messages that wait: hand on the next one, look again later, or give the socket up."""
+    after: _Gap | None = _Gap(_UNKNOWN)
     try:
-        return _close_gap(socket, layer, expected_before)
-    except Exception:
-        _watch(socket, layer, expected_before)
-        raise
+        # Whoever should have handled the next one may have been killed.
+        found = _take_next(socket, layer)
+        after = None if found or not _waits(socket, layer) else _look(socket, layer, before)
+    finally:
+        _watched.discard(socket)
+        if after is not None:
+            _watch(socket, layer, after)
+    return found
 
 
-def _close_gap(socket: str, layer: Any, expected_before: int) -> list[Waiting]:
-    # Whoever should have handled the next one may have been killed.
-    due = _take_due(socket, layer)
-    if due or not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
-        return due
+def _look(socket: str, layer: Any, before: _Gap) -> _Gap | None:
+    """Return the gap in front of the messages that wait, which may be another one; None if the socket is given up."""
     expected = _expected(session_for_reply_channel(socket))
-    if expected > expected_before or (socket, expected) in _running or layer.is_held(socket, expected):
-        _watch(socket, layer, expected)
-    else:
-        _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
-    return []
+    if expected > before.expected or (socket, expected) in _running or layer.is_held(socket, expected):
+        return _Gap(expected)
+    if before.looks + 1 < _LOOKS:
+        return _Gap(expected, before.looks + 1)
+    _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
+    return None
+
+
+def _waits(socket: str, layer: Any) -> bool:
+    return bool(layer.channel_statistics(_waiting_channel(socket))["messages_pending"])
+
+
+def _begin_adopting(sender: Any, **kwargs: Any) -> None:
+    """Have a worker that begins look for sockets whose messages wait, and that nobody looks after any more."""
+    # Otherwise nothing is left behind: the layer ends with its processes.
+    if sender.channel_layer.lease_interval is not None:
+        call_later(ADOPT_INTERVAL, functools.partial(_adopt, sender.channel_layer))
+
+
+def _adopt(layer: Any) -> None:
+    call_later(ADOPT_INTERVAL, functools.partial(_adopt, layer))
+    ours = {_waiting_channel(socket) for socket in list(_watched)}
+    for channel in layer.find_waiting(_WAITING, ADOPT_INTERVAL):
+        if channel not in ours and (socket := _socket_behind(channel, layer)) is not None:
+            _resume_soon(socket, layer)
+
+
+def _socket_behind(channel: str, layer: Any) -> str | None:
+    """Return the socket whose messages wait on a channel, None if none does any more."""
+    item = send_and_receive(layer, [], (channel,), 0.0, "")[1]
+    if item is None:
+        return None
+    send_and_receive(layer, [layer.prepare(channel, item)], (), 0.0, channel)
+    return str(item["content"]["reply_channel"])
 
 
 def _give_up(socket: str, layer: Any, reason: str) -> None:
@@ -226,6 +285,9 @@ def _give_up(socket: str, layer: Any, reason: str) -> None:
         len(waiting) - len(ends),
         reason,
     )
+    for item in waiting:
+        if item not in ends:
+            layer.statistics.count_dropped(item["channel"], _GIVEN_UP)
     batch = [layer.prepare(item["channel"], {**item["content"], "order": None}) for item in ends]
     send_with_patience(layer, [layer.prepare(socket, {"close": TRY_AGAIN_LATER}), *batch])
 
@@ -262,4 +324,4 @@ def _socket_of(message: Message) -> str:
 
 
 def _waiting_channel(socket: str) -> str:
-    return f"websocket.waiting?{hashlib.sha256(socket.encode()).hexdigest()[:40]}"
+    return f"{_WAITING}{hashlib.sha256(socket.encode()).hexdigest()[:40]}"

@@ -15,7 +15,6 @@ import random
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -39,8 +38,7 @@ logger = logging.getLogger(__name__)
 THREADS = 2
 # How often a message may be put back by ConsumeLater.
 MESSAGE_RETRIES = 10
-# A worker that is to finish what waits before it stops does so for this time at most, in seconds: a consumer that sends
-# to its own channel would never come to an end.
+# What waits is finished before a stop for this time at most, in seconds: there may always be more of it.
 DRAIN_TIMEOUT = 10.0
 # A blocking receive comes back at least this often, in seconds.
 RECEIVE_TIMEOUT = 10.0
@@ -82,8 +80,6 @@ class Worker:
         # What the last consumer has sent, and the channel of its message: both go into the layer with the next turn.
         self._outgoing: list[Send] = []
         self._finished = ""
-        # Messages that have waited elsewhere, to be handled before anything is received.
-        self._waiting: deque[deadlines.Waiting] = deque()
         # Set while the layer answers this worker.
         self.reached = threading.Event()
         self._stop = threading.Event()
@@ -127,12 +123,10 @@ class Worker:
             self._finished = taken[0]
             self._handle(*taken)
             self._send_outgoing()
-        self._waiting += deadlines.run_due()
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            self._finished = waiting.waited_on
-            self._outgoing.append(self._layer.prepare(waiting.channel, waiting.content))
-            self._send_outgoing()
+        deadline = time.monotonic() + DRAIN_TIMEOUT
+        while self._handle_due() and time.monotonic() < deadline:
+            continue
+        self._send_outgoing()
 
     def _turn_in_thread(self, timeout: float = 0.0) -> bool:
         try:
@@ -169,19 +163,26 @@ class Worker:
         Handle what has waited elsewhere; then send what the last consumers have sent, receive a message and run its
         consumer. Return whether there was anything to handle.
         """
-        self._waiting += deadlines.run_due()
-        have_waited = bool(self._waiting)
-        while self._waiting:
-            self._send_outgoing()
-            waiting = self._waiting.popleft()
-            self._finished = waiting.waited_on
-            self._handle(waiting.channel, waiting.content)
+        have_waited = self._handle_due()
         channel, content = self._visit(self.channels, 0.0 if have_waited else timeout)
         if channel is None or content is None:
             return have_waited
         self._finished = channel
         self._handle(channel, content)
         return True
+
+    def _handle_due(self) -> bool:
+        """Do what is due now; handle the messages that this brings, one by one, and say whether there were any."""
+        now, handled = time.monotonic(), False
+        while deadlines.is_due(now):
+            # Before another message is in hand.
+            self._send_outgoing()
+            waiting = deadlines.run_next()
+            if waiting is not None:
+                handled = True
+                self._finished = waiting.waited_on
+                self._handle(waiting.channel, waiting.content)
+        return handled
 
     def _send_outgoing(self) -> None:
         if self._outgoing or self._finished:

@@ -204,6 +204,14 @@ class BaseChannelLayer(ABC):
         """
         return None, None
 
+    def find_waiting(self, prefix: str, age: float) -> list[str]:
+        """
+        Return the ordinary channels with this prefix in which a message has waited for ``age`` seconds, or seems to.
+
+        So a worker finds what another one has left behind. A layer that ends with its processes has nothing to find.
+        """
+        return []
+
     @abstractmethod
     def interrupt(self) -> None:
         """Make every ``receive`` that waits in this process come back at once."""

@@ -184,6 +184,14 @@ class ThreadSide(RedisStore):
             if message:
                 return message
 
+    def find_waiting(self, prefix: str, age: float) -> list[str]:
+        found = []
+        for host in self._hosts:
+            latest = int((host.seconds() + self.expiry - age) * 1000)
+            old = ("ZRANGEBYSCORE", f"{self.prefix}deaths", "-inf", latest, "LIMIT", 0, SWEEP_BATCH)
+            found += [queue.decode() for queue in host.threads.exchange([old])[0]]
+        return [queue for queue in found if queue.startswith(prefix)]
+
     def interrupt(self) -> None:
         self._interruptions += 1
 
