@@ -48,17 +48,18 @@ class Ledger:
         except ConnectionClosed as closed:
             self.closed.append((room, number, closed.rcvd and closed.rcvd.code))
 
-    async def send_steadily(self, per_second, stop):
-        """Let the sockets speak in turn until ``stop`` is set."""
+    async def send_steadily(self, per_second, stop, at_once=1):
+        """Let the sockets speak in turn until ``stop`` is set, each some messages ``at_once``."""
         names, numbers = list(self.sockets), self._numbers
         loop = asyncio.get_running_loop()
         start, count = loop.time(), 0
         while not stop.is_set():
-            name = names[count % len(names)]
-            frame = {"from": name[1], "number": numbers[name]}
-            numbers[name] += 1
-            count += 1
-            await self._speak(name, frame)
+            name = names[count // at_once % len(names)]
+            for _ in range(at_once):
+                frame = {"from": name[1], "number": numbers[name]}
+                numbers[name] += 1
+                count += 1
+                await self._speak(name, frame)
             await asyncio.sleep(max(0, start + count / per_second - loop.time()))
 
     async def _speak(self, name, frame):

@@ -16,7 +16,7 @@ def test_a_deploy_is_noticed_by_nobody(site):
         ledger = Ledger(server.port, rooms=10, per_room=20)
         await ledger.open()
         stop = asyncio.Event()
-        visitors = asyncio.create_task(ledger.send_steadily(per_second=60, stop=stop))
+        visitors = asyncio.create_task(ledger.send_steadily(per_second=60, stop=stop, at_once=3))
         for deploy in range(1, DEPLOYS + 1):
             await asyncio.sleep(2)
             site.deploy(version=deploy + 1)

@@ -28,6 +28,17 @@ class TestRedisChannelLayer(ChannelLayerConformance):
     def advance(self, layer, seconds):
         time.sleep(seconds)
 
+    def test_a_worker_finds_the_channels_in_which_messages_have_waited(self):
+        layer = self.make_layer(expiry=60)
+        layer.channel_statistics("parts?a1")
+        for channel in ("parts?a1", "parts?b2", "other?c3"):
+            layer.send(channel, {})
+        time.sleep(0.3)
+        layer.send("parts?d4", {})
+
+        assert layer.find_waiting("parts?", 60) == []
+        assert layer.find_waiting("parts?", 0.2) == ["parts?a1", "parts?b2"]
+
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory):
