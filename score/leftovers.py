@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from .processes import count_threads, open_files, resident_size
 
 EXPIRY = 5
-# When all has expired that is to, in seconds: messages, and the figures of single seconds, which come to the store up to
-# three seconds late and stay there for eleven.
+# When all has expired that is to, in seconds: messages, and the figures of single seconds, which come to the store up
+# to three seconds late and stay there for eleven.
 SETTLED = 16
 # Few enough that what they say in a burst stays below the capacity of a channel.
 AT_ONCE = 10
