@@ -8,6 +8,7 @@ what has expired. What several threads or connections send meanwhile leaves in o
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -111,9 +112,9 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         return sorted({key[start:] for keys in self._scan(host, pattern) for key in keys})
 
     def _scan(self, host: StoreHost, pattern: str) -> Iterator[list[bytes]]:
-        cursor = b"0"
+        literal, cursor = re.sub(r"[\\*?\[\]]", r"\\\g<0>", self.prefix), b"0"
         while True:
-            scan = ("SCAN", cursor, "MATCH", f"{self.prefix}{pattern}", "COUNT", PAGE)
+            scan = ("SCAN", cursor, "MATCH", f"{literal}{pattern}", "COUNT", PAGE)
             cursor, keys = host.threads.exchange([scan])[0]
             if keys:
                 yield keys
