@@ -259,23 +259,28 @@ return {queue, #members}
     frees_memory=True,
 )
 
-# ARGV: prefix, life of the counts, how many queues at most.
+# ARGV: prefix, expiry, life of the counts, how many queues at most.
 # Drops what has died unread, so that it is counted; whose queue that is has left its groups. Counts get a new life.
+# What has come for a process that has ended is dropped, too.
 SWEEP = Script(
     FUNCTIONS
     + """
 local deaths = prefix .. 'deaths'
-for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[3])) do
+for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[4])) do
     is_abandoned(queue)
-    redis.call('PEXPIRE', prefix .. 'counts:' .. counted_by(queue), ARGV[2])
+    redis.call('PEXPIRE', prefix .. 'counts:' .. counted_by(queue), ARGV[3])
     local next_death = drop_dead(queue)
+    if has_ended(queue) then
+        drop_queue_of_ended(queue)
+        next_death = now + tonumber(ARGV[2])
+    end
     if next_death then
         redis.call('ZADD', deaths, next_death, queue)
     else
         redis.call('ZREM', deaths, queue)
     end
 end
-save_counts(ARGV[2])
+save_counts(ARGV[3])
 """,
     frees_memory=True,
 )
