@@ -1,14 +1,16 @@
 """`channels.supervisor`: worker processes are replaced when they die, and one by one when they are told to."""
 
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
-from channels.supervisor import child_command
+from channels.supervisor import READY_VARIABLE, child_command, tell_ready
 
 from ..baking import FOLDER, REPOSITORY
 
@@ -33,6 +35,10 @@ behaviour = pathlib.Path("behaviour").read_text()
 if behaviour == "broken":
     sys.exit(3)
 if behaviour == "waiting":
+    time.sleep(60)
+if behaviour == "mute":
+    os.close(int(os.environ["CHANNELS_READY_FD"]))
+    tell("mute")
     time.sleep(60)
 tell("ready")
 tell_ready()
@@ -173,6 +179,48 @@ def test_processes_that_cannot_start_at_all_end_their_parent(new_parent):
     assert new_parent.process.wait(PATIENCE) == 1
     assert "has ended with status 3 before any was ready, as others would; all are stopped" in new_parent.log
     assert len(new_parent.told("started")) <= 2
+
+
+def test_a_child_that_is_killed_before_any_is_ready_is_replaced(new_parent):
+    new_parent.behave("waiting")
+    new_parent.start()
+    new_parent.wait_for("started", 2)
+    victim = new_parent.told("started")[0]
+    subprocess.run(["kill", "-KILL", str(victim)], check=True)
+
+    new_parent.wait_for("started", 3)
+
+    assert f"Worker process {victim} has ended with status -9 and is replaced" in new_parent.log
+    assert new_parent.stop() == 0
+
+
+def test_a_child_that_can_tell_nothing_any_more_is_waited_for_at_rest(new_parent):
+    new_parent.start(ready_timeout=1)
+    new_parent.wait_for("ready", 2)
+    new_parent.behave("mute")
+    new_parent.send(signal.SIGHUP)
+    new_parent.wait_for("mute", 1)
+    before = processor_seconds(new_parent.process.pid)
+    new_parent.wait_until(lambda: "does not reach the channel layer; the old ones go on" in new_parent.log)
+
+    assert processor_seconds(new_parent.process.pid) - before < 0.3
+    assert new_parent.stop() == 0
+
+
+def processor_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_child_whose_parent_has_died_goes_on(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setenv(READY_VARIABLE, str(writer))
+
+    tell_ready()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(writer)
 
 
 def test_processes_that_are_not_ready_yet_are_waited_for(new_parent):

@@ -31,12 +31,13 @@ _STABLE = 10.0
 
 
 class Child:
-    """One worker process. ``ready`` is a descriptor that can be read when it is ready, or when it has ended."""
+    """One worker process. ``ready`` is a descriptor that can be read when it is ready, or never will be."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.ready, writer = os.pipe()
         os.set_blocking(self.ready, False)
         self._was_ready = False
+        self._is_mute = False
         self.started = time.monotonic()
         try:
             environment = {**os.environ, READY_VARIABLE: str(writer)}
@@ -55,10 +56,16 @@ class Child:
 
     def was_ready(self) -> bool:
         """Say whether its workers have ever reached the channel layer."""
-        if not self._was_ready:
+        if not self._was_ready and not self._is_mute:
             with contextlib.suppress(BlockingIOError):
                 self._was_ready = bool(os.read(self.ready, 1))
+                self._is_mute = not self._was_ready
         return self._was_ready
+
+    @property
+    def awaited(self) -> int | None:
+        """The descriptor to wait for, None when nothing can come any more: then it could be read without end."""
+        return None if self._is_mute else self.ready
 
     def send(self, number: int) -> None:
         """Send a signal, unless the process has ended."""
@@ -105,7 +112,8 @@ class Supervisor:
     def _fails_to_start(self) -> bool:
         """Say whether a process has failed and none has ever been ready: the next ones would not be either."""
         self._ever_ready = self._ever_ready or any(child.was_ready() for child in self._children)
-        failed = [child for child in self._children if child.status()]
+        # Whoever was killed by a signal has a negative status, and says nothing of the next ones.
+        failed = [child for child in self._children if (child.status() or 0) > 0]
         if self._ever_ready or not failed:
             return False
         logger.error(
@@ -162,7 +170,7 @@ class Supervisor:
             left = deadline - time.monotonic()
             if self._stops or left <= 0 or child.status() is not None:
                 return False
-            self._wait(left, child.ready)
+            self._wait(left, child.awaited)
         return True
 
     def _end(self, children: Sequence[Child]) -> None:
@@ -193,5 +201,7 @@ def tell_ready() -> None:
     """Tell the parent, if there is one, that the workers of this process have reached the channel layer."""
     descriptor = os.environ.pop(READY_VARIABLE, None)
     if descriptor is not None:
-        os.write(int(descriptor), b"1")
+        # The parent may have been killed; its children go on.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(int(descriptor), b"1")
         os.close(int(descriptor))

@@ -252,3 +252,19 @@ async def test_memberships_that_are_told_anew_replace_the_others_and_what_only_t
     assert [len(connection.taken) for connection in (stays, goes, comes, forged)] == [1, 0, 1, 0]
     assert len(caplog.messages) == 1
     assert "the group room" in caplog.messages[0]
+
+
+async def test_a_process_that_starts_anew_knows_nothing_of_the_old_queue():
+    reader = Reader()
+    connection, channel = reader.connect("room")
+    await settle()
+    reader.replies._take(Entry())
+    reader.replies.unsure = True
+
+    reader.replies.start_anew()
+    # No process uses a local part twice; a store that is not to be believed may.
+    reader.replies.register(reader.replies.queue + local_part(channel), connection)
+    reader.replies._take(Entry(local_part(channel), "room", joins=True, stays=True))
+
+    assert list(reader.replies.memberships()) == []
+    assert reader.replies.unsure is False

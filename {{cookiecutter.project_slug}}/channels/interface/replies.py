@@ -105,8 +105,10 @@ class Replies:
     def start_anew(self) -> None:
         """Take another process queue, and drop all connections: the layer has written this process off."""
         self.queue = _new_queue()
+        # What may have been lost was on its way to the old one.
+        self.unsure = False
         self._connections.clear()
-        self._members = GroupMembers()
+        self._members, self._former_members = GroupMembers(), GroupMembers()
 
     def _take(self, entry: Entry) -> None:
         if entry.content is None:

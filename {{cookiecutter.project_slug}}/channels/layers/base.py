@@ -90,7 +90,7 @@ class BaseChannelLayer(ABC):
     seconds. ``capacity`` is the number of unread messages a channel takes; ``channel_capacity`` maps shell
     patterns or compiled regular expressions to other numbers, the first match counting. All the channels of
     one process queue share one capacity. ``clock`` returns seconds and never goes backwards. Raises
-    ``InvalidChannelLayerError`` for a number that is not above zero.
+    ``InvalidChannelLayerError`` for a number that makes no sense.
     """
 
     statistics: CountsDropped
@@ -330,12 +330,13 @@ class BaseChannelLayer(ABC):
 
 
 def _require_seconds(name: str, value: Any) -> None:
-    if not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise _wrong_number(name, value, "seconds above zero")
+    # Stores count in milliseconds. True and False are numbers, too.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.001 <= value < math.inf:
+        raise _wrong_number(name, value, "seconds, at least 0.001")
 
 
 def _require_count(name: str, value: Any) -> None:
-    if not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise _wrong_number(name, value, "a whole number above zero")
 
 

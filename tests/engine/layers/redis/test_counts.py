@@ -53,15 +53,15 @@ def test_counts_are_due_after_a_while(counts, clock):
 
 def test_the_figures_of_all_channels_are_added_up():
     channels = [
-        (20, 0, [b"sent", b"10", b"done", b"6", b"last", b"90000", b"dropped:full", b"1"]),
-        (0, 5, [b"sent", b"5", b"gone", b"1", b"full", b"5", b"last", b"95500", b"dropped:full", b"2"]),
+        (b"jobs", 20, 0, [b"sent", b"10", b"done", b"6", b"last", b"90000", b"dropped:full", b"1"]),
+        (b"mails", 0, 5, [b"sent", b"5", b"gone", b"1", b"full", b"5", b"last", b"95500", b"dropped:full", b"2"]),
     ]
 
-    assert figures(waiting=3, age=2.5, now=100.0, channels=channels) == {
+    assert figures(waiting={"jobs": 2, "mails": 1}, age=2.5, now=100.0, channels=channels) == {
         "messages_count": 15,
         "messages_count_per_second": 2.0,
         "messages_received": 6,
-        "messages_unfinished": 15 - 6 - 1 - 3,
+        "messages_unfinished": (10 - 6 - 2) + (5 - 1 - 1),
         "messages_pending": 3,
         "messages_max_age": 2.5,
         "seconds_since_received": 4.5,
@@ -72,4 +72,23 @@ def test_the_figures_of_all_channels_are_added_up():
 
 
 def test_counts_that_are_on_their_way_make_no_negative_figure():
-    assert figures(0, 0.0, 0.0, [(0, 0, [b"done", b"3"])])["messages_unfinished"] == 0
+    assert figures({}, 0.0, 0.0, [(b"jobs", 0, 0, [b"done", b"3"])])["messages_unfinished"] == 0
+
+
+@pytest.mark.parametrize("late", [b"reply.x!", b"mails"])
+def test_counts_that_are_on_their_way_hide_nothing_that_is_missing_elsewhere(late):
+    channels = [(b"jobs", 0, 0, [b"sent", b"3", b"done", b"2"]), (late, 0, 0, [b"done", b"5"])]
+
+    assert figures({}, 0.0, 0.0, channels)["messages_unfinished"] == 1
+
+
+def test_a_channel_may_be_read_on_another_host_than_it_is_sent_to():
+    channels = [(b"jobs", 0, 0, [b"sent", b"3"]), (b"jobs", 0, 0, [b"done", b"2"])]
+
+    assert figures({"jobs": 1}, 0.0, 0.0, channels)["messages_unfinished"] == 0
+
+
+def test_nothing_is_unfinished_in_a_process_queue_for_its_counts_come_late():
+    channels = [(b"reply.x!", 0, 0, [b"sent", b"3", b"done", b"1"])]
+
+    assert figures({"reply.x!": 1}, 0.0, 0.0, channels)["messages_unfinished"] == 0

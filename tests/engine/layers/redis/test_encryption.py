@@ -10,7 +10,7 @@ import pytest
 from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers.base import Entry
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.encryption import LEEWAY, Cipher
+from channels.layers.redis.encryption import CHANGE_LIFE, LEEWAY, Cipher
 from channels.layers.redis.envelope import DEATH_DIGITS, NEVER, UnreadableEntry
 from channels.test.conformance import ChannelLayerConformance
 
@@ -89,7 +89,7 @@ def test_an_entry_of_another_layer_on_the_same_store_is_refused():
         make_cipher(prefix="news:").open(sealed, NOW)
 
 
-@pytest.mark.parametrize(("kind", "life"), [("c", EXPIRY), ("g", EXPIRY), ("m", GROUP_EXPIRY)])
+@pytest.mark.parametrize(("kind", "life"), [("c", EXPIRY), ("g", EXPIRY), ("m", CHANGE_LIFE)])
 def test_an_old_entry_is_refused_and_known_again_until_then(kind, life):
     cipher = make_cipher()
     sealed, late = cipher.seal(kind, "name", NOW, b"packed"), NOW + life + LEEWAY
@@ -266,11 +266,11 @@ def test_a_time_that_could_not_be_asked_for_makes_nothing_uncertain(valkey, pref
     assert raised.value.uncertain is False
 
 
-def test_changes_of_memberships_are_read_however_late(valkey, prefix):
+def test_changes_of_memberships_are_read_though_messages_of_their_age_are_not(valkey, prefix):
     layer = make_layer(valkey, prefix)
     layer.send("jobs", {})
     layer.group_add("room", "reply.x!1")
-    layer._hosts[0].asides.hear([[int(time.time() + GROUP_EXPIRY), 0]])
+    layer._hosts[0].asides.hear([[int(time.time() + CHANGE_LIFE), 0]])
 
     assert asyncio.run(layer.read_queue("reply.x!")) == [Entry("1", "room", joins=True)]
 
@@ -294,13 +294,16 @@ def test_a_membership_that_was_lost_on_its_way_is_told_anew(layer, valkey, prefi
     assert asyncio.run(restated(layer)) == [Entry(), Entry("1", "room", joins=True)]
 
 
-def test_a_membership_that_was_told_anew_before_it_came_is_told_once(layer):
+def test_a_membership_that_was_told_anew_before_it_came_counts_after_a_leave_that_is_older(layer):
+    layer.group_add("room", f"{QUEUE}1")
+    layer.group_discard("room", f"{QUEUE}1")
     layer.group_add("room", f"{QUEUE}1")
     again = asyncio.run(restated(layer))
     layer.send(f"{QUEUE}1", {})
+    joins, leaves = Entry("1", "room", joins=True), Entry("1", "room")
 
-    assert again == [Entry(), Entry("1", "room", joins=True)]
-    assert asyncio.run(layer.read_queue(QUEUE)) == [Entry("1", content={})]
+    assert again == [Entry(), joins]
+    assert asyncio.run(layer.read_queue(QUEUE)) == [joins, leaves, joins, Entry("1", content={})]
     assert layer.global_statistics()["dropped"] == {}
 
 
@@ -311,6 +314,13 @@ def test_a_membership_that_the_reader_knows_stays(layer):
 
     stay = [Entry(local, "room", joins=True, stays=True) for local in "12"]
     assert asyncio.run(restated(layer)) == [Entry(), *stay]
+
+
+def test_a_membership_is_told_anew_once_though_the_store_tells_it_again(layer):
+    layer.group_add("room", f"{QUEUE}1")
+    asyncio.run(restated(layer))
+
+    assert asyncio.run(restated(layer)) == [Entry(), Entry("1", "room", joins=True, stays=True)]
 
 
 @pytest.mark.parametrize("group", ["room", "other"])

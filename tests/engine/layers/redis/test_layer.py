@@ -159,3 +159,18 @@ def test_what_an_event_loop_needed_is_gone_with_it(valkey):
         asyncio.run(layer.send_many_async([layer.prepare("jobs", {})]))
 
     assert len(layer._loops) == 1
+
+
+def test_a_prefix_is_no_pattern(valkey):
+    name = secrets.token_hex(8)
+    hosts = [(valkey.host, valkey.port)]
+    own, other = (RedisChannelLayer(hosts=hosts, prefix=prefix) for prefix in (f"{name}[b]*?\\:", f"{name}b12\\:"))
+    for layer in (own, other):
+        layer.send("jobs", {})
+
+    pending = [layer.global_statistics()["messages_pending"] for layer in (own, other)]
+    own.flush()
+
+    assert pending == [1, 1]
+    assert own.receive(["jobs"]) == (None, None)
+    assert other.receive(["jobs"]) == ("jobs", {})

@@ -238,3 +238,23 @@ def test_who_has_come_back_to_a_group_stays_there(redis, valkey):
     asyncio.run(redis.renew_groups(QUEUE, [("room", "1")]))
 
     assert redis.group_channels("room") == [f"{QUEUE}1"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_comes_late_for_a_process_that_has_ended_is_dropped_and_counted(redis, valkey, killed):
+    asyncio.run(redis.renew_lease(QUEUE))
+    if killed:
+        time.sleep(LEASE)
+        redis.receive(["any"])
+    else:
+        asyncio.run(redis.end_lease(QUEUE))
+    left = []
+    for number in range(2):
+        redis.send(f"{QUEUE}{number}", {})
+        # As if a minute had passed.
+        valkey.client().zincrby(f"{redis.prefix}deaths", -60_000, QUEUE)
+        redis.receive(["any"])
+        left.append(valkey.client().exists(f"{redis.prefix}queue:{QUEUE}"))
+
+    assert left == [0, 0]
+    assert redis.channel_statistics(f"{QUEUE}1")["dropped"] == {"its interface process has ended": 2}

@@ -91,28 +91,32 @@ class StoreCounts:
             self._unsaved.update(counts)
 
 
-def figures(waiting: int, age: float, now: float, channels: Iterable[Sequence[Any]]) -> dict[str, Any]:
+def figures(waiting: Mapping[str, int], age: float, now: float, channels: Iterable[Sequence[Any]]) -> dict[str, Any]:
     """
     Return the statistics that the store's figures come to.
 
-    ``waiting`` messages, the oldest for ``age`` seconds, at the store's time ``now``; for each of the channels its
-    messages in the last ten seconds, those of them that found it full, and its counts as figure, number and so on.
+    By channel the messages ``waiting``, the oldest for ``age`` seconds, at the store's time ``now``; for each of the
+    ``channels`` on each host its name, its messages in the last ten seconds, those of them that found it full, and its
+    counts as figure, number and so on.
     """
     sent = full = 0
     counts: Counter[str] = Counter()
+    unfinished = Counter({channel: -number for channel, number in waiting.items()})
     last = 0.0
-    for recently_sent, recently_full, flat in channels:
-        own = {name.decode(): int(number) for name, number in zip(flat[::2], flat[1::2], strict=True)}
+    for channel, recently_sent, recently_full, flat in channels:
+        own = Counter({name.decode(): int(number) for name, number in zip(flat[::2], flat[1::2], strict=True)})
         last = max(last, own.pop("last", 0) / 1000)
         sent, full = sent + recently_sent, full + recently_full
+        unfinished[channel.decode()] += own["sent"] - own["done"] - own["gone"]
         counts.update(own)
     return {
         "messages_count": counts["sent"],
         "messages_count_per_second": sent / WINDOW,
         "messages_received": counts["done"],
-        # Counts of other processes may be on their way.
-        "messages_unfinished": max(0, counts["sent"] - counts["done"] - counts["gone"] - waiting),
-        "messages_pending": waiting,
+        # What others have counted may be on its way, above all for process queues: it must not hide what is missing
+        # elsewhere.
+        "messages_unfinished": sum(max(0, number) for name, number in unfinished.items() if not name.endswith("!")),
+        "messages_pending": sum(waiting.values()),
         "messages_max_age": age,
         "seconds_since_received": max(0.0, now - last) if last else None,
         "channel_full_count": counts["full"],

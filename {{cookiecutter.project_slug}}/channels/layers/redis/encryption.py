@@ -29,6 +29,9 @@ from .envelope import UnreadableEntry
 
 # By so much an entry may be older than its life, in seconds: several stores may not agree on the time.
 LEEWAY = 10.0
+# A change of a membership is read within so many seconds, or not at all. Who does not read for that long has lost its
+# lease; and readers remember each change as long as it is good, so that a day's would take hundreds of megabytes.
+CHANGE_LIFE = 600.0
 # Where the random part lies in a token that has been decoded: after the version and the time.
 _RANDOM = slice(9, 25)
 
@@ -57,6 +60,8 @@ class Cipher:
         self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
         self._prefix = prefix
         self._expiry, self._group_expiry = expiry, group_expiry
+        # What changes a membership does not expire in its queue, as messages do.
+        self._change_life = min(group_expiry, max(expiry, CHANGE_LIFE))
 
     def seal(self, kind: str, name: str, sent: float | None, packed: bytes) -> bytes:
         """Seal an entry of a ``kind`` for the queue or the group with this name."""
@@ -70,8 +75,7 @@ class Cipher:
             raise UnreadableEntry("The entry was not sealed with any of our 'symmetric_encryption_keys'.") from error
         if prefix != self._prefix:
             raise UnreadableEntry(f"The entry was sealed by a layer with the prefix {prefix!r}, ours is another.")
-        # What changes a membership is as good as that: it does not expire in its queue, either.
-        life = (self._group_expiry if kind == "m" else self._expiry) + LEEWAY
+        life = (self._change_life if kind == "m" else self._expiry) + LEEWAY
         if sent is not None and now - sent > life:
             raise UnreadableEntry("The entry was sealed long ago, and has been put back.")
         memory = self._group_expiry if sent is None else life + LEEWAY

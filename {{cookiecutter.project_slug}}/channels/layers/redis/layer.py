@@ -8,6 +8,8 @@ what has expired. What several threads or connections send meanwhile leaves in o
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -100,7 +102,10 @@ class RedisChannelLayer(ThreadSide, LoopSide):
             # One step at least: it also tells the time.
             for start in range(0, max(1, len(keys)), PAGE):
                 found.append(host.threads.run(scripts.FIGURES, *self._look_head, *keys[start : start + PAGE]))
-        waiting = sum(answer[0] for answer in found)
+        waiting: Counter[str] = Counter()
+        for names_and_numbers in (answer[0] for answer in found):
+            for name, number in zip(names_and_numbers[::2], names_and_numbers[1::2], strict=True):
+                waiting[name.decode()] += number
         age = max(answer[1] for answer in found) / 1000
         return figures(waiting, age, found[0][2] / 1000, [counts for answer in found for counts in answer[3:]])
 
@@ -111,9 +116,9 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         return sorted({key[start:] for keys in self._scan(host, pattern) for key in keys})
 
     def _scan(self, host: StoreHost, pattern: str) -> Iterator[list[bytes]]:
-        cursor = b"0"
+        literal, cursor = re.sub(r"[\\*?\[\]]", r"\\\g<0>", self.prefix), b"0"
         while True:
-            scan = ("SCAN", cursor, "MATCH", f"{self.prefix}{pattern}", "COUNT", PAGE)
+            scan = ("SCAN", cursor, "MATCH", f"{literal}{pattern}", "COUNT", PAGE)
             cursor, keys = host.threads.exchange([scan])[0]
             if keys:
                 yield keys

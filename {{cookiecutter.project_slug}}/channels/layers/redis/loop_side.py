@@ -139,7 +139,7 @@ class LoopSide(RedisStore):
         await self._save_counts_async(link)
         if unreadable := self._unreadable_commands():
             await link.exchange(unreadable)
-        await link.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
+        await link.run(scripts.SWEEP, *self._look_head, SWEEP_BATCH)
         while collected := await link.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
             log_collected(*collected)
 

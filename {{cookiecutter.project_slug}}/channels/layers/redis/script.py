@@ -17,7 +17,8 @@ Keys, below the layer's prefix:
     ended:<queue>            set for an hour when a process has ended, or was taken for dead: it never comes back
     changes:<queue>          how many entries of a process queue are no messages but change memberships, at most
     capacity                 hash of queue to capacity, where it is not the default
-    deaths                   sorted set of queues by the time when the oldest message in them dies, or earlier
+    deaths                   sorted set of queues by the time when the oldest message in them dies, or earlier; those
+                             of processes that have ended by the time when they are looked after
     workers                  sorted set of worker processes by the time their lease ends
     held                     hash of worker process to what it was working on when it last said so
     counts:<channel>         hash of figure to count, by the part of the name that many channels share:
@@ -189,18 +190,25 @@ local function has_ended(queue)
     return redis.call('EXISTS', prefix .. 'ended:' .. queue) == 1
 end
 
+-- Messages for it may still come: SWEEP looks after them.
 local function set_ended(queue)
     redis.call('SET', prefix .. 'ended:' .. queue, '1', 'PX', 3600000)
+    redis.call('ZADD', prefix .. 'deaths', now, queue)
+end
+
+local function drop_queue_of_ended(queue)
+    local left = count_messages(queue)
+    if left > 0 then
+        count_dropped(queue, 'its interface process has ended', left)
+    end
+    redis.call('DEL', prefix .. 'queue:' .. queue, prefix .. 'changes:' .. queue)
 end
 
 -- What is left of an interface process that has ended.
 local function forget_process(queue)
     leave_all(queue)
-    local left = count_messages(queue)
-    if left > 0 then
-        count_dropped(queue, 'its interface process has ended', left)
-    end
-    redis.call('DEL', prefix .. 'wills:' .. queue, prefix .. 'queue:' .. queue, prefix .. 'changes:' .. queue)
+    drop_queue_of_ended(queue)
+    redis.call('DEL', prefix .. 'wills:' .. queue)
     redis.call('HDEL', prefix .. 'capacity', queue)
     redis.call('ZREM', prefix .. 'processes', queue)
 end

@@ -156,19 +156,21 @@ return found
 )
 
 # ARGV: prefix, expiry, life of the counts; then keys of queues and of counts, without the prefix.
-# Returns the number of messages that wait, the age of the oldest and the time, both in milliseconds; then for each of
-# the counts the messages of the last ten seconds, those of them that found a full channel, and the counts themselves.
+# Returns for each of the queues what it is counted by and how many messages wait in it; the age of the oldest message
+# and the time, both in milliseconds; then for each of the counts its name, the messages of the last ten seconds, those
+# of them that found a full channel, and the counts themselves.
 FIGURES = Script(
     FUNCTIONS
     + """
-local waiting, age, counted = 0, 0, {}
+local waiting, age, counted = {}, 0, {}
 for i = 4, #ARGV do
     local kind, name = string.match(ARGV[i], '^(%a+):(.*)$')
     if kind == 'counts' then
         counted[#counted + 1] = name
     else
         local death = drop_dead(name)
-        waiting = waiting + count_messages(name)
+        waiting[#waiting + 1] = counted_by(name)
+        waiting[#waiting + 1] = count_messages(name)
         if death then age = math.max(age, tonumber(ARGV[2]) - (death - now)) end
     end
 end
@@ -181,7 +183,7 @@ for _, channel in ipairs(counted) do
         local rate = redis.call('HMGET', key, 'sent', 'full')
         sent, full = sent + tonumber(rate[1] or 0), full + tonumber(rate[2] or 0)
     end
-    result[#result + 1] = {sent, full, redis.call('HGETALL', prefix .. 'counts:' .. channel)}
+    result[#result + 1] = {channel, sent, full, redis.call('HGETALL', prefix .. 'counts:' .. channel)}
 end
 return result
 """,
@@ -259,23 +261,28 @@ return {queue, #members}
     frees_memory=True,
 )
 
-# ARGV: prefix, life of the counts, how many queues at most.
+# ARGV: prefix, expiry, life of the counts, how many queues at most.
 # Drops what has died unread, so that it is counted; whose queue that is has left its groups. Counts get a new life.
+# What has come for a process that has ended is dropped, too.
 SWEEP = Script(
     FUNCTIONS
     + """
 local deaths = prefix .. 'deaths'
-for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[3])) do
+for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', now, 'LIMIT', 0, ARGV[4])) do
     is_abandoned(queue)
-    redis.call('PEXPIRE', prefix .. 'counts:' .. counted_by(queue), ARGV[2])
+    redis.call('PEXPIRE', prefix .. 'counts:' .. counted_by(queue), ARGV[3])
     local next_death = drop_dead(queue)
+    if has_ended(queue) then
+        drop_queue_of_ended(queue)
+        next_death = now + tonumber(ARGV[2])
+    end
     if next_death then
         redis.call('ZADD', deaths, next_death, queue)
     else
         redis.call('ZREM', deaths, queue)
     end
 end
-save_counts(ARGV[2])
+save_counts(ARGV[3])
 """,
     frees_memory=True,
 )

@@ -24,7 +24,7 @@ from .hosts import Host, RedisHost, StoreHost
 from .memory import Memory
 
 if TYPE_CHECKING:
-    from .encryption import Cipher
+    from .encryption import Cipher, Opened
 
 logger = logging.getLogger(__name__)
 
@@ -231,27 +231,36 @@ class RedisStore(BaseChannelLayer):
 
     def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry | None:
         """Return what was sealed; None for a change of a membership that has been read before."""
+        opened, entry = self._unsealed(cipher, queue, sealed, now)
+        if not self._is_new(host, queue, opened.id, opened.memory, now):
+            # A reader may have been given it twice.
+            if entry.content is None:
+                return None
+            raise UnreadableEntry("The entry has been read before, and has been put back.")
+        return entry
+
+    def _unsealed(self, cipher: Cipher, queue: str, sealed: bytes, now: float) -> tuple[Opened, Entry]:
+        """Return what was sealed for this queue. Raises ``UnreadableEntry``."""
         opened = cipher.open(sealed, now)
         entry = unpack(opened.packed)
         target = ("m", queue) if entry.content is None else ("g", entry.group) if entry.group else ("c", queue)
         if target != (opened.kind, opened.name):
             raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
-        if not self._is_new(host, queue, opened.id, opened.memory, now):
-            # A change may have been told anew before it came.
-            if entry.content is None:
-                return None
-            raise UnreadableEntry("The entry has been read before, and has been put back.")
-        return entry
+        return opened, entry
 
     def _restated_one(self, host: StoreHost, queue: str, group: bytes, local: bytes, sealed: bytes) -> Entry:
         """Return the entry that tells a membership anew; ``sealed`` is the one that told it first."""
         entry = Entry(local.decode(), group.decode(), joins=True)
         if self._cipher is None:
             return entry
+        now = host.seconds()
         try:
-            lost = self._open(self._cipher, host, queue, sealed, host.seconds()) == entry
+            opened, told = self._unsealed(self._cipher, queue, sealed, now)
         except UnreadableEntry:
-            lost = False
+            return entry._replace(stays=True)
+        memory = self._memory(queue, opened.memory, now)
+        # It is told anew once, and may come by the queue all the same: after a leave that is older, it has to count.
+        lost = told == entry and not memory.knows(opened.id) and memory.is_new(b"anew " + opened.id, now)
         # Nobody without a key can have a membership told that its reader has not been told of with the key.
         return entry if lost else entry._replace(stays=True)
 
@@ -266,13 +275,15 @@ class RedisStore(BaseChannelLayer):
                 logger.warning("Whether a message was read before could not be found out: %s", error)
                 return True
         # A process queue has one reader, whose own memory is enough.
-        own = self._memories.get((queue, memory))
-        if own is None:
+        return self._memory(queue, memory, now).is_new(identity, now)
+
+    def _memory(self, queue: str, seconds: float, now: float) -> Memory:
+        """Return what the reader of a process queue remembers for so long."""
+        if (queue, seconds) not in self._memories:
             # Queues come and go with their processes.
             for known in [known for known, others in list(self._memories.items()) if others.is_empty(now)]:
                 self._memories.pop(known, None)
-            own = self._memories[queue, memory] = Memory(memory)
-        return own.is_new(identity, now)
+        return self._memories.setdefault((queue, seconds), Memory(seconds))
 
     def _unreadable_commands(self) -> list[tuple[Any, ...]]:
         """Return the commands that set aside what could not be read, for whoever can, for a day."""

@@ -310,7 +310,7 @@ class ThreadSide(RedisStore):
     def _tend(self, host: StoreHost) -> None:
         if unreadable := self._unreadable_commands():
             host.threads.exchange(unreadable)
-        host.threads.run(scripts.SWEEP, self.prefix, self._counts_life, SWEEP_BATCH)
+        host.threads.run(scripts.SWEEP, *self._look_head, SWEEP_BATCH)
         while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
             log_collected(*collected)
 
