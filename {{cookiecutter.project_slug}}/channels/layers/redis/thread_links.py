@@ -47,6 +47,8 @@ class ThreadLinks:
 
     def learn_time(self) -> None:
         """Ask the store for its time, unless it is known. Raises ``ChannelLayerUnavailable``."""
+        # A connection that was lost meanwhile is only noticed when it is looked at.
+        self._link()
         if self._asides.knows_time:
             return
         try:
@@ -102,12 +104,16 @@ class ThreadLinks:
         self._asides.ask_again()
 
     def _link(self) -> ThreadLink:
+        """Return the connection of this thread, closed if the store has closed it."""
         own = self._own
         process = os.getpid()
         if getattr(own, "process", None) != process:
             own.process = process
             own.link = ThreadLink(self._make_connection())
-        return own.link  # type: ignore[no-any-return]
+        link: ThreadLink = own.link
+        if link.is_lost:
+            self._leave(link)
+        return link
 
 
 class ThreadLink:
@@ -121,11 +127,13 @@ class ThreadLink:
         self._parser: Any = None
         self._readable = select.poll()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store has closed the connection, while nothing is asked: whatever can be read then is the end."""
+        return self._socket is not None and bool(self._readable.poll(0))
+
     def open(self) -> None:
-        """Connect, also anew where the store has closed the connection meanwhile."""
-        # Nothing was asked, so whatever can be read is the end of the connection.
-        if self._socket is not None and self._readable.poll(0):
-            self.close()
+        """Connect, unless that is done."""
         if self._socket is None:
             self._connection.connect()
             self._parser = make_parser(self._connection)
