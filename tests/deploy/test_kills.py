@@ -259,6 +259,9 @@ def test_sockets_and_processes_survive_a_restart_of_redis_without_its_data(tmp_p
 
         assert answers == {"after"}
         assert time.monotonic() - back < 10
+        # The last thing to work again may be the renewal of a lease.
+        for program in (server, workers):
+            program.wait_until(lambda program=program: "reaches the channel layer again" in program.log)
         assert (
             server.log.count("cannot reach the channel layer")
             == server.log.count("reaches the channel layer again, after ")
@@ -290,6 +293,10 @@ def test_a_worker_is_ready_when_it_has_reached_redis(tmp_path, own_valkey):
 
         own_valkey.start()
         told = os.read(reader, 1)
+        deadline = time.monotonic() + 10
+        while "reaches the channel layer again" not in (tmp_path / "log").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         worker.terminate()
 
         assert early == []

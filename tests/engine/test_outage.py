@@ -39,6 +39,19 @@ def test_each_outage_is_logged(outage, clock, caplog):
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"] * 2
 
 
+def test_an_outage_is_over_when_everything_that_failed_works_again(outage, caplog):
+    for _ in range(2):
+        outage.goes_on(AWAY, "reads")
+        outage.goes_on(AWAY, "lease")
+        outage.is_over("lease")
+        outage.is_over("sends")
+    while_reads_fail = len(caplog.messages)
+    outage.is_over("reads")
+
+    assert while_reads_fail == 1
+    assert "reaches the channel layer again" in caplog.messages[1]
+
+
 def test_without_an_outage_nothing_is_logged(outage, caplog):
     outage.is_over()
 

@@ -123,3 +123,12 @@ def test_an_end_that_a_layer_cannot_be_told_is_logged_without_a_traceback(caplog
 
 def test_a_layer_that_ends_with_its_processes_is_told_nothing():
     report(InMemoryChannelLayer(), list, threading.Event())
+
+
+def test_that_a_layer_was_told_does_not_end_the_outage_of_others(caplog):
+    layer = Listener(enough=3)
+    layer.outage.goes_on(OSError("gone"))
+
+    report(layer, list, layer.stop)
+
+    assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]

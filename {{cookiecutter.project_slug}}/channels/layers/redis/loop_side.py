@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Entry, Lease, Send
 from . import scripts
+from .hosts import StoreHost
 from .links import StoreIsFull
 from .loop_link import LoopLink
 from .loops import LoopConnections
 from .send_script import SEND
-from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
+from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, RedisStore, log_collected
 
 # An interface process that has not been heard of for so long, in seconds, is dead.
 LEASE = 8.0
@@ -32,18 +33,19 @@ class LoopSide(RedisStore):
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
 
     async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
-        refused: list[Send] = []
-        failures: list[tuple[list[Send], ChannelLayerUnavailable]] = []
-        by_host = self._by_host(batch)
-        for number, sends in by_host.items():
-            try:
-                refused += await self._loop().outgoing[number].send(sends)
-            except StoreIsFull:
-                refused += self._refuse(sends)
-            except ChannelLayerUnavailable as error:
-                self._did_not_answer = time.monotonic()
-                failures.append((sends, error))
-        return refused + self._left_after(failures, asked=len(by_host))
+        outcomes = [self._outcome_async(number, sends) for number, sends in self._by_host(batch).items()]
+        # A task costs more than a send: a single one needs none.
+        return self._left_after([await outcomes[0]] if len(outcomes) == 1 else await asyncio.gather(*outcomes))
+
+    async def _outcome_async(self, number: int, sends: list[Send]) -> Outcome:
+        host = self._hosts[number]
+        try:
+            return Outcome(host, sends, await self._loop().outgoing[number].send(sends))
+        except StoreIsFull:
+            return Outcome(host, sends, self._refuse(sends))
+        except ChannelLayerUnavailable as error:
+            self._did_not_answer = time.monotonic()
+            return Outcome(host, sends, [], error)
 
     async def _send_now(self, link: LoopLink, sends: Sequence[Send]) -> list[Send]:
         if self._cipher is not None:
@@ -87,6 +89,8 @@ class LoopSide(RedisStore):
                 continue
             await self._loop().pace.keep()
             answer = (await link.exchange([pop]))[0]
+            # Its reader hears nothing before there is something to read.
+            self.outage.is_over("reads")
             if answer is not None:
                 entries = [entry for _, entry in self._living(self._hosts[number], queue, answer[1])]
         self.statistics.count_received(queue, sum(entry.content is not None for entry in entries))
@@ -122,20 +126,24 @@ class LoopSide(RedisStore):
     # The lease
 
     async def renew_lease(self, queue: str) -> Lease:
-        leases = self._loop().leases
-        known = await leases[self._ring.host_of(queue)].run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
-        for host, link in zip(self._hosts, leases, strict=True):
-            try:
-                await self._tend_async(link)
-                host.outage.is_over()
-            except ChannelLayerUnavailable as error:
-                host.outage.goes_on(error)
+        link = self._loop().leases[self._ring.host_of(queue)]
+        known = await link.run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
         if known == -1:
             self._loop().forget(queue)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
 
-    async def _tend_async(self, link: LoopLink) -> None:
-        """Save counts, drop what nobody reads, and carry out the last wills of dead processes."""
+    async def tend(self) -> None:
+        # Each by itself: one that does not answer must not keep the others waiting.
+        await asyncio.gather(*map(self._tend_one, self._hosts, self._loop().leases))
+
+    async def _tend_one(self, host: StoreHost, link: LoopLink) -> None:
+        try:
+            await self._tend_over(link)
+            host.works("tending")
+        except ChannelLayerUnavailable as error:
+            host.failed(error, "tending")
+
+    async def _tend_over(self, link: LoopLink) -> None:
         await self._save_counts_async(link)
         if unreadable := self._unreadable_commands():
             await link.exchange(unreadable)

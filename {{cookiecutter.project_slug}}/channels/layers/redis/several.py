@@ -1,16 +1,20 @@
 """
 Wait for a message on several stores at once.
 
-A blocking pop is under way at each of them. As soon as one brings something the others are told to stop waiting, over a
-connection of its own, and their answers are read: one of them may have brought a message in that very moment, so what
-comes back may be more than one.
+A blocking pop is under way at each of them. As soon as one brings something the others are told to stop waiting, and
+their answers are read: one of them may have brought a message in that very moment, so what comes back may be more than
+one.
+
+A store that does not answer then keeps nobody waiting, and its connection stays open: whatever it has popped, or pops
+when it wakes up, is read at a later turn of the same thread.
 """
 
 from __future__ import annotations
 
 import logging
 import select
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ...exceptions import ChannelLayerUnavailable
@@ -20,63 +24,123 @@ from .thread_links import ThreadLink
 
 logger = logging.getLogger(__name__)
 
+# A store that was told to stop waiting answers within so many seconds, or its answer is left for later.
+PROMPT = 0.25
+# An answer that has not come after so many seconds is not waited for any longer: the network may have lost it.
+GIVE_UP = 10.0
+
 Popped = list[tuple[StoreHost, Any]]
+# By the descriptors of their connections.
+Waiting = dict[int, tuple[StoreHost, ThreadLink]]
 
 
 def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
     """
     Do a blocking pop on several stores; return what comes first, and what comes with it.
 
-    Stores that fail are left out. Raises ``ChannelLayerUnavailable`` when all do, or none answers for ``patience``
-    seconds.
+    Stores that fail are left out, for a while. Raises ``ChannelLayerUnavailable`` when all do, or none answers for
+    ``patience`` seconds. What a store brings that had been silent is the answer to an earlier pop.
     """
-    waiting, failures = _begin(pops)
+    late = _late(pops)
+    begun, failures = _begin(pops, late)
+    waiting = late | begun
     try:
-        ready = _first_ready(waiting, patience)
-        for descriptor, (host, link) in waiting.items():
-            if descriptor not in ready:
-                _unblock(host, link)
+        ready = _readable(waiting, patience)
+        if ready:
+            ready |= _unblock({number: begun[number] for number in begun.keys() - ready})
     except BaseException:
         # A signal handler has raised: the answers must not be taken for those of the next commands.
-        for _, link in waiting.values():
-            link.close()
+        for host, link in waiting.values():
+            host.pops.leave(link)
+            host.threads.leave(host.threads.link())
         raise
-    popped: Popped = []
-    for host, link in waiting.values():
-        try:
-            popped.append((host, checked(host.threads.finish(link, 1))[0]))
-        except ChannelLayerUnavailable as error:
-            failures.append(error)
-    for failure in failures:
-        logger.error("One of %d stores of the channel layer failed: %s", len(pops), failure)
-    if failures and not popped:
-        raise failures[0]
+    for number in begun.keys() - ready:
+        failures.append(_silence())
+        begun[number][0].failed(failures[-1], "pops")
+    popped, failed = _answers(waiting[number] for number in ready)
+    failures += failed
+    if not popped and (failures or waiting):
+        raise failures[0] if failures else _silence()
     return popped
 
 
-def _begin(
-    pops: Mapping[StoreHost, Command],
-) -> tuple[dict[int, tuple[StoreHost, ThreadLink]], list[ChannelLayerUnavailable]]:
-    waiting, failures = {}, []
-    for host, command in pops.items():
+def late_answers(hosts: Iterable[StoreHost]) -> Popped:
+    """Return what stores have brought that had been silent in an earlier turn of this thread, without waiting."""
+    links = ((host, host.pops.link()) for host in hosts)
+    return _answers((host, link) for host, link in links if link.has_answer)[0]
+
+
+def _late(hosts: Iterable[StoreHost]) -> Waiting:
+    late = {}
+    for host in hosts:
+        link = host.pops.link()
+        if link.pending_since and time.monotonic() - link.pending_since > GIVE_UP:
+            host.pops.leave(link)
+        if link.pending_since:
+            late[link.descriptor] = (host, link)
+    return late
+
+
+def _begin(pops: Mapping[StoreHost, Command], late: Waiting) -> tuple[Waiting, list[ChannelLayerUnavailable]]:
+    silent = {host for host, _ in late.values()}
+    begun: Waiting = {}
+    failures = []
+    for host in [host for host in pops if not host.rests] or list(pops):
+        if host in silent:
+            continue
         try:
-            link = host.threads.begin([command], identify=True)
-            waiting[link.descriptor] = (host, link)
+            link = host.pops.begin([pops[host]], identify=True)
         except ChannelLayerUnavailable as error:
+            host.failed(error, "pops")
             failures.append(error)
-    return waiting, failures
+            continue
+        link.pending_since = time.monotonic()
+        begun[link.descriptor] = (host, link)
+    return begun, failures
 
 
-def _first_ready(waiting: Mapping[int, Any], patience: float) -> set[int]:
+def _readable(descriptors: Collection[int], seconds: float) -> set[int]:
+    """Return which descriptors can be read as soon as one can, or none after some seconds."""
     poll = select.poll()
-    for descriptor in waiting:
+    for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    return {descriptor for descriptor, _ in poll.poll(patience * 1000)} if waiting else set()
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)} if descriptors else set()
 
 
-def _unblock(host: StoreHost, link: ThreadLink) -> None:
-    try:
-        host.control.exchange([("CLIENT", "UNBLOCK", link.identity)])
-    except ChannelLayerUnavailable as error:
-        # Its pop comes back by itself, a little later.
-        logger.warning("A store of the channel layer could not be told to stop waiting: %s", error)
+def _unblock(begun: Waiting) -> set[int]:
+    """Tell stores to stop waiting; return the descriptors of those that have answered."""
+    told = []
+    for number, (host, link) in begun.items():
+        try:
+            told.append((number, host, host.threads.begin([("CLIENT", "UNBLOCK", link.identity)])))
+        except ChannelLayerUnavailable as error:
+            # Its pop comes back by itself, a little later.
+            logger.debug("A store of the channel layer could not be told to stop waiting: %s", error)
+    left, deadline = set(begun), time.monotonic() + PROMPT
+    while left and (seconds := deadline - time.monotonic()) > 0:
+        left -= _readable(left, seconds)
+    for number, host, link in told:
+        try:
+            host.threads.leave(link) if number in left else host.threads.finish(link, 1)
+        except ChannelLayerUnavailable as error:
+            logger.debug("A store of the channel layer has not confirmed that it stops waiting: %s", error)
+    return set(begun) - left
+
+
+def _answers(ready: Iterable[tuple[StoreHost, ThreadLink]]) -> tuple[Popped, list[ChannelLayerUnavailable]]:
+    popped, failures = [], []
+    for host, link in ready:
+        link.pending_since = 0.0
+        try:
+            popped.append((host, checked(host.pops.finish(link, 1))[0]))
+            host.works("pops")
+        except ChannelLayerUnavailable as error:
+            host.failed(error, "pops")
+            failures.append(error)
+    return popped, failures
+
+
+def _silence() -> ChannelLayerUnavailable:
+    error = ChannelLayerUnavailable("The store does not answer.")
+    error.__cause__ = TimeoutError()
+    return error

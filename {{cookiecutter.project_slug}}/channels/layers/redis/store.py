@@ -11,7 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable, InvalidMessage
 from ...names import local_part, queue_of
@@ -41,6 +41,15 @@ UNREADABLE_KEPT = 100
 # For so long, in seconds, want of memory, or a store that does not answer, explains why a message is refused.
 HINT_LIFE = 10.0
 _MEMORY_ADVICE = "Start more workers to empty its channels, or raise its maxmemory."
+
+
+class Outcome(NamedTuple):
+    """What has become of the sends to one host: some were refused, or there was an error."""
+
+    host: StoreHost
+    sends: list[Send]
+    refused: list[Send]
+    error: ChannelLayerUnavailable | None = None
 
 
 class RedisStore(BaseChannelLayer):
@@ -110,13 +119,18 @@ class RedisStore(BaseChannelLayer):
         if len(self._hosts) == 1:
             return {0: list(batch)}
         by_host: dict[int, list[Send]] = {}
-        anywhere = random.randrange(len(self._hosts))
+        anywhere = self._anywhere()
         for send in batch:
             # A connection's last will lies with its process queue, and is changed in one step with the send.
             one = self._host_of(send.reply_channel or send.name, anywhere)
             for number in range(len(self._hosts)) if send.to_group else [one]:
                 by_host.setdefault(number, []).append(send)
         return by_host
+
+    def _anywhere(self) -> int:
+        """Return one of the hosts, for what may lie on any."""
+        numbers = range(len(self._hosts))
+        return random.choice([number for number in numbers if not self._hosts[number].rests] or numbers)
 
     def _host_of(self, channel: str, anywhere: int) -> int:
         """Return the host of a channel with a single reader; others may lie on any, for their readers read all."""
@@ -162,12 +176,23 @@ class RedisStore(BaseChannelLayer):
             arguments += (channel, figure, number)
         return arguments
 
-    def _left_after(self, failures: list[tuple[list[Send], ChannelLayerUnavailable]], asked: int) -> list[Send]:
-        """Return what may be sent again after some of the hosts ``asked`` have failed; raise when all have, alike."""
-        if failures and len(failures) == asked and len({error.uncertain for _, error in failures}) == 1:
-            raise failures[0][1]
+    def _left_after(self, outcomes: Sequence[Outcome]) -> list[Send]:
+        """Return what was refused or may be sent again, as some hosts have failed; raise when all have, alike."""
+        if len(self._hosts) > 1:
+            for outcome in outcomes:
+                if outcome.error:
+                    outcome.host.failed(outcome.error, "sends")
+                else:
+                    outcome.host.works("sends")
+        errors = [outcome.error for outcome in outcomes if outcome.error]
+        if errors and len(errors) == len(outcomes) and len({error.uncertain for error in errors}) == 1:
+            raise errors[0]
         # Were it raised, what other hosts have taken would be sent again.
-        return [send for sends, error in failures for send in self._left_of(sends, error, elsewhere=True)]
+        left = [send for outcome in outcomes for send in outcome.refused]
+        for outcome in outcomes:
+            if outcome.error:
+                left += self._left_of(outcome.sends, outcome.error, elsewhere=True)
+        return left
 
     def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable, elsewhere: bool = False) -> list[Send]:
         """
@@ -175,7 +200,6 @@ class RedisStore(BaseChannelLayer):
 
         ``elsewhere``: what goes to groups was also sent to other hosts.
         """
-        logger.error("One of %d hosts of the channel layer failed: %s", len(self._hosts), error)
         left = []
         for send in sends:
             if error.uncertain:

@@ -47,6 +47,8 @@ class ThreadLinks:
 
     def learn_time(self) -> None:
         """Ask the store for its time, unless it is known. Raises ``ChannelLayerUnavailable``."""
+        # A connection that was lost meanwhile is only noticed when it is looked at.
+        self.link()
         if self._asides.knows_time:
             return
         try:
@@ -64,8 +66,6 @@ class ThreadLinks:
         if asides:
             self._asides.hear(answers[len(commands) :])
             del answers[len(commands) :]
-        if come_from_wrong_server(answers):
-            self._leave(link)
         return answers
 
     def begin(self, commands: Sequence[Command], identify: bool = False) -> ThreadLink:
@@ -74,7 +74,7 @@ class ThreadLinks:
 
         With ``identify`` the link has an ``identity`` then.
         """
-        link = self._link()
+        link = self.link()
         written = False
         try:
             link.open()
@@ -84,30 +84,38 @@ class ThreadLinks:
             written = True
             link.write(data)
         except BaseException as error:
-            self._leave(link)
+            self.leave(link)
             raise failure(error, written) from error
         return link
 
     def finish(self, link: ThreadLink, count: int) -> list[Any]:
         """Read some answers, which may be errors of the store."""
         try:
-            return [link.read() for _ in range(count)]
+            answers = [link.read() for _ in range(count)]
         except BaseException as error:
             # Unread answers on this connection would be taken for those of the next commands.
-            self._leave(link)
+            self.leave(link)
             raise failure(error, written=True) from error
+        if come_from_wrong_server(answers):
+            self.leave(link)
+        return answers
 
-    def _leave(self, link: ThreadLink) -> None:
+    def leave(self, link: ThreadLink) -> None:
+        """Close a connection; the next one may lead to another server."""
         link.close()
         self._asides.ask_again()
 
-    def _link(self) -> ThreadLink:
+    def link(self) -> ThreadLink:
+        """Return the connection of this thread, closed if the store has closed it."""
         own = self._own
         process = os.getpid()
         if getattr(own, "process", None) != process:
             own.process = process
             own.link = ThreadLink(self._make_connection())
-        return own.link  # type: ignore[no-any-return]
+        link: ThreadLink = own.link
+        if link.is_lost:
+            self.leave(link)
+        return link
 
 
 class ThreadLink:
@@ -117,15 +125,28 @@ class ThreadLink:
         self._connection = connection
         # The number by which the store knows the open connection, once it was asked for.
         self.identity = 0
+        # Since when an answer is due that is read at a later turn, by the monotonic clock; 0.0 if none is.
+        self.pending_since = 0.0
         self._socket: Any = None
         self._parser: Any = None
         self._readable = select.poll()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store has closed the connection: when no answer is due, whatever can be read is its end."""
+        return not self.pending_since and self._can_be_read
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether an answer has come that was left for later, or the end of the connection instead."""
+        return bool(self.pending_since) and self._can_be_read
+
+    @property
+    def _can_be_read(self) -> bool:
+        return self._socket is not None and bool(self._readable.poll(0))
+
     def open(self) -> None:
-        """Connect, also anew where the store has closed the connection meanwhile."""
-        # Nothing was asked, so whatever can be read is the end of the connection.
-        if self._socket is not None and self._readable.poll(0):
-            self.close()
+        """Connect, unless that is done."""
         if self._socket is None:
             self._connection.connect()
             self._parser = make_parser(self._connection)
@@ -161,5 +182,5 @@ class ThreadLink:
 
     def close(self) -> None:
         """Close the connection."""
-        self._socket, self.identity = None, 0
+        self._socket, self.identity, self.pending_since = None, 0, 0.0
         self._connection.disconnect()

@@ -13,7 +13,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
-from ...names import prefix_of, require_readable_name
+from ...names import prefix_of, queue_of, require_readable_name
 from ..base import Content, Entry, Held, Send
 from ..members import QueueReader
 from . import held as held_messages
@@ -21,8 +21,8 @@ from . import scripts
 from .hosts import StoreHost
 from .links import Command, StoreIsFull, packed, refusal
 from .send_script import SEND
-from .several import pop_from_all
-from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, RedisStore, log_collected
+from .several import Popped, late_answers, pop_from_all
+from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, RedisStore, log_collected
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +49,18 @@ class ThreadSide(RedisStore):
     # Sending
 
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
-        refused: list[Send] = []
-        failures: list[tuple[list[Send], ChannelLayerUnavailable]] = []
         by_host = self._by_host(batch)
-        for number, sends in by_host.items():
-            try:
-                refused += self._send_to(self._hosts[number], sends)
-            except StoreIsFull:
-                refused += self._refuse(sends)
-            except ChannelLayerUnavailable as error:
-                failures.append((sends, error))
-        return refused + self._left_after(failures, asked=len(by_host))
+        # Nobody waits for a host that may not answer before the others have their messages.
+        numbers = sorted(by_host, key=lambda number: self._hosts[number].rests)
+        return self._left_after([self._outcome(self._hosts[number], by_host[number]) for number in numbers])
+
+    def _outcome(self, host: StoreHost, sends: list[Send]) -> Outcome:
+        try:
+            return Outcome(host, sends, self._send_to(host, sends))
+        except StoreIsFull:
+            return Outcome(host, sends, self._refuse(sends))
+        except ChannelLayerUnavailable as error:
+            return Outcome(host, sends, [], error)
 
     def _send_to(self, host: StoreHost, sends: Sequence[Send]) -> list[Send]:
         if self.statistics.are_due:
@@ -79,12 +80,14 @@ class ThreadSide(RedisStore):
     def _save_counts(self) -> None:
         """Save what has been counted. That this fails is no reason for anything else to fail."""
         counts = self.statistics.take()
+        host = self._hosts[self._anywhere()]
         try:
-            self._hosts[0].threads.run(scripts.SAVE_COUNTS, *self._count_arguments(counts))
+            host.threads.run(scripts.SAVE_COUNTS, *self._count_arguments(counts))
+            host.works("counts")
         except ChannelLayerUnavailable as error:
             if not error.uncertain:
                 self.statistics.give_back(counts)
-            self._hosts[0].outage.goes_on(error)
+            host.failed(error, "counts")
 
     # A worker's turn
 
@@ -126,8 +129,11 @@ class ThreadSide(RedisStore):
                 return self._refuse(batch), message or (None, None)
             if message is None:
                 raise
-            # The message that has come with it shall not be lost.
+            # The message that has come with it shall not be lost, so the worker hears nothing of the failure.
+            host.outage.goes_on(error, "sends")
             return self._left_of(batch, error), message
+        if answers:
+            host.outage.is_over("sends")
         return self._refused(batch, missed), message or (None, None)
 
     def _turn_at_several(
@@ -139,7 +145,7 @@ class ThreadSide(RedisStore):
             # Other hosts may have a message.
             refused = self._left_of(batch, error)
         if done:
-            self._tell_done(random.choice(self._hosts), done)
+            self._tell_done(self._hosts[self._anywhere()], done)
         try:
             return refused, self._receive(channels, timeout > 0, timeout) or (None, None)
         except ChannelLayerUnavailable:
@@ -152,6 +158,7 @@ class ThreadSide(RedisStore):
         try:
             host.threads.run(SEND, *self._send_arguments(host.asides, [], done))
         except ChannelLayerUnavailable as error:
+            host.failed(error, "sends")
             self._keep_done(done, error)
 
     # Receiving
@@ -198,48 +205,58 @@ class ThreadSide(RedisStore):
     def _pop_any(self, names: Sequence[str], wait: float) -> Received | None:
         if len(self._hosts) == 1:
             return self._pop_from(self._hosts[0], self._keys_on(0, names), wait)
+        self._keep_extras(late_answers(self._hosts))
         return self._take_extra(names) or (
             self._pop_from_all(names, wait) if wait else self._pop_from_one_after_the_other(names)
         )
 
     def _pop_from_one_after_the_other(self, names: Sequence[str]) -> Received | None:
-        failures = []
+        keys_on = self._keys_by_host(names)
+        asked = [host for host in keys_on if not host.rests] or list(keys_on)
         # A random order, so that no host can starve another.
-        for number in random.sample(range(len(self._hosts)), len(self._hosts)):
-            keys = self._keys_on(number, names)
+        random.shuffle(asked)
+        failures = []
+        for host in asked:
             try:
-                message = self._pop_from(self._hosts[number], keys, 0.0) if keys else None
+                message = self._pop_from(host, keys_on[host], 0.0)
+                host.works("looks")
             except ChannelLayerUnavailable as error:
+                host.failed(error, "looks")
                 failures.append(error)
                 continue
             if message:
                 return message
-        if len(failures) == len(self._hosts):
+        if len(failures) == len(keys_on):
             raise failures[0]
         return None
 
     def _pop_from_all(self, names: Sequence[str], wait: float) -> Received | None:
-        numbered = [(host, self._keys_on(number, names)) for number, host in enumerate(self._hosts)]
-        pops = {host: _pop(keys, wait) for host, keys in numbered if keys}
-        popped = pop_from_all(pops, wait + ANSWER_TIMEOUT)
+        pops = {host: _pop(keys, wait) for host, keys in self._keys_by_host(names).items()}
+        self._keep_extras(pop_from_all(pops, wait + ANSWER_TIMEOUT))
+        return self._take_extra(names)
+
+    def _keep_extras(self, popped: Popped) -> None:
         messages = [message for host, answer in popped if (message := self._message(host, answer))]
-        if not messages:
-            return None
-        self._extras.messages = [*getattr(self._extras, "messages", ()), *messages[1:]]
-        return messages[0]
+        if messages:
+            self._extras.messages = [*getattr(self._extras, "messages", ()), *messages]
 
     def _take_extra(self, names: Sequence[str]) -> Received | None:
         """Return what has come along with another message from one of these channels."""
         extras = getattr(self._extras, "messages", [])
         for message in extras:
-            if message[0] in names:
+            if queue_of(message[0]) in names:
                 extras.remove(message)
                 return message  # type: ignore[no-any-return]
         return None
 
     def taken(self) -> Received | tuple[None, None]:
+        self._keep_extras(late_answers(self._hosts))
         extras = getattr(self._extras, "messages", None)
         return extras.pop(0) if extras else (None, None)
+
+    def _keys_by_host(self, names: Sequence[str]) -> dict[StoreHost, tuple[str, ...]]:
+        numbered = ((host, self._keys_on(number, names)) for number, host in enumerate(self._hosts))
+        return {host: keys for host, keys in numbered if keys}
 
     def _keys_on(self, number: int, names: Sequence[str]) -> tuple[str, ...]:
         here = tuple(names) if len(self._hosts) == 1 else self._names_on(number, names)
@@ -300,12 +317,12 @@ class ThreadSide(RedisStore):
             return
         self._next_look = now + LOOK_INTERVAL
         self._save_counts()
-        for host in self._hosts:
+        for host in [host for host in self._hosts if not host.rests or len(self._hosts) == 1]:
             try:
                 self._tend(host)
-                host.outage.is_over()
+                host.works("tending")
             except ChannelLayerUnavailable as error:
-                host.outage.goes_on(error)
+                host.failed(error, "tending")
 
     def _tend(self, host: StoreHost) -> None:
         if unreadable := self._unreadable_commands():
