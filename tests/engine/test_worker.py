@@ -5,7 +5,7 @@ import pytest
 
 from channels import Channel, route, worker
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.worker import Worker, WorkerGroup, filter_channels, idle_patterns, prepare_router, start_embedded_workers
+from channels.worker import Worker, WorkerGroup, prepare_router, start_embedded_workers
 
 from .sites import Site, Socket
 
@@ -51,29 +51,7 @@ def test_a_worker_reads_the_channels_of_its_routes_and_no_others(make_site):
     assert Worker(layer, exclude_channels=["*.big", "http.*"]).channels == ["thumbnail.small"]
 
 
-@pytest.mark.parametrize(
-    ("only", "exclude", "left"),
-    [
-        (None, None, ["a.x", "a.y", "b.x"]),
-        (["a.*"], None, ["a.x", "a.y"]),
-        (["a.x", "b.*"], [], ["a.x", "b.x"]),
-        (None, ["*.x"], ["a.y"]),
-        (["a.*"], ["*.x"], ["a.y"]),
-        (["c"], None, []),
-    ],
-)
-def test_channels_are_chosen_by_patterns(only, exclude, left):
-    assert filter_channels({"b.x", "a.y", "a.x"}, only, exclude) == left
-
-
 # Messages that fit nowhere
-
-
-def test_patterns_that_match_nothing_are_found():
-    channels = ["http.request", "websocket.connect"]
-
-    assert idle_patterns(channels, ["http.*", "htpp.*", "*.connect", "thumbnail"]) == ["htpp.*", "thumbnail"]
-    assert idle_patterns(channels, None) == []
 
 
 def test_a_message_that_no_route_takes_is_counted_and_logged_once(make_site, caplog):

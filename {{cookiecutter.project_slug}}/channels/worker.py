@@ -7,7 +7,6 @@ seen between messages only, so a message that has been taken is always finished.
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import logging
 import math
@@ -26,6 +25,7 @@ from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, Re
 from .layers.base import Content, Send
 from .layers.content import copy_received
 from .message import Message
+from .patterns import filter_channels
 from .routing import Match, describe
 from .sends import HeldSends, hold_sends, send_and_receive
 from .signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
@@ -361,24 +361,6 @@ def start_embedded_workers(channel_layer: Any, threads: int) -> WorkerGroup:
     group.start()
     logger.info("%d worker threads read %s", threads, ", ".join(group.channels))
     return group
-
-
-def filter_channels(
-    channels: Iterable[str], only: Iterable[str] | None = None, exclude: Iterable[str] | None = None
-) -> list[str]:
-    """Return the channels that match a pattern in ``only``, if there are any there, and none in ``exclude``."""
-    only, exclude = list(only or ["*"]), list(exclude or [])
-    return sorted(channel for channel in channels if _matches(channel, only) and not _matches(channel, exclude))
-
-
-def idle_patterns(channels: Iterable[str], patterns: Iterable[str] | None) -> list[str]:
-    """Return the patterns that match none of the channels: most likely they are misspelt."""
-    channels = list(channels)
-    return [pattern for pattern in patterns or [] if not any(_matches(channel, [pattern]) for channel in channels)]
-
-
-def _matches(channel: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
 
 
 def _log_failure(consumer: Any, message: Message, text: str = "A consumer failed") -> None:

@@ -19,9 +19,10 @@ from django.utils import autoreload
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.channel import DEFAULT_CHANNEL_LAYER
 from channels.exceptions import InvalidChannelLayerError
+from channels.patterns import filter_channels, idle_patterns
 from channels.signal_pipe import SignalPipe
 from channels.supervisor import STOP_TIMEOUT, Supervisor, child_command, tell_ready
-from channels.worker import THREADS, WorkerGroup, filter_channels, idle_patterns, prepare_router
+from channels.worker import THREADS, WorkerGroup, prepare_router
 
 
 class Command(BaseCommand):
