@@ -12,12 +12,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import math
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .channel_sessions import Consumer, channel_session, message_of, session_for_reply_channel
 from .deadlines import Waiting, call_later
-from .exceptions import ChannelFull, ConsumeLater
+from .exceptions import ChannelFull, ChannelLayerUnavailable, ConsumeLater
 from .layers.base import Send
 from .message import Message
 from .sends import after_sends, send_and_receive, send_with_patience
@@ -29,8 +31,8 @@ logger = logging.getLogger(__name__)
 # in between than workers let pass before they say what they have in hand.
 GAP_TIMEOUT = 5.0
 _LOOKS = 2
-# So often, in seconds, workers look for messages that have waited for as long: whoever looked after them may have been
-# killed, or has stopped.
+# So often, in seconds, workers look for messages that nobody has looked after for ``GAP_TIMEOUT``: whoever should have
+# may have been killed, or has stopped.
 ADOPT_INTERVAL = 2.0
 TRY_AGAIN_LATER = 1013
 
@@ -49,6 +51,8 @@ _given_up: dict[str, None] = {}
 _MOST_GIVEN_UP = 10_000
 # The sockets whose gap a worker is going to look at.
 _watched: set[str] = set()
+# When somebody has looked for sockets that nobody watches, on each layer.
+_adopted_at: dict[Any, float] = {}
 
 
 class _Gap(NamedTuple):
@@ -98,8 +102,10 @@ def _in_order(consumer: Consumer) -> Consumer:
             return _run(functools.partial(consumer, *args, **kwargs), message, order)
         if order < expected:
             _log_twice(order, _socket_of(message))
-        elif not _park(message, order) and is_disconnect:
-            return consumer(*args, **kwargs)
+        elif not _park(message, order):
+            if is_disconnect:
+                return consumer(*args, **kwargs)
+            message.channel_layer.statistics.count_dropped(message.channel.name, _GIVEN_UP)
         return None
 
     return inner
@@ -205,20 +211,18 @@ def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
 # Gaps
 
 
-def _watch(socket: str, layer: Any, gap: _Gap) -> None:
+def _watch(socket: str, layer: Any, gap: _Gap, seconds: float = GAP_TIMEOUT / _LOOKS) -> None:
     """Look at a socket with messages that wait, a while from now."""
     if socket not in _watched:
         _watched.add(socket)
-        call_later(GAP_TIMEOUT / _LOOKS, functools.partial(_check_gap, socket, layer, gap))
+        call_later(seconds, functools.partial(_check_gap, socket, layer, gap))
 
 
 def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
     """Look after a socket with messages that wait: hand on the next one, look again later, or give the socket up."""
     after: _Gap | None = _Gap(_UNKNOWN)
     try:
-        # Whoever should have handled the next one may have been killed.
-        found = _take_next(socket, layer)
-        after = None if found or not _waits(socket, layer) else _look(socket, layer, before)
+        found, after = _look(socket, layer, before)
     finally:
         _watched.discard(socket)
         if after is not None:
@@ -226,43 +230,45 @@ def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
     return found
 
 
-def _look(socket: str, layer: Any, before: _Gap) -> _Gap | None:
-    """Return the gap in front of the messages that wait, which may be another one; None if the socket is given up."""
+def _look(socket: str, layer: Any, before: _Gap) -> tuple[Waiting | None, _Gap | None]:
+    """Return the message that comes next, if it waits, and the gap to look at again, if there is one."""
     expected = _expected(session_for_reply_channel(socket))
-    if expected > before.expected or (socket, expected) in _running or layer.is_held(socket, expected):
-        return _Gap(expected)
+    if (socket, expected) in _running or layer.is_held(socket, expected):
+        return None, _Gap(expected)
+    # Whoever should have handled it may have been killed.
+    found = _take_next(socket, layer)
+    if found or not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
+        return found, None
+    if expected > before.expected:
+        return None, _Gap(expected)
     if before.looks + 1 < _LOOKS:
-        return _Gap(expected, before.looks + 1)
+        return None, _Gap(expected, before.looks + 1)
     _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
-    return None
-
-
-def _waits(socket: str, layer: Any) -> bool:
-    return bool(layer.channel_statistics(_waiting_channel(socket))["messages_pending"])
+    return None, None
 
 
 def _begin_adopting(sender: Any, **kwargs: Any) -> None:
     """Have a worker that begins look for sockets whose messages wait, and that nobody looks after any more."""
     # Otherwise nothing is left behind: the layer ends with its processes.
     if sender.channel_layer.lease_interval is not None:
-        call_later(ADOPT_INTERVAL, functools.partial(_adopt, sender.channel_layer))
+        call_later(ADOPT_INTERVAL, functools.partial(_adopt, sender))
 
 
-def _adopt(layer: Any) -> None:
-    call_later(ADOPT_INTERVAL, functools.partial(_adopt, layer))
-    ours = {_waiting_channel(socket) for socket in list(_watched)}
-    for channel in layer.find_waiting(_WAITING, ADOPT_INTERVAL):
-        if channel not in ours and (socket := _socket_behind(channel, layer)) is not None:
-            _resume_soon(socket, layer)
-
-
-def _socket_behind(channel: str, layer: Any) -> str | None:
-    """Return the socket whose messages wait on a channel, None if none does any more."""
-    item = send_and_receive(layer, [], (channel,), 0.0, "")[1]
-    if item is None:
-        return None
-    send_and_receive(layer, [layer.prepare(channel, item)], (), 0.0, channel)
-    return str(item["content"]["reply_channel"])
+def _adopt(worker: Any) -> None:
+    layer, now = worker.channel_layer, time.monotonic()
+    try:
+        # One thread of a process is enough.
+        if now - _adopted_at.get(layer, -math.inf) < ADOPT_INTERVAL / 2:
+            return
+        _adopted_at[layer] = now
+        ours = {_waiting_channel(socket) for socket in list(_watched)}
+        for channel, item in layer.find_waiting(_WAITING, GAP_TIMEOUT):
+            if channel not in ours and item["channel"] in worker.channels:
+                _watch(item["content"]["reply_channel"], layer, _Gap(_UNKNOWN), seconds=0)
+    except ChannelLayerUnavailable as error:
+        logger.debug("Nobody can look for messages that wait: %s", error)
+    finally:
+        call_later(ADOPT_INTERVAL, functools.partial(_adopt, worker))
 
 
 def _give_up(socket: str, layer: Any, reason: str) -> None:

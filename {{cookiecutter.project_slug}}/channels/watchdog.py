@@ -82,9 +82,9 @@ def report(
         now = time.monotonic()
         try:
             layer.renew_worker(worker, [consumer.held(now) for consumer in running() if consumer is not None])
-            layer.outage.is_over("lease")
+            layer.outage.is_over("worker lease")
         except Exception as error:
-            layer.outage.goes_on(error, "lease")
+            layer.outage.goes_on(error, "worker lease")
         if stop.wait(layer.lease_interval):
             break
     try:

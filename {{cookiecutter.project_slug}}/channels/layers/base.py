@@ -204,11 +204,12 @@ class BaseChannelLayer(ABC):
         """
         return None, None
 
-    def find_waiting(self, prefix: str, age: float) -> list[str]:
+    def find_waiting(self, prefix: str, age: float) -> list[tuple[str, Content]]:
         """
-        Return the ordinary channels with this prefix in which a message has waited for ``age`` seconds, or seems to.
+        Return ordinary channels with this prefix in which a message has waited for ``age`` seconds, and that message.
 
-        So a worker finds what another one has left behind. A layer that ends with its processes has nothing to find.
+        It stays there. So a worker finds what another one has left behind; not all at once, if there is much. A layer
+        that ends with its processes has nothing to find.
         """
         return []
 

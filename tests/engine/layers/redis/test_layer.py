@@ -28,16 +28,23 @@ class TestRedisChannelLayer(ChannelLayerConformance):
     def advance(self, layer, seconds):
         time.sleep(seconds)
 
-    def test_a_worker_finds_the_channels_in_which_messages_have_waited(self):
+    def test_a_worker_finds_messages_that_have_waited_and_leaves_them(self):
         layer = self.make_layer(expiry=60)
-        layer.channel_statistics("parts?a1")
-        for channel in ("parts?a1", "parts?b2", "other?c3"):
-            layer.send(channel, {})
+        for channel in ("parts?a1", "parts?b2", "parts?empty", "other?c3"):
+            layer.send(channel, {"from": channel})
+        layer.receive(["parts?empty"])
         time.sleep(0.3)
         layer.send("parts?d4", {})
 
         assert layer.find_waiting("parts?", 60) == []
-        assert layer.find_waiting("parts?", 0.2) == ["parts?a1", "parts?b2"]
+        for _ in range(2):
+            assert layer.find_waiting("parts?", 0.2) == [(name, {"from": name}) for name in ("parts?a1", "parts?b2")]
+
+    def test_a_wait_that_is_all_but_over_ends(self):
+        begun = time.monotonic()
+
+        assert self.make_layer().send_and_receive([], ["jobs"], 0.0004) == ([], (None, None))
+        assert time.monotonic() - begun < 1
 
 
 @pytest.fixture(scope="module")

@@ -139,9 +139,13 @@ class LoopSide(RedisStore):
     async def _tend_one(self, host: StoreHost, link: LoopLink) -> None:
         try:
             await self._tend_over(link)
-            host.works("tending")
         except ChannelLayerUnavailable as error:
+            if len(self._hosts) == 1:
+                raise
             host.failed(error, "tending")
+        else:
+            if len(self._hosts) > 1:
+                host.works("tending")
 
     async def _tend_over(self, link: LoopLink) -> None:
         await self._save_counts_async(link)

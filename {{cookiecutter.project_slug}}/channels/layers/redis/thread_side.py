@@ -191,14 +191,6 @@ class ThreadSide(RedisStore):
             if message:
                 return message
 
-    def find_waiting(self, prefix: str, age: float) -> list[str]:
-        found = []
-        for host in self._hosts:
-            latest = int((host.seconds() + self.expiry - age) * 1000)
-            old = ("ZRANGEBYSCORE", f"{self.prefix}deaths", "-inf", latest, "LIMIT", 0, SWEEP_BATCH)
-            found += [queue.decode() for queue in host.threads.exchange([old])[0]]
-        return [queue for queue in found if queue.startswith(prefix)]
-
     def interrupt(self) -> None:
         self._interruptions += 1
 
@@ -226,7 +218,7 @@ class ThreadSide(RedisStore):
                 continue
             if message:
                 return message
-        if len(failures) == len(keys_on):
+        if len(failures) == len(asked):
             raise failures[0]
         return None
 
@@ -377,7 +369,8 @@ def _script_result(host: StoreHost, answer: Any, arguments: Sequence[Any]) -> Se
 @functools.lru_cache(maxsize=1000)
 def _pop(keys: tuple[str, ...], wait: float) -> bytes:
     if wait > 0:
-        return packed([("BLMPOP", f"{wait:.3f}", len(keys), *keys, "LEFT")])
+        # Zero would mean to wait for ever.
+        return packed([("BLMPOP", f"{max(wait, 0.001):.3f}", len(keys), *keys, "LEFT")])
     return packed([("LMPOP", len(keys), *keys, "LEFT")])
 
 
