@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ...exceptions import ChannelLayerUnavailable
@@ -91,11 +91,10 @@ class RedisChannelLayer(ThreadSide, LoopSide):
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
         queue = queue_of(require_channel_name(channel))
-        return self._figures(lambda host: [f"queue:{queue}", f"counts:{prefix_of(queue)}"])
+        return self._figures(lambda host: [[f"queue:{queue}", f"counts:{prefix_of(queue)}"]])
 
     def global_statistics(self) -> dict[str, Any]:
-        # The queues first: what has died in them is counted then.
-        return self._figures(lambda host: [*self._find(host, "queue:*"), *self._find(host, "counts:*")])
+        return self._figures(self._pages)
 
     def find_waiting(self, prefix: str, age: float) -> list[tuple[str, Content]]:
         found = []
@@ -125,20 +124,25 @@ class RedisChannelLayer(ThreadSide, LoopSide):
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(None, self.channel_statistics, channel)
 
-    def _figures(self, keys_on: Callable[[StoreHost], Sequence[Any]]) -> dict[str, Any]:
+    def _figures(self, pages: Callable[[StoreHost], Iterable[Sequence[Any]]]) -> dict[str, Any]:
         self._save_counts()
-        found = []
-        for host in self._hosts:
-            keys = keys_on(host)
-            # One step at least: it also tells the time.
-            for start in range(0, max(1, len(keys)), PAGE):
-                found.append(host.threads.run(scripts.FIGURES, *self._look_head, *keys[start : start + PAGE]))
+        found = [
+            host.threads.run(scripts.FIGURES, *self._look_head, *keys) for host in self._hosts for keys in pages(host)
+        ]
         waiting: Counter[str] = Counter()
         for names_and_numbers in (answer[0] for answer in found):
             for name, number in zip(names_and_numbers[::2], names_and_numbers[1::2], strict=True):
                 waiting[name.decode()] += number
         age = max(answer[1] for answer in found) / 1000
         return figures(waiting, age, found[0][2] / 1000, [counts for answer in found for counts in answer[3:]])
+
+    def _pages(self, host: StoreHost) -> Iterator[list[bytes]]:
+        # What has died in queues is counted when they are looked at, so counts are not looked for before.
+        for pattern in ("queue:*", "counts:*"):
+            keys = self._find(host, pattern)
+            # One page at least: its answer also tells the time.
+            for start in range(0, max(1, len(keys)), PAGE):
+                yield keys[start : start + PAGE]
 
     def _find(self, host: StoreHost, pattern: str) -> list[bytes]:
         """Return the keys that match, without the prefix."""
