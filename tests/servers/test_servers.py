@@ -4,6 +4,9 @@ import contextlib
 import hashlib
 import http.client
 import json
+import os
+import signal
+import socket
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -90,6 +93,18 @@ def test_a_client_that_leaves_a_long_poll_is_reported(server):
     poll.close()
 
     server.wait_for_note("left /poll/", before + 1)
+
+
+def test_clients_that_come_back_at_once_need_not_try_again(server):
+    server.fetch("/")
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(90):
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=0.5))
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    assert server.fetch("/")[0] == 200
 
 
 # Sockets

@@ -305,7 +305,7 @@ def test_of_a_connection_with_several_streams_only_one_is_cut_off():
 
 
 async def test_another_event_loop_than_daphnes_is_left_alone():
-    daphne.stop_with(None)
+    daphne.prepare(None)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class InterfaceApplication:
         if process is None:
             process = self._processes[loop] = InterfaceProcess(self._layer, self._limits, self._start_workers)
             watch_stop_signals(lambda: loop.call_soon_threadsafe(process.begin_stop))
-            daphne.stop_with(process)
+            daphne.prepare(process)
         return process
 
     async def _live(self, receive: Any, send: Any) -> None:

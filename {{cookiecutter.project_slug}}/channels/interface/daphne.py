@@ -9,6 +9,8 @@ Make up for what daphne leaves to the application. Under other servers nothing h
 - It never sends empty frames, and closes sockets only with the codes that applications may use, which 1012
   and 1013 are not: both are sent by its WebSocket protocol directly.
 - It cuts off clients that do not answer a close frame within a second, which slow ones cannot.
+- It lets fifty clients wait to be accepted. When all come back at once, after a restart, the others would wait a second
+  and longer for their next try: as many may wait as the system allows.
 - It passes addresses on as proxies write them, ``http://host/path``: here the path is the path.
 - When an application raises in the middle of a response, so that it may be cut off, daphne tries to begin
   another one, and its housekeeping dies of that: the connection is closed here.
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +52,21 @@ def cut_off(send: Any) -> bool:
     return True
 
 
-def stop_with(process: InterfaceProcess) -> None:
-    """Let Twisted's shutdown wait until the process has stopped, if it is daphne's event loop that runs."""
+def prepare(process: InterfaceProcess) -> None:
+    """
+    Prepare daphne, if it is its event loop that runs, for many clients at once and for its end.
+
+    Twisted's shutdown waits until the process has stopped.
+    """
     module = sys.modules.get("daphne.server")
     if module is None or asyncio.get_running_loop() is not module.twisted_loop:
         return
-    from twisted.internet import defer, reactor
+    from twisted.internet import defer, reactor, tcp
+
+    readers: Any = reactor
+    for reader in readers.getReaders():
+        if isinstance(reader, tcp.Port):
+            reader.socket.listen(socket.SOMAXCONN)
 
     def wait() -> Any:
         return defer.Deferred.fromFuture(asyncio.ensure_future(process.stop()))
