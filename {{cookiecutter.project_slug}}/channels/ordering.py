@@ -46,7 +46,7 @@ _UNKNOWN = -1
 # What the threads of this process are about. Single operations on a set are atomic.
 # The messages that consumers of this process are working on: these are late, but not lost.
 _running: set[tuple[str, int]] = set()
-# The sockets that were given up, the latest of them: what still comes of them is dropped without a word.
+# The sockets that were given up, the latest of them: what still comes of them is dropped, and counted.
 _given_up: dict[str, None] = {}
 _MOST_GIVEN_UP = 10_000
 # The sockets whose gap a worker is going to look at.
@@ -211,11 +211,11 @@ def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
 # Gaps
 
 
-def _watch(socket: str, layer: Any, gap: _Gap, seconds: float = GAP_TIMEOUT / _LOOKS) -> None:
-    """Look at a socket with messages that wait, a while from now."""
+def _watch(socket: str, layer: Any, gap: _Gap, at_once: bool = False) -> None:
+    """Look at a socket with messages that wait, a while from now unless ``at_once``."""
     if socket not in _watched:
         _watched.add(socket)
-        call_later(seconds, functools.partial(_check_gap, socket, layer, gap))
+        call_later(0 if at_once else GAP_TIMEOUT / _LOOKS, functools.partial(_check_gap, socket, layer, gap))
 
 
 def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
@@ -264,7 +264,7 @@ def _adopt(worker: Any) -> None:
         ours = {_waiting_channel(socket) for socket in list(_watched)}
         for channel, item in layer.find_waiting(_WAITING, GAP_TIMEOUT):
             if channel not in ours and item["channel"] in worker.channels:
-                _watch(item["content"]["reply_channel"], layer, _Gap(_UNKNOWN), seconds=0)
+                _watch(item["content"]["reply_channel"], layer, _Gap(_UNKNOWN), at_once=True)
     except ChannelLayerUnavailable as error:
         logger.debug("Nobody can look for messages that wait: %s", error)
     finally:

@@ -194,14 +194,19 @@ def test_a_broadcast_to_a_process_that_has_died_is_counted_before_anybody_has_no
     assert redis.channel_statistics(QUEUE + "1")["dropped"] == {"its interface process has ended": 1}
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_nothing_is_left_for_a_process_that_has_ended(redis, valkey, killed):
+def end_process(redis, killed):
+    """Let an interface process begin, and end with or without a word."""
     asyncio.run(redis.renew_lease(QUEUE))
     if killed:
         time.sleep(LEASE)
         redis.receive(["any"])
     else:
         asyncio.run(redis.end_lease(QUEUE))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_nothing_is_left_for_a_process_that_has_ended(redis, valkey, killed):
+    end_process(redis, killed)
     redis.group_add("room", f"{QUEUE}1")
     redis.group_discard("room", f"{QUEUE}2")
     asyncio.run(redis.renew_groups(QUEUE, [("room", "3")]))
@@ -242,12 +247,7 @@ def test_who_has_come_back_to_a_group_stays_there(redis, valkey):
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_what_comes_late_for_a_process_that_has_ended_is_dropped_and_counted(redis, valkey, killed):
-    asyncio.run(redis.renew_lease(QUEUE))
-    if killed:
-        time.sleep(LEASE)
-        redis.receive(["any"])
-    else:
-        asyncio.run(redis.end_lease(QUEUE))
+    end_process(redis, killed)
     left = []
     for number in range(2):
         redis.send(f"{QUEUE}{number}", {})
