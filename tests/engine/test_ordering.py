@@ -1,84 +1,31 @@
+"""`enforce_ordering`: the messages of a socket run in their order, and what becomes of them when consumers fail."""
+
 import itertools
 import logging
 import random
 import threading
-import time
 
 import pytest
 from django.contrib.sessions.models import Session
 
-from channels import ConsumeLater, deadlines, ordering, route
+from channels import ConsumeLater, ordering, route
 from channels.channel_sessions import channel_session, session_for_reply_channel
 from channels.deadlines import seconds_left
-from channels.exceptions import ChannelLayerUnavailable, DenyConnection
+from channels.exceptions import DenyConnection
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.ordering import GAP_TIMEOUT, enforce_ordering
+from channels.ordering import enforce_ordering
 from channels.worker import Worker, WorkerGroup
 
-from .due import run_due
+from .ordered import connected, deliver, ending, frames, receive, routes, texts, wait_for_gaps
 from .sites import Socket
 
 pytestmark = pytest.mark.django_db
-
-
-@enforce_ordering
-def connect(message):
-    message.reply_channel.send({"accept": True})
-
-
-@enforce_ordering
-def receive(message):
-    count = message.channel_session["count"] = message.channel_session.get("count", 0) + 1
-    message.reply_channel.send({"text": f"{message['text']} is message {count}"})
-
-
-@enforce_ordering
-def disconnect(message):
-    message.reply_channel.send({"text": f"gone after {message.channel_session.get('count', 0)}"})
-
-
-def routes(connect=connect, receive=receive, disconnect=disconnect):
-    return [
-        route("websocket.connect", connect),
-        route("websocket.receive", receive),
-        route("websocket.disconnect", disconnect),
-    ]
 
 
 @pytest.fixture
 def socket(make_site):
     """Give a socket that has connected."""
     return connected(make_site(routes()))
-
-
-def connected(site):
-    socket = Socket(site)
-    socket.connect()
-    return socket
-
-
-def frames(socket, *texts):
-    return [("websocket.receive", socket.message(text=text)) for text in texts]
-
-
-def ending(socket):
-    return ("websocket.disconnect", socket.message(code=1000))
-
-
-def deliver(site, messages):
-    """Let a worker have messages in this order."""
-    for channel, content in messages:
-        site.layer.send(channel, content)
-        site.work()
-
-
-def texts(socket):
-    return [reply.get("text") for reply in socket.received()]
-
-
-def wait_for_gaps():
-    for _ in range(2):
-        run_due(time.monotonic() + GAP_TIMEOUT)
 
 
 # In order
@@ -243,49 +190,6 @@ def test_a_worker_has_one_message_in_hand_whoever_else_may_go_on(make_site):
     assert waiting == [5, 4, 3, 2, 1, 0]
 
 
-class Fragile(InMemoryChannelLayer):
-    """A layer that fails once when a waiting message is looked for."""
-
-    fails = False
-
-    def send_and_receive(self, batch, channels, timeout, finished=""):
-        if self.fails and any("waiting" in channel for channel in channels):
-            self.fails = False
-            raise ChannelLayerUnavailable("The store does not answer")
-        return super().send_and_receive(batch, channels, timeout, finished)
-
-
-def test_a_message_is_found_later_when_it_could_not_be_looked_for(make_site):
-    layer = Fragile()
-    site = make_site(routes(), layer=layer)
-    socket = connected(site)
-    a, b = frames(socket, "a", "b")
-    deliver(site, [b])
-    deadlines._own.heap.clear()
-    ordering._watched.clear()
-    layer.fails = True
-    deliver(site, [a])
-    assert texts(socket) == ["a is message 1"]
-
-    [found] = run_due(time.monotonic() + GAP_TIMEOUT)
-    assert (found.channel, found.content) == b
-
-
-def test_what_a_killed_worker_should_have_handled_next_is_found_when_the_gap_is_looked_at(make_site):
-    site = make_site(routes())
-    socket = connected(site)
-    a, b = frames(socket, "a", "b")
-    deliver(site, [b])
-    watch = deadlines._own.heap.copy()
-    site.layer.send(*a)
-    site.worker.step()
-    # The worker that has handled the first one is gone; the one that has parked the second looks after it.
-    deadlines._own.heap[:] = watch
-
-    assert [waiting[:2] for waiting in run_due(time.monotonic() + GAP_TIMEOUT + 1)] == [b]
-    assert texts(socket) == ["a is message 1"]
-
-
 # When a consumer fails
 
 
@@ -363,197 +267,6 @@ def test_one_that_was_put_off_too_often_is_lost_and_that_is_a_gap(make_site):
     socket.site.work()
 
     assert socket.received() == [{"close": 1013}, {"text": "gone after 0"}]
-
-
-# Gaps
-
-
-def test_a_gap_that_does_not_close_closes_the_socket(socket, caplog):
-    _, b, c = frames(socket, "a", "b", "c")
-    deliver(socket.site, [b, c])
-    run_due(time.monotonic() + GAP_TIMEOUT - 1)
-    assert socket.received() == []
-    wait_for_gaps()
-
-    assert socket.received() == [{"close": 1013}]
-    warning, _ = [record.getMessage() for record in caplog.records]
-    assert warning == (
-        f"Socket {socket.reply_channel} closed with 1013 and 2 of its messages dropped: message 1 has not come for 5 s"
-    )
-    assert socket.site.layer.global_statistics()["messages_pending"] == 0
-
-
-def test_what_is_dropped_of_a_socket_that_was_given_up_is_counted(socket):
-    _, b, c, d = frames(socket, "a", "b", "c", "d")
-    deliver(socket.site, [b, c])
-    wait_for_gaps()
-    deliver(socket.site, [d, ending(socket)])
-
-    assert socket.site.layer.channel_statistics("websocket.receive")["dropped"] == {
-        "its socket was closed, for a message before it was missing": 3
-    }
-    assert socket.received() == [{"close": 1013}, {"text": "gone after 0"}]
-
-
-def test_a_message_that_comes_in_time_closes_the_gap(socket):
-    a, b = frames(socket, "a", "b")
-    deliver(socket.site, [b, a])
-    for _ in range(3):
-        wait_for_gaps()
-
-    assert texts(socket) == ["a is message 1", "b is message 2"]
-    assert seconds_left() is None
-
-
-def test_a_socket_may_have_another_gap(socket):
-    a, b, _, d = frames(socket, "a", "b", "c", "d")
-    deliver(socket.site, [b, a])
-    wait_for_gaps()
-    socket.received()
-    deliver(socket.site, [d])
-    wait_for_gaps()
-
-    assert socket.received() == [{"close": 1013}]
-
-
-def test_a_worker_waits_no_longer_than_until_the_next_look_at_a_gap(socket):
-    deliver(socket.site, frames(socket, "a", "b")[1:])
-
-    assert GAP_TIMEOUT / 2 - 1 < seconds_left() <= GAP_TIMEOUT / 2
-
-
-def test_the_disconnect_consumer_still_runs_when_it_comes_later(socket):
-    deliver(socket.site, frames(socket, "a", "b")[1:])
-    wait_for_gaps()
-    socket.received()
-    deliver(socket.site, [*frames(socket, "c"), ending(socket)])
-
-    assert texts(socket) == ["gone after 0"]
-    assert not Session.objects.exists()
-
-
-def test_the_disconnect_consumer_still_runs_when_it_has_been_waiting(socket):
-    _, b, c = frames(socket, "a", "b", "c")
-    deliver(socket.site, [b, ending(socket), c])
-    wait_for_gaps()
-    socket.site.work()
-
-    assert socket.received() == [{"close": 1013}, {"text": "gone after 0"}]
-    assert not Session.objects.exists()
-
-
-def test_what_comes_after_the_end_runs_no_more_and_leaves_nothing_behind(socket, caplog):
-    a, b, c = frames(socket, "a", "b", "c")
-    deliver(socket.site, [a, b, c, ending(socket)])
-    socket.received()
-    deliver(socket.site, [b])
-    wait_for_gaps()
-
-    assert texts(socket) == [None]
-    assert "message 0 has not come for 5 s; it has ended, or its websocket.connect" in caplog.text
-    assert not Session.objects.exists()
-    assert socket.site.layer.global_statistics()["messages_pending"] == 0
-
-
-def test_a_connect_consumer_without_the_decorator_is_a_gap_that_is_named(make_site, caplog):
-    def accept(message):
-        message.reply_channel.send({"accept": True})
-
-    socket = connected(make_site(routes(connect=accept)))
-    deliver(socket.site, [*frames(socket, "a", "b"), ending(socket)])
-    wait_for_gaps()
-    socket.site.work()
-
-    assert socket.received() == [{"close": 1013}, {"text": "gone after 0"}]
-    assert "or its websocket.connect consumer lacks enforce_ordering" in caplog.text
-    assert not Session.objects.exists()
-
-
-def test_the_end_of_a_socket_whose_server_has_died_waits_for_nothing(socket):
-    deliver(socket.site, [*frames(socket, "a", "b")[1:], ("websocket.disconnect", socket.message(order=None))])
-
-    assert texts(socket) == ["gone after 0"]
-    assert not Session.objects.exists()
-
-
-def test_a_slow_consumer_is_no_gap(make_site):
-    @enforce_ordering
-    def receive(message):
-        if message["text"] == "a":
-            # Meanwhile another worker meets the next message, and looks for the gap again and again.
-            deliver(site, [b])
-            wait_for_gaps()
-            wait_for_gaps()
-            seen.extend(socket.received())
-        message.reply_channel.send({"text": message["text"]})
-
-    seen = []
-    site = make_site(routes(receive=receive))
-    socket = connected(site)
-    a, b = frames(socket, "a", "b")
-    deliver(site, [a])
-    wait_for_gaps()
-
-    assert seen == []
-    assert texts(socket) == ["a", "b"]
-
-
-def test_a_slow_connect_consumer_is_no_gap(make_site):
-    @enforce_ordering
-    def connect(message):
-        message.reply_channel.send({"accept": True}, immediately=True)
-        deliver(site, frames(socket, "a"))
-        wait_for_gaps()
-
-    site = make_site(routes(connect=connect))
-    socket = Socket(site)
-
-    assert socket.connect() == [{"accept": True}, {"text": "a is message 1"}]
-
-
-def test_a_socket_that_gets_on_has_time_for_the_next_gap(socket):
-    a, _, c, _, e = frames(socket, "a", "b", "c", "d", "e")
-    deliver(socket.site, [e, c])
-    deliver(socket.site, [a])
-    wait_for_gaps()
-    assert texts(socket) == ["a is message 1"]
-
-    wait_for_gaps()
-    assert socket.received() == [{"close": 1013}]
-
-
-def test_a_session_that_cannot_be_saved_is_a_gap_and_not_a_consumer_that_runs_for_ever(socket, monkeypatch):
-    def fail(self, **kwargs):
-        raise ConnectionError("the database is gone")
-
-    a, b = frames(socket, "a", "b")
-    with monkeypatch.context() as patch:
-        patch.setattr(type(session_for_reply_channel(socket.reply_channel)), "save", fail)
-        deliver(socket.site, [a])
-    deliver(socket.site, [b])
-    wait_for_gaps()
-
-    assert socket.received()[-1] == {"close": 1013}
-
-
-def test_too_many_waiting_messages_close_the_socket(make_site, caplog):
-    socket = connected(make_site(routes(), channel_capacity={"websocket.waiting?*": 3}))
-    _, *messages = frames(socket, *"abcdef")
-    deliver(socket.site, messages)
-
-    assert socket.received() == [{"close": 1013}]
-    assert "3 of its messages dropped: too many of its messages are waiting" in caplog.text
-    assert socket.disconnect() == [{"text": "gone after 0"}]
-    assert not Session.objects.exists()
-
-
-def test_the_disconnect_consumer_runs_even_if_its_message_was_one_too_many(make_site):
-    socket = connected(make_site(routes(), channel_capacity={"websocket.waiting?*": 3}))
-    _, *messages = frames(socket, *"abcd")
-    deliver(socket.site, [*messages, ending(socket)])
-
-    assert socket.received() == [{"close": 1013}, {"text": "gone after 0"}]
-    assert not Session.objects.exists()
 
 
 # What is no message in an order
@@ -658,18 +371,3 @@ def test_a_socket_that_was_refused_outside_of_the_decorator_ends_at_once_and_in_
     assert seconds_left() is None
     assert caplog.messages == []
     assert Session.objects.count() == 0
-
-
-def test_a_socket_is_given_up_once(socket, caplog):
-    first, *others = frames(socket, "1", "2", "3")
-    for channel, content in others:
-        socket.site.layer.send(channel, content)
-        socket.site.work()
-    wait_for_gaps()
-    for channel, content in [first, *frames(socket, "4", "5")]:
-        socket.site.layer.send(channel, content)
-        socket.site.work()
-    run_due(time.monotonic() + 3 * GAP_TIMEOUT)
-
-    assert socket.received() == [{"close": 1013}]
-    assert sum("closed with 1013" in message for message in caplog.messages) == 1

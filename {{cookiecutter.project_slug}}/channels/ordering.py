@@ -170,21 +170,26 @@ def _resume_soon(socket: str, layer: Any) -> None:
 def _take_next(socket: str, layer: Any) -> Waiting | None:
     """Take the message of a socket that comes next, if it waits. When that fails, it is looked for later."""
     try:
-        expected = _expected(session_for_reply_channel(socket))
-        while (found := _find(expected, socket, layer)) is None:
-            # While we held one of the others it may have become the next one, and not been found by whoever looked.
-            before, expected = expected, _expected(session_for_reply_channel(socket))
-            if expected == before:
-                break
+        return _search(socket, layer)[0]
     except Exception:
         _watch(socket, layer, _Gap(_UNKNOWN))
         raise
-    return found
 
 
-def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
+def _search(socket: str, layer: Any) -> tuple[Waiting | None, bool]:
+    """Take the message of a socket that comes next, if it waits; say whether others do, as far as was looked."""
+    expected = _expected(session_for_reply_channel(socket))
+    while True:
+        found, others_wait = _find(expected, socket, layer)
+        # While we held one of the others it may have become the next one, and not been found by whoever looked.
+        before, expected = expected, expected if found else _expected(session_for_reply_channel(socket))
+        if expected == before:
+            return found, others_wait
+
+
+def _find(expected: int, socket: str, layer: Any) -> tuple[Waiting | None, bool]:
     """
-    Take one message from those of a socket that wait; return None if it is not there.
+    Take one message from those of a socket that wait, if it is there, and say whether there were others.
 
     The others go to the end, one at a time: a worker that is killed meanwhile loses one, and that counts as unfinished.
     """
@@ -194,7 +199,7 @@ def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
     while (item := send_and_receive(layer, back, (channel,), 0.0, finished)[1]) is not None:
         order, finished = item["content"]["order"], channel
         if order == expected:
-            return Waiting(item["channel"], item["content"], channel)
+            return Waiting(item["channel"], item["content"], channel), bool(seen)
         if order < expected:
             _log_twice(order, socket)
             back = []
@@ -205,7 +210,7 @@ def _find(expected: int, socket: str, layer: Any) -> Waiting | None:
             send_and_receive(layer, back, (), 0.0, finished)
             break
         seen.add(order)
-    return None
+    return None, bool(seen)
 
 
 # Gaps
@@ -220,9 +225,12 @@ def _watch(socket: str, layer: Any, gap: _Gap, at_once: bool = False) -> None:
 
 def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
     """Look after a socket with messages that wait: hand on the next one, look again later, or give the socket up."""
+    found: Waiting | None = None
     after: _Gap | None = _Gap(_UNKNOWN)
     try:
         found, after = _look(socket, layer, before)
+    except ChannelLayerUnavailable as error:
+        logger.debug("Socket %s cannot be looked after now: %s", socket, error)
     finally:
         _watched.discard(socket)
         if after is not None:
@@ -236,8 +244,8 @@ def _look(socket: str, layer: Any, before: _Gap) -> tuple[Waiting | None, _Gap |
     if (socket, expected) in _running or layer.is_held(socket, expected):
         return None, _Gap(expected)
     # Whoever should have handled it may have been killed.
-    found = _take_next(socket, layer)
-    if found or not layer.channel_statistics(_waiting_channel(socket))["messages_pending"]:
+    found, others_wait = _search(socket, layer)
+    if found or not others_wait:
         return found, None
     if expected > before.expected:
         return None, _Gap(expected)

@@ -33,6 +33,13 @@ def test_what_has_been_taken_is_not_given_again(counts):
     assert counts.take() == {}
 
 
+def test_a_count_of_none_says_that_somebody_reads(counts):
+    counts.note_read("jobs")
+
+    assert counts.take() == {("jobs", "done"): 0}
+    assert counts.take() == {}
+
+
 def test_what_could_not_be_saved_is_kept(counts):
     counts.count_received("jobs")
     counts.give_back(counts.take())

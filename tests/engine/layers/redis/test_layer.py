@@ -40,6 +40,21 @@ class TestRedisChannelLayer(ChannelLayerConformance):
         for _ in range(2):
             assert layer.find_waiting("parts?", 0.2) == [(name, {"from": name}) for name in ("parts?a1", "parts?b2")]
 
+    def test_others_learn_when_a_worker_last_took_a_message(self):
+        layer = self.make_layer()
+        layer.send("jobs", {})
+        worker, reader = (RedisChannelLayer(hosts=self.hosts, prefix=layer.prefix) for _ in range(2))
+        worker.receive(["jobs"])
+        worker.global_statistics()
+        worker.send_and_receive([], [], 0.0, finished="jobs")
+        time.sleep(1.1)
+        worker.global_statistics()
+
+        found = reader.channel_statistics("jobs")
+
+        assert found["messages_received"] == 2
+        assert found["seconds_since_received"] < 1
+
     def test_a_wait_that_is_all_but_over_ends(self):
         begun = time.monotonic()
 

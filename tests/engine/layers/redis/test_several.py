@@ -17,7 +17,7 @@ from channels import route
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Lease
-from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis import RedisChannelLayer, several
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis.several import pop_from_all
 from channels.test.conformance import ChannelLayerConformance
@@ -127,7 +127,7 @@ def test_a_worker_that_stops_handles_what_came_along(hosts, monkeypatch):
     for number in (0, 1):
         send_to(layer, number, {"number": number})
     # As if neither had been there yet when the worker first looked.
-    monkeypatch.setattr(layer, "_pop_from_one_after_the_other", lambda names: None)
+    monkeypatch.setattr(layer, "_pop_from_any", lambda names: None)
     worker.run()
 
     assert sorted(handled) == [0, 1]
@@ -232,16 +232,75 @@ def test_what_a_silent_host_has_is_not_lost(valkey, sleeper):
     assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
 
 
-def test_a_worker_that_stops_handles_what_a_silent_host_has_brought(valkey, sleeper):
+def test_a_look_at_a_silent_host_takes_no_time_and_loses_nothing(valkey, sleeper):
+    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
+    layer._pop_from_all(["jobs"], 0.1)
+    send_to(layer, 1, {"number": 1})
+    with stopped(sleeper):
+        began = time.monotonic()
+        looks = [layer.receive(["jobs"]) for _ in range(10)]
+        took = time.monotonic() - began
+
+    assert looks == [(None, None)] * 10
+    assert took < 1
+    assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
+
+
+def test_a_host_that_has_failed_is_asked_while_the_only_other_one_is_silent(valkey, sleeper, monkeypatch):
+    monkeypatch.setattr(hosts_module, "SILENT_REST", 0.0)
+    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
+    layer._pop_from_all(["jobs"], 0.1)
+    with stopped(sleeper):
+        send_to(layer, 0, {"number": 0})
+        layer._pop_from_all(["jobs"], 0.5)
+        layer._hosts[0].failed(ChannelLayerUnavailable("It was not there."), "sends")
+        send_to(layer, 0, {"number": 1})
+
+        assert layer._pop_from_all(["jobs"], 0.5) == ("jobs", {"number": 1})
+
+
+def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkeypatch):
+    layer = make_layer(hosts)
+    layer._pop_from_all(["jobs"], 0.1)
+    readable, calls = several._readable, []
+
+    def stand_still(descriptors, seconds):
+        calls.append(seconds)
+        if len(calls) != 2:
+            return readable(descriptors, seconds)
+        time.sleep(2 * several.PROMPT)
+        return set()
+
+    monkeypatch.setattr(several, "_readable", stand_still)
+    send_to(layer, 0, {})
+
+    assert layer._pop_from_all(["jobs"], 0.5) == ("jobs", {})
+    assert calls[2:] == [0.0]
+    assert not layer._hosts[1].rests
+
+
+def test_a_worker_that_stops_waits_for_what_a_silent_host_brings(valkey, sleeper):
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
     layer._pop_from_all(["jobs"], 0.1)
     for number in (0, 1):
         send_to(layer, number, {"number": number})
     with stopped(sleeper):
         layer._pop_from_all(["jobs"], 0.5)
-    time.sleep(0.2)
 
     assert layer.taken() == ("jobs", {"number": 1})
+    assert layer.taken() == (None, None)
+
+
+def test_counts_are_not_lost_on_a_silent_host(valkey):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = [silent.getsockname(), (valkey.host, valkey.port)]
+        layer = make_layer(hosts, connection_kwargs={"socket_timeout": 0.5})
+        layer._hosts[0].failed(ChannelLayerUnavailable("It was not there."), "sends")
+        layer.statistics.count_sent(["reply.x!1"])
+        asyncio.run(layer.tend())
+    reader = make_layer(hosts[1:], prefix=layer.prefix)
+
+    assert reader.channel_statistics("reply.x!1")["messages_count"] == 1
 
 
 @pytest.fixture

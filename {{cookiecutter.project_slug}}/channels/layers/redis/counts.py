@@ -31,6 +31,8 @@ class StoreCounts:
         self._lock = threading.Lock()
         self._log = DropLog(clock)
         self._unsaved: Counter[tuple[str, str]] = Counter()
+        # The channels of which workers have taken messages lately. Single operations on a set are atomic.
+        self._read: set[str] = set()
         self._saved_at = clock()
 
     def count_sent(self, channels: Sequence[str]) -> None:
@@ -48,6 +50,10 @@ class StoreCounts:
         if count:
             with self._lock:
                 self._unsaved[prefix_of(channel), "done"] += count
+
+    def note_read(self, prefix: str) -> None:
+        """Take note that a worker has taken a message, which a script counts."""
+        self._read.add(prefix)
 
     def count_full(self, channel: str) -> None:
         """Count a message refused by a store that has no memory left."""
@@ -82,6 +88,10 @@ class StoreCounts:
         """Return what is not in the store yet, for the caller to save it."""
         with self._lock:
             unsaved, self._unsaved = self._unsaved, Counter()
+            read, self._read = self._read, set()
+            for prefix in list(read):
+                # This saves when it was.
+                unsaved[prefix, "done"] += 0
             self._saved_at = self._clock()
         return unsaved
 

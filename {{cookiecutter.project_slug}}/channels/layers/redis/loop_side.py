@@ -133,11 +133,18 @@ class LoopSide(RedisStore):
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
 
     async def tend(self) -> None:
+        links, anywhere = self._loop().leases, self._anywhere()
         # Each by itself: one that does not answer must not keep the others waiting.
-        await asyncio.gather(*map(self._tend_one, self._hosts, self._loop().leases))
+        await asyncio.gather(
+            *(self._tend_one(host, links[number], number == anywhere) for number, host in enumerate(self._hosts))
+        )
 
-    async def _tend_one(self, host: StoreHost, link: LoopLink) -> None:
+    async def _tend_one(self, host: StoreHost, link: LoopLink, saves_ours: bool) -> None:
         try:
+            if saves_ours:
+                await self._save_counts_async(link)
+                if unreadable := self._unreadable_commands():
+                    await link.exchange(unreadable)
             await self._tend_over(link)
         except ChannelLayerUnavailable as error:
             if len(self._hosts) == 1:
@@ -148,9 +155,6 @@ class LoopSide(RedisStore):
                 host.works("tending")
 
     async def _tend_over(self, link: LoopLink) -> None:
-        await self._save_counts_async(link)
-        if unreadable := self._unreadable_commands():
-            await link.exchange(unreadable)
         await link.run(scripts.SWEEP, *self._look_head, SWEEP_BATCH)
         while collected := await link.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
             log_collected(*collected)

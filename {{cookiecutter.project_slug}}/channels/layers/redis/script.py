@@ -23,7 +23,7 @@ Keys, below the layer's prefix:
     held                     hash of worker process to what it was working on when it last said so
     counts:<channel>         hash of figure to count, by the part of the name that many channels share:
                              sent, done (its reader has finished with it), gone (has reached nobody), full,
-                             dropped:<reason>, and last, the time when a reader last took a message
+                             dropped:<reason>, and last, the time when a reader last said that it had taken a message
     rate:<channel>:<second>  hash of the figures sent and full, for one second
 
 Times are milliseconds of the store's own clock; no client's clock decides anything.

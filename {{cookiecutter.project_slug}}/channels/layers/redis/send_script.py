@@ -20,18 +20,20 @@ if ARGV[7] ~= '' then
     if redis.call('HINCRBY', key, 'done', 1) % 64 == 1 then
         redis.call('PEXPIRE', key, life)
     end
-    redis.call('HSET', key, 'last', now)
 end
 
 local i, number, missed = 8, 0, {}
-local stamp, full = string.format('%013d', now + expiry), nil
+local stamp = string.format('%013d', now + expiry)
 while ARGV[i] == 'c' or ARGV[i] == 'w' do
     local queue = ARGV[i + 1]
     local key = prefix .. 'queue:' .. queue
-    if full or redis.call('LLEN', key) >= tonumber(ARGV[i + 2]) then
+    local length = redis.call('RPUSH', key, stamp .. ARGV[i + 3])
+    if length > tonumber(ARGV[i + 2]) then
+        -- Not all that it holds may count, and some may have died.
+        redis.call('RPOP', key)
         break
     end
-    local is_first = redis.call('RPUSH', key, stamp .. ARGV[i + 3]) == 1
+    local is_first = length == 1
     if string.sub(queue, -1) == '!' then
         -- It also holds changes of memberships, which outlive messages, and how many is counted until it is empty.
         redis.call('PEXPIRE', key, ARGV[3])
@@ -65,7 +67,7 @@ end
 """
     + FUNCTIONS
     + """
-full = {}
+local full = {}
 
 local function push(queue, capacity, body)
     if count_messages(queue) >= capacity then

@@ -1,7 +1,7 @@
 """
-Wait for a message on several stores at once.
+Take a message from one of several stores, or wait for one on all of them.
 
-A blocking pop is under way at each of them. As soon as one brings something the others are told to stop waiting, and
+While one waits, a blocking pop is under way at each of them. As soon as one brings something the others are told to stop waiting, and
 their answers are read: one of them may have brought a message in that very moment, so what comes back may be more than
 one.
 
@@ -12,6 +12,7 @@ when it wakes up, is read at a later turn of the same thread.
 from __future__ import annotations
 
 import logging
+import random
 import select
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -34,6 +35,27 @@ Popped = list[tuple[StoreHost, Any]]
 Waiting = dict[int, tuple[StoreHost, ThreadLink]]
 
 
+def pop_from_any(pops: Mapping[StoreHost, Command]) -> Popped:
+    """
+    Do a pop that does not block on one store after the other, until one brings something; return that.
+
+    Raises ``ChannelLayerUnavailable`` when all fail.
+    """
+    asked = _asked(pops, _late(pops))
+    # A random order, so that no store can starve another.
+    random.shuffle(asked)
+    failures = []
+    for host in asked:
+        begun, failed = _begin({host: pops[host]})
+        popped, failed_too = _answers(begun, _readable(begun, PROMPT))
+        if any(answer is not None for _, answer in popped):
+            return popped
+        failures += failed + failed_too
+    if len(failures) == len(asked):
+        raise failures[0] if failures else _silence()
+    return []
+
+
 def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
     """
     Do a blocking pop on several stores; return what comes first, and what comes with it.
@@ -42,7 +64,7 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
     ``patience`` seconds. What a store brings that had been silent is the answer to an earlier pop.
     """
     late = _late(pops)
-    begun, failures = _begin(pops, late)
+    begun, failures = _begin({host: pops[host] for host in _asked(pops, late)})
     waiting = late | begun
     try:
         ready = _readable(waiting, patience)
@@ -54,20 +76,18 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
             host.pops.leave(link)
             host.threads.leave(host.threads.link())
         raise
-    for number in begun.keys() - ready:
-        failures.append(_silence())
-        begun[number][0].failed(failures[-1], "pops")
-    popped, failed = _answers(waiting[number] for number in ready)
+    popped, failed = _answers({number: waiting[number] for number in ready | begun.keys()}, ready)
     failures += failed
     if not popped and (failures or waiting):
         raise failures[0] if failures else _silence()
     return popped
 
 
-def late_answers(hosts: Iterable[StoreHost]) -> Popped:
-    """Return what stores have brought that had been silent in an earlier turn of this thread, without waiting."""
-    links = ((host, host.pops.link()) for host in hosts)
-    return _answers((host, link) for host, link in links if link.has_answer)[0]
+def late_answers(hosts: Iterable[StoreHost], patience: float = 0.0) -> Popped:
+    """Return what stores bring that were silent in an earlier turn of this thread, within ``patience`` seconds."""
+    late = _late(hosts)
+    ready = _readable(late, patience)
+    return _answers({number: late[number] for number in ready}, ready)[0]
 
 
 def _late(hosts: Iterable[StoreHost]) -> Waiting:
@@ -81,15 +101,19 @@ def _late(hosts: Iterable[StoreHost]) -> Waiting:
     return late
 
 
-def _begin(pops: Mapping[StoreHost, Command], late: Waiting) -> tuple[Waiting, list[ChannelLayerUnavailable]]:
+def _asked(pops: Iterable[StoreHost], late: Waiting) -> list[StoreHost]:
+    """Return the stores to begin a pop on: those that have failed lately only if there is no other."""
     silent = {host for host, _ in late.values()}
+    idle = [host for host in pops if host not in silent]
+    return [host for host in idle if not host.rests] or idle
+
+
+def _begin(pops: Mapping[StoreHost, Command]) -> tuple[Waiting, list[ChannelLayerUnavailable]]:
     begun: Waiting = {}
     failures = []
-    for host in [host for host in pops if not host.rests] or list(pops):
-        if host in silent:
-            continue
+    for host, pop in pops.items():
         try:
-            link = host.pops.begin([pops[host]], identify=True)
+            link = host.pops.begin([pop], identify=True)
         except ChannelLayerUnavailable as error:
             host.failed(error, "pops")
             failures.append(error)
@@ -116,9 +140,14 @@ def _unblock(begun: Waiting) -> set[int]:
         except ChannelLayerUnavailable as error:
             # Its pop comes back by itself, a little later.
             logger.debug("A store of the channel layer could not be told to stop waiting: %s", error)
-    left, deadline = set(begun), time.monotonic() + PROMPT
-    while left and (seconds := deadline - time.monotonic()) > 0:
-        left -= _readable(left, seconds)
+    left, seconds, deadline = set(begun), PROMPT, time.monotonic() + PROMPT
+    while left:
+        answered = _readable(left, max(0.0, seconds))
+        left -= answered
+        # A last look after the deadline: it may be us who have stood still.
+        if not answered and seconds <= 0:
+            break
+        seconds = deadline - time.monotonic()
     for number, host, link in told:
         try:
             host.threads.leave(link) if number in left else host.threads.finish(link, 1)
@@ -127,11 +156,14 @@ def _unblock(begun: Waiting) -> set[int]:
     return set(begun) - left
 
 
-def _answers(ready: Iterable[tuple[StoreHost, ThreadLink]]) -> tuple[Popped, list[ChannelLayerUnavailable]]:
+def _answers(waiting: Waiting, ready: Collection[int]) -> tuple[Popped, list[ChannelLayerUnavailable]]:
+    """Read the answers that have come. The others are silent, and theirs are read later."""
     popped, failures = [], []
-    for host, link in ready:
-        link.pending_since = 0.0
+    for number, (host, link) in waiting.items():
         try:
+            if number not in ready:
+                raise _silence()
+            link.pending_since = 0.0
             popped.append((host, checked(host.pops.finish(link, 1))[0]))
             host.works("pops")
         except ChannelLayerUnavailable as error:

@@ -134,16 +134,7 @@ class ThreadLink:
     @property
     def is_lost(self) -> bool:
         """Whether the store has closed the connection: when no answer is due, whatever can be read is its end."""
-        return not self.pending_since and self._can_be_read
-
-    @property
-    def has_answer(self) -> bool:
-        """Whether an answer has come that was left for later, or the end of the connection instead."""
-        return bool(self.pending_since) and self._can_be_read
-
-    @property
-    def _can_be_read(self) -> bool:
-        return self._socket is not None and bool(self._readable.poll(0))
+        return not self.pending_since and self._socket is not None and bool(self._readable.poll(0))
 
     def open(self) -> None:
         """Connect, unless that is done."""

@@ -21,7 +21,7 @@ from . import scripts
 from .hosts import StoreHost
 from .links import Command, StoreIsFull, packed, refusal
 from .send_script import SEND
-from .several import Popped, late_answers, pop_from_all
+from .several import Popped, late_answers, pop_from_all, pop_from_any
 from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, RedisStore, log_collected
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,8 @@ class ThreadSide(RedisStore):
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         # What comes from a process queue has been counted when it was popped.
         done = prefix_of(finished) if "!" not in finished else ""
+        if done:
+            self.statistics.note_read(done)
         self._tend_store()
         if len(self._hosts) > 1:
             return self._turn_at_several(batch, channels, timeout, done)
@@ -199,27 +201,15 @@ class ThreadSide(RedisStore):
             return self._pop_from(self._hosts[0], self._keys_on(0, names), wait)
         self._keep_extras(late_answers(self._hosts))
         return self._take_extra(names) or (
-            self._pop_from_all(names, wait) if wait else self._pop_from_one_after_the_other(names)
+            self._pop_from_all(names, wait) if wait else self._pop_from_any(names)
         )
 
-    def _pop_from_one_after_the_other(self, names: Sequence[str]) -> Received | None:
-        keys_on = self._keys_by_host(names)
-        asked = [host for host in keys_on if not host.rests] or list(keys_on)
-        # A random order, so that no host can starve another.
-        random.shuffle(asked)
-        failures = []
-        for host in asked:
-            try:
-                message = self._pop_from(host, keys_on[host], 0.0)
-                host.works("looks")
-            except ChannelLayerUnavailable as error:
-                host.failed(error, "looks")
-                failures.append(error)
-                continue
-            if message:
+    def _pop_from_any(self, names: Sequence[str]) -> Received | None:
+        pops = {host: _pop(keys, 0.0) for host, keys in self._keys_by_host(names).items()}
+        while popped := pop_from_any(pops):
+            self._keep_extras(popped)
+            if message := self._take_extra(names):
                 return message
-        if len(failures) == len(asked):
-            raise failures[0]
         return None
 
     def _pop_from_all(self, names: Sequence[str], wait: float) -> Received | None:
@@ -242,7 +232,8 @@ class ThreadSide(RedisStore):
         return None
 
     def taken(self) -> Received | tuple[None, None]:
-        self._keep_extras(late_answers(self._hosts))
+        # What a silent store brings after this thread has ended would be lost.
+        self._keep_extras(late_answers(self._hosts, ANSWER_TIMEOUT))
         extras = getattr(self._extras, "messages", None)
         return extras.pop(0) if extras else (None, None)
 
