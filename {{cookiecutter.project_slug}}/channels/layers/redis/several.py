@@ -1,9 +1,9 @@
 """
 Take a message from one of several stores, or wait for one on all of them.
 
-While one waits, a blocking pop is under way at each of them. As soon as one brings something the others are told to stop waiting, and
-their answers are read: one of them may have brought a message in that very moment, so what comes back may be more than
-one.
+While one waits, a blocking pop is under way at each of them. As soon as one brings something the others are told to
+stop waiting, and their answers are read: one of them may have brought a message in that very moment, so what comes back
+may be more than one.
 
 A store that does not answer then keeps nobody waiting, and its connection stays open: whatever it has popped, or pops
 when it wakes up, is read at a later turn of the same thread.

@@ -200,9 +200,7 @@ class ThreadSide(RedisStore):
         if len(self._hosts) == 1:
             return self._pop_from(self._hosts[0], self._keys_on(0, names), wait)
         self._keep_extras(late_answers(self._hosts))
-        return self._take_extra(names) or (
-            self._pop_from_all(names, wait) if wait else self._pop_from_any(names)
-        )
+        return self._take_extra(names) or (self._pop_from_all(names, wait) if wait else self._pop_from_any(names))
 
     def _pop_from_any(self, names: Sequence[str]) -> Received | None:
         pops = {host: _pop(keys, 0.0) for host, keys in self._keys_by_host(names).items()}
