@@ -122,11 +122,6 @@ def make_layer(valkey, prefix, keys=("key",), **options):
 
 
 @pytest.fixture
-def prefix():
-    return f"test-{secrets.token_hex(8)}:"
-
-
-@pytest.fixture
 def layer(valkey, prefix):
     return make_layer(valkey, prefix)
 

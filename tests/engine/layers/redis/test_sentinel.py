@@ -18,8 +18,7 @@ from channels.layers.redis import RedisSentinelChannelLayer
 
 from ....services import free_port
 from ....stores import Watched
-
-QUEUE = "reply.a!"
+from .traffic import QUEUE
 
 
 @pytest.fixture
