@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import shutil
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from ..servers.processes import ServerProcess
 from ..services import free_port
 
 WORKERS = [sys.executable, "-m", "django", "runworker"]
+
+
+def children(pid):
+    """Return the ids of the children of a process."""
+    return [
+        int(line) for line in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+    ]
 
 
 class Site:
@@ -94,3 +102,12 @@ def valkey():
 def site(tmp_path, valkey):
     with contextlib.ExitStack() as stack:
         yield Site(tmp_path, valkey, stack)
+
+
+@pytest.fixture
+def own_valkey():
+    server = ValkeyServer(port=free_port())
+    server.start()
+    yield server
+    with contextlib.suppress(Exception):
+        server.stop()

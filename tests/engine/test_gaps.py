@@ -297,3 +297,76 @@ def test_a_gap_that_cannot_be_looked_at_is_looked_at_again_without_a_word_for_ea
     wait_for_gaps()
     wait_for_gaps()
     assert socket.received() == [{"close": 1013}]
+
+
+# Who looks after a gap
+
+
+def forget_what_is_watched():
+    """Do as if the worker that had parked the messages had been killed."""
+    deadlines._own.heap.clear()
+    ordering._watched.clear()
+    ordering._adopted_at.clear()
+
+
+def test_a_worker_that_meets_early_messages_looks_after_them(socket):
+    deliver(socket.site, frames(socket, "a", "b")[1:])
+    forget_what_is_watched()
+
+    assert ordering._take_next(socket.reply_channel, socket.site.layer) is None
+    wait_for_gaps()
+    assert socket.received() == [{"close": 1013}]
+
+
+class OtherWorkerAdvances(InMemoryChannelLayer):
+    """A layer where the message that is missing ends in another worker while this one holds the next."""
+
+    socket = ""
+
+    def send_and_receive(self, batch, channels, timeout, finished=""):
+        refused, received = super().send_and_receive(batch, channels, timeout, finished)
+        if self.socket and received[0] is not None:
+            session = session_for_reply_channel(self.socket)
+            session[ordering._NEXT] += 1
+            session.save()
+            self.socket = ""
+        return refused, received
+
+
+def test_a_message_that_becomes_the_next_one_while_it_is_held_is_found(make_site):
+    layer = OtherWorkerAdvances()
+    socket = connected(make_site(routes(), layer=layer))
+    _, b = frames(socket, "a", "b")
+    deliver(socket.site, [b])
+    layer.socket = socket.reply_channel
+
+    found = ordering._take_next(socket.reply_channel, socket.site.layer)
+
+    assert (found.channel, found.content) == b
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_worker_looks_after_what_another_one_has_left_if_it_reads_its_channel(socket, reads, monkeypatch):
+    layer, [_, b] = socket.site.layer, frames(socket, "a", "b")
+    deliver(socket.site, [b])
+    forget_what_is_watched()
+    channel = ordering._waiting_channel(socket.reply_channel)
+    found = [(channel, {"channel": b[0], "content": b[1]})]
+    monkeypatch.setattr(layer.channel_layer, "find_waiting", lambda prefix, age: found)
+    monkeypatch.setattr(socket.site.worker, "channels", ["websocket.receive" if reads else "jobs"])
+
+    ordering._adopt(socket.site.worker)
+    wait_for_gaps()
+    wait_for_gaps()
+
+    assert socket.received() == ([{"close": 1013}] if reads else [])
+
+
+def test_one_thread_of_a_process_looks_for_what_others_have_left(socket, monkeypatch):
+    looks = []
+    monkeypatch.setattr(socket.site.layer.channel_layer, "find_waiting", lambda prefix, age: looks.append(prefix) or [])
+    forget_what_is_watched()
+    for _ in range(3):
+        ordering._adopt(socket.site.worker)
+
+    assert looks == ["websocket.waiting?"]

@@ -36,6 +36,10 @@ if behaviour == "broken":
     sys.exit(3)
 if behaviour == "waiting":
     time.sleep(60)
+if behaviour == "helpless":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    tell("helpless")
+    time.sleep(60)
 if behaviour == "mute":
     os.close(int(os.environ["CHANNELS_READY_FD"]))
     tell("mute")
@@ -127,6 +131,14 @@ def test_a_stop_ends_the_children_and_then_the_parent(parent):
 
     assert status == 0
     assert sorted(parent.told("ended")) == sorted(parent.told("ready"))
+
+
+def test_children_that_are_still_starting_may_be_stopped(new_parent):
+    new_parent.behave("helpless")
+    new_parent.start()
+    new_parent.wait_for("helpless", 2)
+
+    assert new_parent.stop() == 0
 
 
 def test_a_dead_child_is_replaced(parent):

@@ -169,22 +169,27 @@ def _resume_soon(socket: str, layer: Any) -> None:
 
 def _take_next(socket: str, layer: Any) -> Waiting | None:
     """Take the message of a socket that comes next, if it waits. When that fails, it is looked for later."""
+    found: Waiting | None = None
+    gap: _Gap | None = _Gap(_UNKNOWN)
     try:
-        return _search(socket, layer)[0]
-    except Exception:
-        _watch(socket, layer, _Gap(_UNKNOWN))
-        raise
+        found, gap = _search(socket, layer)
+    except ChannelLayerUnavailable as error:
+        logger.debug("What waits for socket %s cannot be looked for now: %s", socket, error)
+    finally:
+        if gap is not None:
+            _watch(socket, layer, gap)
+    return found
 
 
-def _search(socket: str, layer: Any) -> tuple[Waiting | None, bool]:
-    """Take the message of a socket that comes next, if it waits; say whether others do, as far as was looked."""
+def _search(socket: str, layer: Any) -> tuple[Waiting | None, _Gap | None]:
+    """Take the message of a socket that comes next, if it waits; where others do, return the gap before them too."""
     expected = _expected(session_for_reply_channel(socket))
     while True:
         found, others_wait = _find(expected, socket, layer)
         # While we held one of the others it may have become the next one, and not been found by whoever looked.
         before, expected = expected, expected if found else _expected(session_for_reply_channel(socket))
         if expected == before:
-            return found, others_wait
+            return found, _Gap(expected) if others_wait else None
 
 
 def _find(expected: int, socket: str, layer: Any) -> tuple[Waiting | None, bool]:
@@ -204,7 +209,6 @@ def _find(expected: int, socket: str, layer: Any) -> tuple[Waiting | None, bool]
             _log_twice(order, socket)
             back = []
             continue
-        _watch(socket, layer, _Gap(expected))
         back = [layer.prepare(channel, item)]
         if order in seen:
             send_and_receive(layer, back, (), 0.0, finished)
@@ -225,6 +229,8 @@ def _watch(socket: str, layer: Any, gap: _Gap, at_once: bool = False) -> None:
 
 def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
     """Look after a socket with messages that wait: hand on the next one, look again later, or give the socket up."""
+    # Before it looks: whoever holds one of its messages just now, and watches it then, must not do so in vain.
+    _watched.discard(socket)
     found: Waiting | None = None
     after: _Gap | None = _Gap(_UNKNOWN)
     try:
@@ -232,7 +238,6 @@ def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
     except ChannelLayerUnavailable as error:
         logger.debug("Socket %s cannot be looked after now: %s", socket, error)
     finally:
-        _watched.discard(socket)
         if after is not None:
             _watch(socket, layer, after)
     return found
@@ -244,14 +249,12 @@ def _look(socket: str, layer: Any, before: _Gap) -> tuple[Waiting | None, _Gap |
     if (socket, expected) in _running or layer.is_held(socket, expected):
         return None, _Gap(expected)
     # Whoever should have handled it may have been killed.
-    found, others_wait = _search(socket, layer)
-    if found or not others_wait:
-        return found, None
-    if expected > before.expected:
-        return None, _Gap(expected)
+    found, gap = _search(socket, layer)
+    if found or gap is None or gap.expected > before.expected:
+        return found, gap
     if before.looks + 1 < _LOOKS:
-        return None, _Gap(expected, before.looks + 1)
-    _give_up(socket, layer, f"message {expected} has not come for {GAP_TIMEOUT:.0f} s")
+        return None, gap._replace(looks=before.looks + 1)
+    _give_up(socket, layer, f"message {gap.expected} has not come for {GAP_TIMEOUT:.0f} s")
     return None, None
 
 
@@ -269,9 +272,8 @@ def _adopt(worker: Any) -> None:
         if now - _adopted_at.get(layer, -math.inf) < ADOPT_INTERVAL / 2:
             return
         _adopted_at[layer] = now
-        ours = {_waiting_channel(socket) for socket in list(_watched)}
-        for channel, item in layer.find_waiting(_WAITING, GAP_TIMEOUT):
-            if channel not in ours and item["channel"] in worker.channels:
+        for _, item in layer.find_waiting(_WAITING, GAP_TIMEOUT):
+            if item["channel"] in worker.channels:
                 _watch(item["content"]["reply_channel"], layer, _Gap(_UNKNOWN), at_once=True)
     except ChannelLayerUnavailable as error:
         logger.debug("Nobody can look for messages that wait: %s", error)

@@ -96,11 +96,14 @@ class Supervisor:
         self._ever_ready = False
 
     def run(self) -> int:
-        """Run until a stop signal; return the exit status, 0 if every child has ended with 0."""
+        """Run until a stop signal; return the exit status, 0 if every child that was ready has ended with 0."""
         logger.info(
             "Running %d worker processes: %s", len(self._children), ", ".join(str(c.pid) for c in self._children)
         )
-        while not self._stops and not self._fails_to_start():
+        while not self._stops:
+            if self._fails_to_start():
+                self._end(self._children)
+                return 1
             self._replace_dead()
             if self._hangups:
                 self._hangups = 0
@@ -188,8 +191,10 @@ class Supervisor:
             child.close()
 
     def _stop(self) -> int:
+        # Who is still starting has nothing to finish, and may not be able to end well yet.
+        were_ready = [child for child in self._children if child.was_ready()]
         self._end(self._children)
-        return 1 if any(child.status() for child in self._children) else 0
+        return 1 if any(child.status() for child in were_ready) else 0
 
 
 def child_command() -> list[str]:

@@ -119,14 +119,11 @@ class Worker:
     def _leave(self) -> None:
         """Leave nothing behind that this worker has taken, and what it should have handled next to other workers."""
         self._send_outgoing()
-        while (taken := self._layer.taken())[0] is not None:
-            self._finished = taken[0]
-            self._handle(*taken)
-            self._send_outgoing()
         deadline = time.monotonic() + DRAIN_TIMEOUT
         while self._handle_due() and time.monotonic() < deadline:
             continue
         self._send_outgoing()
+        self._layer.give_back()
 
     def _turn_in_thread(self, timeout: float = 0.0) -> bool:
         try:

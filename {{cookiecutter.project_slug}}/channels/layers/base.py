@@ -196,13 +196,12 @@ class BaseChannelLayer(ABC):
         refused = self.send_many(batch) if batch else []
         return refused, self.receive(channels, block=timeout > 0, timeout=timeout)
 
-    def taken(self) -> tuple[str, Content] | tuple[None, None]:
+    def give_back(self) -> None:  # noqa: B027
         """
-        Return a message that this thread has got along with another one, and not been given yet.
+        Put back what this thread has taken and nobody has been given: a worker that stops does so.
 
-        A worker that stops asks for these, so that none is lost. Only a layer of several servers ever has one.
+        Only a layer of several servers ever has anything: see its ``hosts``.
         """
-        return None, None
 
     def find_waiting(self, prefix: str, age: float) -> list[tuple[str, Content]]:
         """

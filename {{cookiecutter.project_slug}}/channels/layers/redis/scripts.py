@@ -190,6 +190,17 @@ return result
     frees_memory=True,
 )
 
+# ARGV: prefix, expiry, queue, entry. Undoes a pop.
+PUT_BACK = Script(
+    """
+local key = prefix .. 'queue:' .. ARGV[3]
+redis.call('LPUSH', key, ARGV[4])
+redis.call('PEXPIRE', key, 3 * ARGV[2])
+redis.call('ZADD', prefix .. 'deaths', 'LT', string.sub(ARGV[4], 1, 13), ARGV[3])
+""",
+    frees_memory=True,
+)
+
 # ARGV: prefix, how many milliseconds from now, the beginning of a queue's name, how many queues at most.
 # Returns ordinary queues that begin so and whose oldest message dies by then, each with that entry.
 FIND_WAITING = Script(

@@ -7,6 +7,8 @@ may be more than one.
 
 A store that does not answer then keeps nobody waiting, and its connection stays open: whatever it has popped, or pops
 when it wakes up, is read at a later turn of the same thread.
+
+A thread is given one message. Whatever else has been popped is put back: it must not wait for the end of a consumer.
 """
 
 from __future__ import annotations
@@ -83,11 +85,16 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
     return popped
 
 
-def late_answers(hosts: Iterable[StoreHost], patience: float = 0.0) -> Popped:
+def late_answers(hosts: Collection[StoreHost], patience: float = 0.0) -> Popped:
     """Return what stores bring that were silent in an earlier turn of this thread, within ``patience`` seconds."""
-    late = _late(hosts)
-    ready = _readable(late, patience)
-    return _answers({number: late[number] for number in ready}, ready)[0]
+    popped: Popped = []
+    deadline = time.monotonic() + patience
+    while late := _late(hosts):
+        ready = _readable(late, max(0.0, deadline - time.monotonic()))
+        if not ready:
+            break
+        popped += _answers({number: late[number] for number in ready}, ready)[0]
+    return popped
 
 
 def _late(hosts: Iterable[StoreHost]) -> Waiting:

@@ -13,7 +13,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
-from ...names import prefix_of, queue_of, require_readable_name
+from ...names import prefix_of, require_readable_name
 from ..base import Content, Entry, Held, Send
 from ..members import QueueReader
 from . import held as held_messages
@@ -42,8 +42,8 @@ class ThreadSide(RedisStore):
         self._readers: dict[str, QueueReader] = {}
         self._reading = threading.Lock()
         self._interruptions = 0
-        # What has come along with another message, in each thread.
-        self._extras = threading.local()
+        # What each thread has popped and could not put back.
+        self._left = threading.local()
         self._next_look = time.monotonic() + LOOK_INTERVAL
 
     # Sending
@@ -96,12 +96,15 @@ class ThreadSide(RedisStore):
     ) -> tuple[list[Send], Received | tuple[None, None]]:
         # What comes from a process queue has been counted when it was popped.
         done = prefix_of(finished) if "!" not in finished else ""
-        if done:
-            self.statistics.note_read(done)
         self._tend_store()
         if len(self._hosts) > 1:
-            return self._turn_at_several(batch, channels, timeout, done)
-        return self._turn(self._hosts[0], batch, _readable(tuple(channels)), min(timeout, BLOCK), done)
+            refused, received = self._turn_at_several(batch, channels, timeout, done)
+        else:
+            names, wait = _readable(tuple(channels)), min(timeout, BLOCK)
+            refused, received = self._turn(self._hosts[0], batch, names, wait, done)
+        if received[0] is not None and "!" not in received[0]:
+            self.statistics.note_read(prefix_of(received[0]))
+        return refused, received
 
     def _turn(
         self, host: StoreHost, batch: Sequence[Send], names: Sequence[str], wait: float, done: str
@@ -199,41 +202,48 @@ class ThreadSide(RedisStore):
     def _pop_any(self, names: Sequence[str], wait: float) -> Received | None:
         if len(self._hosts) == 1:
             return self._pop_from(self._hosts[0], self._keys_on(0, names), wait)
-        self._keep_extras(late_answers(self._hosts))
-        return self._take_extra(names) or (self._pop_from_all(names, wait) if wait else self._pop_from_any(names))
-
-    def _pop_from_any(self, names: Sequence[str]) -> Received | None:
-        pops = {host: _pop(keys, 0.0) for host, keys in self._keys_by_host(names).items()}
+        message = self._first_of(late_answers(self._hosts), names)
+        if message:
+            return message
+        pops = {host: _pop(keys, wait) for host, keys in self._keys_by_host(names).items()}
+        if wait:
+            return self._first_of(pop_from_all(pops, wait + ANSWER_TIMEOUT), names)
         while popped := pop_from_any(pops):
-            self._keep_extras(popped)
-            if message := self._take_extra(names):
+            if message := self._first_of(popped, names):
                 return message
         return None
 
-    def _pop_from_all(self, names: Sequence[str], wait: float) -> Received | None:
-        pops = {host: _pop(keys, wait) for host, keys in self._keys_by_host(names).items()}
-        self._keep_extras(pop_from_all(pops, wait + ANSWER_TIMEOUT))
-        return self._take_extra(names)
+    def _first_of(self, popped: Popped, names: Sequence[str]) -> Received | None:
+        """Return one of the messages that several stores have brought, from these channels, and put the others back."""
+        everything = [*getattr(self._left, "popped", ()), *popped]
+        self._left.popped = []
+        message = None
+        for host, answer in everything:
+            if answer is None:
+                continue
+            queue = self._queue_in(answer)
+            if queue.endswith("!"):
+                # What it holds for its members is kept for all threads.
+                self._feed(host, queue, self._living(host, queue, answer[1]))
+            elif message is None and queue in names:
+                message = self._message(host, answer)
+            elif not self._put_back(host, queue, answer[1]):
+                self._left.popped.append((host, answer))
+        return message or self._expanded(names)
 
-    def _keep_extras(self, popped: Popped) -> None:
-        messages = [message for host, answer in popped if (message := self._message(host, answer))]
-        if messages:
-            self._extras.messages = [*getattr(self._extras, "messages", ()), *messages]
+    def _put_back(self, host: StoreHost, queue: str, entries: Sequence[bytes]) -> bool:
+        """Undo a pop; return False if the host cannot be reached."""
+        try:
+            host.threads.run(scripts.PUT_BACK, self.prefix, self._expiry, queue, *entries)
+        except ChannelLayerUnavailable as error:
+            host.failed(error, "pops")
+            # It may have been done: then the message would come twice.
+            return error.uncertain
+        return True
 
-    def _take_extra(self, names: Sequence[str]) -> Received | None:
-        """Return what has come along with another message from one of these channels."""
-        extras = getattr(self._extras, "messages", [])
-        for message in extras:
-            if queue_of(message[0]) in names:
-                extras.remove(message)
-                return message  # type: ignore[no-any-return]
-        return None
-
-    def taken(self) -> Received | tuple[None, None]:
-        # What a silent store brings after this thread has ended would be lost.
-        self._keep_extras(late_answers(self._hosts, ANSWER_TIMEOUT))
-        extras = getattr(self._extras, "messages", None)
-        return extras.pop(0) if extras else (None, None)
+    def give_back(self) -> None:
+        if len(self._hosts) > 1:
+            self._first_of(late_answers(self._hosts, ANSWER_TIMEOUT), ())
 
     def _keys_by_host(self, names: Sequence[str]) -> dict[StoreHost, tuple[str, ...]]:
         numbered = ((host, self._keys_on(number, names)) for number, host in enumerate(self._hosts))
@@ -262,12 +272,16 @@ class ThreadSide(RedisStore):
         """Return the message in what has been popped, if it holds one that lives."""
         if popped is None:
             return None
-        queue = popped[0].decode()[len(self.prefix) + len("queue:") :]
+        queue = self._queue_in(popped)
         living = self._living(host, queue, popped[1])
         if queue.endswith("!"):
             self._feed(host, queue, living)
             return self._expanded([queue])
         return (queue, living[0][1].content or {}) if living else None
+
+    def _queue_in(self, popped: Any) -> str:
+        """Return the queue from which something has been popped."""
+        return str(popped[0].decode()[len(self.prefix) + len("queue:") :])
 
     def _expanded(self, names: Sequence[str]) -> Received | None:
         """Return what a broadcast that has been popped still holds for one of the members behind a queue."""
@@ -315,6 +329,9 @@ class ThreadSide(RedisStore):
     # Worker processes; the first host knows of them
 
     def renew_worker(self, worker: str, held: Sequence[Held]) -> None:
+        # The threads may all be busy for long.
+        if self.statistics.are_due:
+            self._save_counts()
         run = self._hosts[0].threads.run
         run(scripts.RENEW_WORKER, self.prefix, worker, int(WORKER_LEASE * 1000), held_messages.pack(held))
         while collected := run(scripts.COLLECT_WORKER, self.prefix):

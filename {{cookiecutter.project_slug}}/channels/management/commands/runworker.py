@@ -21,7 +21,7 @@ from channels.channel import DEFAULT_CHANNEL_LAYER
 from channels.exceptions import InvalidChannelLayerError
 from channels.patterns import filter_channels, idle_patterns
 from channels.signal_pipe import SignalPipe
-from channels.supervisor import STOP_TIMEOUT, Supervisor, child_command, tell_ready
+from channels.supervisor import READY_VARIABLE, STOP_TIMEOUT, Supervisor, child_command, tell_ready
 from channels.worker import THREADS, WorkerGroup, prepare_router
 
 
@@ -85,13 +85,16 @@ class Command(BaseCommand):
 
     def _run(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
         signals = SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        # A terminal, and some hosts, tell every process to stop: then its parent tells it once more. When to give up
+        # is for the parent to say.
+        obeys_second_signal = READY_VARIABLE not in os.environ
         group = self._start(layer, options)
         while not signals.wait():
             continue
         group.begin_stop()
         deadline = time.monotonic() + STOP_TIMEOUT
         while not group.join(timeout=0.1):
-            if signals.wait(timeout=0) or time.monotonic() > deadline:
+            if (signals.wait(timeout=0) and obeys_second_signal) or time.monotonic() > deadline:
                 running = [str(consumer) for consumer in group.running() if consumer is not None]
                 waiting = "; ".join(running) or "an answer of the channel layer"
                 self.stderr.write(f"Stopped without waiting any longer for {waiting}")
