@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -112,8 +113,9 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         return found
 
     def _find_waiting_on(self, host: StoreHost, prefix: str, age: float) -> Sequence[bytes]:
-        left = int((self.expiry - age) * 1000)
-        return host.threads.run(scripts.FIND_WAITING, self.prefix, left, prefix, FOUND_AT_ONCE)  # type: ignore[no-any-return]
+        left, start = int((self.expiry - age) * 1000), random.randrange(1_000_000)
+        found: Sequence[bytes] = host.threads.run(scripts.FIND_WAITING, self.prefix, left, prefix, FOUND_AT_ONCE, start)
+        return found
 
     def _peek(self, host: StoreHost, queue: str, stored: bytes) -> Content:
         """Return the content of a message that stays where it is. Raises ``UnreadableEntry``."""
