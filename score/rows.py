@@ -7,6 +7,11 @@ def _none(*figures):
     return tuple(Limit(figure, "==", 0) for figure in figures)
 
 
+def _refused(figure, *others):
+    """Return the limit of how a client was told that it is too slow or too quick."""
+    return Limit(figure, "in", (1013, 1008, *others))
+
+
 # Where hardly anything was sent, nothing could be lost.
 _ENOUGH = Limit("sent", ">=", "wanted")
 
@@ -76,11 +81,12 @@ ROWS = [
     ),
     Row(
         "S-08",
-        "Silent zombies 10 s after Redis lost its data",
-        "0",
+        "Silent zombies 10 s after Redis lost its data (a socket may be closed with 1012 instead)",
+        "0; none cut or closed otherwise",
         "outages.lose_store",
-        _none("zombies", "ended_processes"),
-        "{zombies} of {sockets} sockets; {dropped_sockets} were closed, {ended_processes} processes ended",
+        _none("zombies", "cut_sockets", "ended_processes"),
+        "{zombies} of {sockets} sockets; {dropped_sockets} were closed, {cut_sockets} of them without 1012, "
+        "{ended_processes} processes ended",
     ),
     Row("S-09", "Recovery after a cut RabbitMQ connection / a restart of the broker", "below 5 s / below 15 s"),
     Row("S-10", "Dead-locks of the IPC layer in 100 kill -9", "0, worst wait below 1 s"),
@@ -111,28 +117,34 @@ ROWS = [
     ),
     Row(
         "S-14",
-        "Rise of memory for a reader that never reads 60 MB (daphne)",
-        "below 8 MB",
+        "Rise of memory for a client that never reads: 60 MB of a room, or answers while it sends 60 MB itself (daphne)",
+        "below 8 MB each, closed with 1013 or 1008",
         "slowness.never_read",
-        (Limit("rise", "<", 8),),
-        "{rise:.1f} MB while {sent_mb:.0f} MB were sent; the reader was closed with {code}",
+        (Limit("rise", "<", 8), Limit("talker_rise", "<", 8), _refused("code"), _refused("talker_code")),
+        "{rise:.1f} MB while {sent_mb:.0f} MB were sent, closed with {code}; "
+        "{talker_rise:.1f} MB while it sent {talker_mb:.0f} MB itself, closed with {talker_code}",
     ),
     Row(
         "S-15",
         "Rise of memory under a flood of 40,000 x 1 KiB into a slow consumer (daphne)",
-        "below 8 MB",
+        "below 8 MB; throttled while the consumer goes on, or closed with 1013 or 1008",
         "slowness.flood",
-        (Limit("rise", "<", 8),),
+        (Limit("rise", "<", 8), _refused("end", "throttled")),
         "{rise:.1f} MB; {written} of {frames} frames left the client in {seconds:.0f} s; end: {end}",
     ),
     Row(
         "S-16",
         "p99 in a room of 200 with 5 stalled members, relative to the same room without",
-        "at most 1.2 x",
+        "at most 1.2 x, each stalled one closed with 1013",
         "slowness.stalled_members",
-        (Limit("ratio", "<=", 1.2), *_none("dropped_readers")),
-        "{ratio:.2f} x in the median of turns "
-        "({p99_stalled:.0f} ms / {p99_plain:.0f} ms); {closed_1013} of {stalled} closed with 1013",
+        (
+            Limit("ratio", "<=", 1.2),
+            Limit("stalled", "==", "not_reading"),
+            Limit("closed_1013", "==", "not_reading"),
+            *_none("dropped_readers"),
+        ),
+        "{ratio:.2f} x of the medians of turns ({p99_stalled:.0f} ms / {p99_plain:.0f} ms); "
+        "{stalled} of {not_reading} stalled, {closed_1013} closed with 1013",
     ),
     Row(
         "S-17",
