@@ -117,7 +117,7 @@ ROWS = [
     ),
     Row(
         "S-14",
-        "Rise of memory for a client that never reads: 60 MB of a room, or answers while it sends 60 MB itself (daphne)",
+        "Rise of memory for a client that never reads: 60 MB of a room, or answers to 60 MB of its own (daphne)",
         "below 8 MB each, closed with 1013 or 1008",
         "slowness.never_read",
         (Limit("rise", "<", 8), Limit("talker_rise", "<", 8), _refused("code"), _refused("talker_code")),

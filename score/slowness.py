@@ -61,7 +61,13 @@ def never_read(session):
             asyncio.run(_fill_room(server.port, frames))
             code = _code_told(stage)
     answers = _never_read_answers(session, frames)
-    return {"rise": peak.rise, "before_mb": peak.before / 1e6, "sent_mb": frames * FRAME_SIZE / 1e6, "code": code, **answers}
+    return {
+        "rise": peak.rise,
+        "before_mb": peak.before / 1e6,
+        "sent_mb": frames * FRAME_SIZE / 1e6,
+        "code": code,
+        **answers,
+    }
 
 
 def _never_read_answers(session, frames):
