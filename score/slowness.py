@@ -60,6 +60,7 @@ def never_read(session):
         with Peak(server.process.pid) as peak, StalledSocket(server.port, "/plain/hall/"):
             asyncio.run(_fill_room(server.port, frames))
             code = _code_told(stage)
+            time.sleep(1)
     answers = _never_read_answers(session, frames)
     return {
         "rise": peak.rise,
@@ -79,6 +80,7 @@ def _never_read_answers(session, frames):
         with Peak(server.process.pid) as peak, StalledSocket(server.port, "/loud/hall/") as stalled:
             written = _write_until_refused(stalled, b"x" * FRAME_SIZE, frames, patience=15)
             code = _code_told(stage)
+            time.sleep(1)
     return {"talker_rise": peak.rise, "talker_mb": written * FRAME_SIZE / 1e6, "talker_code": code}
 
 
@@ -179,11 +181,13 @@ def stalled_members(session):
         server = stage.serve()
         for _ in range(turns):
             plain = asyncio.run(_delays(server.port, members, messages))
+            closed_before = _count_closed(stage)
             with contextlib.ExitStack() as stack:
                 sockets = [stack.enter_context(StalledSocket(server.port, "/plain/hall/")) for _ in range(not_reading)]
                 _fill_until_stalled(server.port, sockets)
                 # One that is closed already would stall nobody while we measure.
-                stalled += sum(size > 0 for size in _unsent(server.port, sockets)) - (_count_closed(stage) - len(codes))
+                stalled += sum(size > 0 for size in _unsent(server.port, sockets))
+                stalled -= _count_closed(stage) - closed_before
                 delayed = asyncio.run(_delays(server.port, members - not_reading, messages))
                 asyncio.run(_fill_room(server.port, FRAMES_TO_CLOSE))
                 codes += [socket.read_to_end(timeout=2) for socket in sockets]
