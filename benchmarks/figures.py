@@ -74,7 +74,7 @@ def median(values):
 
 
 def summarise(lines):
-    """Return {workload: {stack: {figure: median, "rounds": n, "cpu_us_range": [...], "errors": [...]}}}."""
+    """Return {workload: {stack: {figure: median, "rounds": n, "cpu_us_range": [...], "failed_rounds": [...]}}}."""
     groups, probe_us = {}, typical_probe_us(lines)
     for line in lines:
         groups.setdefault(line["workload"], {}).setdefault(line["stack"], []).append(line)
@@ -93,8 +93,8 @@ def _summarise_one(lines, probe_us):
         values = [line[name] for line in good if name in line]
         if values:
             summary[f"{name}_range"] = [round(min(values), 1), round(max(values), 1)]
-    if errors := [line["error"] for line in lines if "error" in line]:
-        summary["errors"] = errors
+    if failed := [line["error"] for line in lines if "error" in line]:
+        summary["failed_rounds"] = failed
     return summary
 
 

@@ -30,6 +30,12 @@ def _lost(figures):
     return "0" if not figures["missing"] else _percent(figures["missing"] / wanted)
 
 
+def _others(figures):
+    """Return what other programs used; it is a difference of clocks of 10 ms each, which may fall below nothing."""
+    share = figures.get("other_share")
+    return "" if share is None else _percent(max(0.0, share))
+
+
 _RATE = ("per s", lambda f: _number(f.get("rate")))
 _RATES = ("per s, min–max", lambda f: _range(f.get("rate_range")))
 _CPU = ("CPU µs each", lambda f: _number(f.get("cpu_us"), 1))
@@ -44,7 +50,7 @@ _LOAD = ("load generator", lambda f: _percent(f.get("load_share")))
 _SHARES = ("CPU while idle", lambda f: _roles(f.get("cpu_share"), _percent))
 _CALLS = ("broker's commands per s", lambda f: _number(f.get("redis_calls_per_s"), 1))
 
-_OTHERS = ("other programs", lambda f: _percent(f.get("other_share")))
+_OTHERS = ("other programs", _others)
 
 _CLOSED_LOOP = [_RATE, _RATES, _CPU, _CPUS, _BY_ROLE, _P50, _P99]
 _COLUMNS = {
@@ -93,7 +99,7 @@ def workload_table(workload, by_stack, order):
         if stack in by_stack:
             figures = by_stack[stack]
             cells = [cell(figures) if figures["rounds"] else "" for _, cell in columns]
-            failed = f", {len(figures['errors'])} failed" if figures.get("errors") else ""
+            failed = f", {len(figures['failed_rounds'])} failed" if figures.get("failed_rounds") else ""
             rows.append([f"`{stack}`", *cells, f"{figures['rounds']}{failed}"])
     return _table(["stack", *(head for head, _ in columns), "rounds"], rows)
 
@@ -113,7 +119,7 @@ def page(conditions, outcomes, summary, stacks, charts):
     ``summary`` is {workload: {stack: figures}}, ``stacks`` {name: title} in the order of rows, ``charts`` {workload:
     file name}.
     """
-    parts = ["# Results", _CONDITIONS.format(**conditions)]
+    parts = ["# Results", _CONDITIONS.format(**conditions, commit=_commit(conditions["engine"]))]
     if outcomes:
         parts += ["## Targets", targets_table(outcomes)]
     for workload in WORKLOADS:
@@ -128,8 +134,17 @@ def page(conditions, outcomes, summary, stacks, charts):
     return "\n\n".join(parts) + "\n"
 
 
+def _commit(described):
+    """Put into words what git describes: a commit, ``-dirty`` behind it where files had been changed."""
+    commit = described.removesuffix("-dirty")
+    if not commit:
+        return "an unknown commit"
+    return f"commit {commit}" + (", with changes not committed" if commit != described else "")
+
+
 _CONDITIONS = """\
 Written by `make bench`; [the page above](../README.md) tells what the figures mean and how far to trust them. All
 stacks were measured side by side in one run: {rounds} round(s), medians, {cpus} CPUs, Python {python}, Redis {redis}.
+The engine is that of {commit}.
 Ratios hold elsewhere; rates and latencies are those of this machine. A star marks a round in which other programs used
 more than a quarter of a CPU."""

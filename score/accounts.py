@@ -1,12 +1,16 @@
 """S-06: what the ledgers miss has to be what the channel layer says it has dropped."""
 
+import collections
 from dataclasses import asdict, dataclass
+
+# What a layer counts on the queues to which groups lead, and for nothing but group messages.
+FULL_QUEUE = "full, group message"
 
 
 @dataclass(frozen=True)
 class Account:
     """
-    The messages of one ledger: what its visitors sent and lost, and what the layer counted as dropped, by reason.
+    The messages of one ledger: what its visitors sent and lost, and what of it the layer counted as dropped, by reason.
 
     ``unfinished`` messages were in the hands of workers that were killed, as the layer has counted them.
     """
@@ -20,7 +24,30 @@ class Account:
     @property
     def unexplained(self):
         """How many of the lost messages nobody has counted."""
-        return max(0, self.lost - sum(self.dropped.values()) - self.unfinished)
+        return max(0, self.lost - self._counted)
+
+    @property
+    def surplus(self):
+        """How many messages were counted that nobody has lost: they would hide others that were."""
+        return max(0, self._counted - self.lost)
+
+    @property
+    def _counted(self):
+        return sum(self.dropped.values()) + self.unfinished
+
+
+def drops_of(layer, channels):
+    """
+    Return what a layer has dropped of a ledger's messages, by reason.
+
+    These are the drops on the ``channels`` and groups that the messages pass, and the group messages that a full queue
+    has refused. What else is dropped, such as other channels' messages and replies, explains no loss.
+    """
+    drops = collections.Counter()
+    for channel in channels:
+        drops.update(layer.channel_statistics(channel)["dropped"])
+    drops[FULL_QUEUE] += layer.global_statistics()["dropped"].get(FULL_QUEUE, 0)
+    return dict(+drops)
 
 
 def sum_up(session):
@@ -39,5 +66,6 @@ def figures(accounts):
         "counted": sum(sum(account.dropped.values()) for account in accounts),
         "unfinished": sum(account.unfinished for account in accounts),
         "unexplained": sum(account.unexplained for account in accounts),
+        "surplus": sum(account.surplus for account in accounts),
         "accounts": [asdict(account) for account in accounts],
     }

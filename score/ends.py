@@ -58,13 +58,14 @@ def stop_times(session):
     """Stop an idle worker three times, and an interface server with open sockets (S-26)."""
     count = session.size(500, 50)
     with session.stage() as stage:
-        worker_seconds = [_time_of_stop(stage.work()) for _ in range(3)]
+        worker_stops = [_stop_idle(stage.work()) for _ in range(3)]
         stage.start_workers(2, "--threads", "2")
         server = stage.serve()
         _, status, seconds = asyncio.run(_stop_with_sockets(server, count))
     return {
         "sockets": count,
-        "worker_seconds": round(max(worker_seconds), 2),
+        "worker_seconds": round(max(seconds for seconds, _ in worker_stops), 2),
+        "failed_workers": sum(worker_status != 0 for _, worker_status in worker_stops),
         "interface_seconds": round(seconds, 2),
         "status": status,
     }
@@ -96,12 +97,13 @@ async def _close_code(socket):
     return socket.protocol.close_rcvd and socket.protocol.close_rcvd.code
 
 
-def _time_of_stop(process):
+def _stop_idle(process):
+    """Return how long a stop takes, and the exit status."""
     # A worker that has just started is not idle yet.
     time.sleep(1)
     begun = time.monotonic()
-    process.stop()
-    return time.monotonic() - begun
+    status = process.stop()
+    return time.monotonic() - begun, status
 
 
 def _count_ends(stage, expected):

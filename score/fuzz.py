@@ -32,7 +32,8 @@ class Findings:
         self.statuses = {}
         # The first inputs that were answered by what they should not be.
         self.examples = []
-        # By kind of input, in the logs of each process. Odd messages make consumers fail, so the workers have some.
+        # By kind of input, in the logs of each process, the interface server last. Odd messages make consumers fail, so
+        # the workers have some.
         self.tracebacks = {}
 
     def take(self, data, answer):
@@ -69,6 +70,7 @@ def fuzz(session):
         "unplanned_5xx": findings.unplanned_5xx,
         "statuses": {str(status): number for status, number in sorted(findings.statuses.items())},
         "tracebacks": findings.tracebacks,
+        "server_tracebacks": sum(counts[-1] for counts in findings.tracebacks.values()),
         "examples": findings.examples,
     }
 

@@ -21,7 +21,8 @@ class Rooms:
         self._count = count
         self.sockets = {}
         self.heard = {}
-        self.closed = []
+        # The code by which a socket was closed, None where it was cut, by its number.
+        self.closed = {}
         self._listeners = []
 
     async def open(self):
@@ -38,7 +39,8 @@ class Rooms:
                 self.heard[number].add(json.loads(text)["number"])
         except ConnectionClosed:
             pass
-        self.closed.append(number)
+        frame = self.sockets[number].protocol.close_rcvd
+        self.closed[number] = frame and frame.code
 
     async def ask(self, word):
         """Let one socket of each room speak."""
@@ -115,9 +117,9 @@ def _outage(session, kind, sockets):
             assert await rooms.recover(PATIENCE), "The rooms hear nothing even before the outage."
             back = await asyncio.to_thread(_restart, valkey)
             found = await kind.measure(rooms, back)
-            dropped = len(rooms.closed)
+            codes = list(rooms.closed.values())
             await rooms.close()
-            return {**found, "dropped_sockets": dropped}
+            return {**found, "dropped_sockets": len(codes), "cut_sockets": len(codes) - codes.count(1012)}
 
         found = asyncio.run(live_through())
         assert ("registered again" in server.log) is not kind.keeps, "The store has not done what this row is about."

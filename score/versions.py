@@ -6,7 +6,15 @@ from importlib.metadata import version
 
 from tests.baking import REPOSITORY
 
-_PACKAGES = {"Django": "Django", "daphne": "daphne", "Twisted": "Twisted", "uvicorn": "uvicorn", "redis-py": "redis"}
+_PACKAGES = {
+    "Django": "Django",
+    "daphne": "daphne",
+    "autobahn": "autobahn",
+    "Twisted": "Twisted",
+    "uvicorn": "uvicorn",
+    "websockets": "websockets",
+    "redis-py": "redis",
+}
 
 
 def versions(valkey):

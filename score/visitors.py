@@ -38,6 +38,10 @@ class Visitors(Ledger):
         with contextlib.suppress(ConnectionClosed):
             await super()._speak(name, frame)
 
+    def groups(self):
+        """Return the names of the groups that the rooms are."""
+        return [f"room{number}" for number in range(self._rooms)]
+
     @property
     def rate(self):
         """How many messages left per second."""

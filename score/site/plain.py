@@ -38,6 +38,12 @@ def echo(message):
     message.reply_channel.send(data)
 
 
+def answer_loudly(message, room):
+    """Answer with seventeen times as much, all at once."""
+    for _ in range(17):
+        message.reply_channel.send({"text": message["text"]})
+
+
 @enforce_ordering
 def echo_in_order_and_fail_once(message, room):
     if message["text"] == "7":

@@ -13,6 +13,7 @@ channel_routing = [
     route("websocket.receive", plain.tell, path="^/plain" + ROOM),
     route("websocket.receive", plain.tell_after_work, path="^/working" + ROOM),
     route("websocket.receive", plain.take_time, path="^/slow" + ROOM),
+    route("websocket.receive", plain.answer_loudly, path="^/loud" + ROOM),
     # What is left of them: sockets that are accepted without a consumer, and return what they get.
     route("websocket.receive", plain.echo),
     route("websocket.disconnect", plain.write_down_the_end),

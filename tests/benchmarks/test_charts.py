@@ -36,7 +36,7 @@ def test_a_picture_has_the_stacks_that_were_measured_in_order():
     by_stack = {
         "b": {"cpu_us": 3, "cpu_us_by_role": {"server": 3}, "rate": 7, "rounds": 1},
         "a": {"cpu_us": 5, "cpu_us_by_role": {"server": 5}, "rate": 4, "rounds": 1},
-        "failed": {"rounds": 0, "errors": ["no answer"]},
+        "failed": {"rounds": 0, "failed_rounds": ["no answer"]},
     }
 
     picture = chart(WORKLOADS["echo"], "echo", by_stack, ["a", "b", "c", "failed"])

@@ -71,12 +71,21 @@ def test_a_summary_has_medians_and_ranges_by_workload_and_stack():
     assert (summary["cpu_us"], summary["cpu_us_range"]) == (250, [166.7, 500])
 
 
-def test_a_failed_round_is_kept_as_an_error_and_no_figure():
+def test_a_failed_round_is_kept_and_no_figure():
     failed = {"round": 2, "stack": "ours", "workload": "echo", "error": "no answer"}
 
     summary = summarise([ECHO, failed])["echo"]["ours"]
 
-    assert (summary["rounds"], summary["rate"], summary["errors"]) == (1, 500, ["no answer"])
+    assert (summary["rounds"], summary["rate"], summary["failed_rounds"]) == (1, 500, ["no answer"])
+
+
+def test_requests_that_failed_are_no_failed_round():
+    wrk = {**ECHO, "workload": "http", "failed": 3, "errors": {"connect": 0, "read": 3, "write": 0, "timeout": 0}}
+
+    summary = summarise([wrk])["http"]["ours"]
+
+    assert (summary["rounds"], summary["failed"], summary["errors"]["read"]) == (1, 3, 3)
+    assert "failed_rounds" not in summary
 
 
 def test_a_measurement_fits_in_a_line():

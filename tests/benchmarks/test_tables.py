@@ -1,3 +1,5 @@
+import pytest
+
 from benchmarks.tables import page, targets_table, workload_table
 from benchmarks.targets import Outcome, Round, Target
 
@@ -27,7 +29,7 @@ def test_a_target_is_shown_with_limit_value_and_verdict():
 def test_a_table_has_its_rows_in_order_and_no_empty_column():
     by_stack = {
         "b": {"kib_per_socket": 12.34, "dropped": 0, "rounds": 3},
-        "a": {"kib_per_socket": 1234.5, "dropped": 2, "rounds": 2, "errors": ["no answer"]},
+        "a": {"kib_per_socket": 1234.5, "dropped": 2, "rounds": 2, "failed_rounds": ["no answer"]},
     }
 
     assert workload_table("idle", by_stack, ["a", "b", "c"]).splitlines() == [
@@ -39,9 +41,21 @@ def test_a_table_has_its_rows_in_order_and_no_empty_column():
 
 
 def test_what_failed_in_every_round_is_shown_as_that():
-    table = workload_table("echo", {"a": {"rounds": 0, "errors": ["no answer"]}}, ["a"])
+    table = workload_table("echo", {"a": {"rounds": 0, "failed_rounds": ["no answer"]}}, ["a"])
 
     assert table.splitlines()[-1] == "| `a` | 0, 1 failed |"
+
+
+def test_failed_requests_are_no_failed_rounds():
+    wrk = {"failed": 0, "errors": {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0}, "rounds": 3}
+
+    assert workload_table("http", {"a": wrk}, ["a"]).splitlines()[-1] == "| `a` | 0 | 3 |"
+
+
+def test_other_programs_use_nothing_at_least():
+    shares = {"a": {"other_share": -0.076, "rounds": 3}, "b": {"other_share": 0.02, "rounds": 3}}
+
+    assert workload_table("quiet", shares, ["a", "b"]).splitlines()[2:] == ["| `a` | 0.0% | 3 |", "| `b` | 2.0% | 3 |"]
 
 
 def test_lost_messages_are_a_share_of_those_wanted():
@@ -53,12 +67,27 @@ def test_lost_messages_are_a_share_of_those_wanted():
 
 
 def test_a_page_names_its_conditions_shows_its_pictures_and_explains_its_stacks():
-    conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "redis": "7.0.15"}
+    conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "redis": "7.0.15", "engine": "c100981"}
     summary = {"quiet": {"a": {"redis_calls_per_s": 12, "rounds": 3}}}
 
     text = page(conditions, [], summary, {"a": "the first", "b": "the second"}, {"quiet": "quiet.svg"})
 
     assert "3 round(s), medians, 2 CPUs, Python 3.13.0, Redis 7.0.15." in text
+    assert "The engine is that of commit c100981." in text
     assert "![No connection at all, 20 s](quiet.svg)" in text
     assert "| `a` | the first |" in text
     assert "the second" not in text
+
+
+@pytest.mark.parametrize(
+    ("described", "words"),
+    [
+        ("c100981", "commit c100981."),
+        ("c100981-dirty", "commit c100981, with changes not committed."),
+        ("", "an unknown commit."),
+    ],
+)
+def test_a_page_names_the_commit_that_was_measured(described, words):
+    conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "redis": "7.0.15", "engine": described}
+
+    assert f"The engine is that of {words}" in page(conditions, [], {}, {}, {})

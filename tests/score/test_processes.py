@@ -1,9 +1,10 @@
 """What is known of a process: of this one."""
 
 import os
+import socket
 import threading
 
-from score.processes import count_threads, open_files, processor_seconds, resident_size
+from score.processes import count_threads, open_files, processor_seconds, resident_size, unsent_bytes
 
 
 def test_memory_and_processor_time_are_those_of_the_process():
@@ -26,3 +27,18 @@ def test_threads_are_counted():
     thread.join()
 
     assert during == before + 1
+
+
+def test_bytes_are_unsent_while_the_client_does_not_read():
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listening.getsockname())
+        ports = listening.getsockname()[1], client.getsockname()[1]
+        server, _ = listening.accept()
+        with server:
+            before = unsent_bytes(*ports)
+            server.setblocking(False)
+            server.send(b"x" * 2**20)
+
+            assert before == 0
+            assert unsent_bytes(*ports) > 0

@@ -25,7 +25,9 @@ def test_the_command_measures_a_row_and_writes_table_and_json(tmp_path):
     verdicts = {row["id"]: row["verdict"] for row in written["rows"]}
     assert done.returncode == 0, done.stdout + done.stderr
     assert (written["seed"], written["quick"]) == (7, True)
-    assert {"template", "Python", "Django", "daphne", "redis-py", "Valkey"} <= written["versions"].keys()
+    assert {"template", "Python", "Django", "daphne", "autobahn", "websockets", "redis-py", "Valkey"} <= written[
+        "versions"
+    ].keys()
     assert {id for id, verdict in verdicts.items() if verdict == "pass"} == {"S-02", "S-06"}
     assert {id for id, verdict in verdicts.items() if verdict == "not run"} == verdicts.keys() - {"S-02", "S-06"}
     assert "seed 7" in done.stdout
@@ -43,7 +45,7 @@ def test_rows_that_do_not_exist_are_refused():
 def test_the_command_fails_when_a_row_that_was_run_has_failed(tmp_path, monkeypatch, capsys, lost, status):
     row = ROWS[1]
     monkeypatch.setattr(
-        command, "run", lambda *_: [Outcome(row, {"lost": lost, "sent": 5}, seconds=1), Outcome(ROWS[8])]
+        command, "run", lambda *_: [Outcome(row, {"lost": lost, "sent": 5, "wanted": 5}, seconds=1), Outcome(ROWS[8])]
     )
 
     assert command.main(["--json", str(tmp_path / "score.json")]) == status

@@ -1,0 +1,128 @@
+"""What a row lets pass, and what it does not: figures that look well at a glance and hide that something is broken."""
+
+import pytest
+
+from score.rows import ROWS
+from score.table import Outcome
+
+GOOD = {
+    "S-02": {"lost": 0, "sent": 2000, "wanted": 200},
+    "S-03": {"repeated": 0, "disordered": 0, "sent": 2000, "wanted": 200},
+    "S-04": {
+        "most_per_kill": 2,
+        "lost": 50,
+        "unfinished": 50,
+        "kills": 100,
+        "threads": 2,
+        "repeated": 0,
+        "dropped_sockets": 0,
+        "sent": 5000,
+        "wanted": 1000,
+    },
+    "S-05": {
+        "undelivered_share": 0,
+        "delivered_percent": 100.0,
+        "repeated": 0,
+        "due": 500_000,
+        "per_second": 1000.0,
+        "top_rate": 1250.0,
+        "sent": 50_000,
+        "wanted": 5000,
+    },
+    "S-06": {
+        "unexplained": 0,
+        "surplus": 0,
+        "ledgers": 4,
+        "sent": 10_000,
+        "lost": 50,
+        "counted": 0,
+        "unfinished": 50,
+    },
+    "S-08": {"zombies": 0, "cut_sockets": 0, "ended_processes": 0, "dropped_sockets": 0, "sockets": 200},
+    "S-12": {"daphne": 25.0, "uvicorn": 25.0, "sockets": 2000},
+    "S-14": {
+        "rise": 0.5,
+        "sent_mb": 60.0,
+        "code": 1013,
+        "talker_rise": 0.5,
+        "talker_mb": 60.0,
+        "talker_code": 1013,
+    },
+    "S-15": {"rise": 0.5, "written": 3000, "frames": 40_000, "seconds": 30.0, "end": "throttled"},
+    "S-16": {
+        "ratio": 1.0,
+        "p99_plain": 10.0,
+        "p99_stalled": 10.0,
+        "not_reading": 25,
+        "stalled": 25,
+        "closed_1013": 25,
+        "dropped_readers": 0,
+    },
+    "S-22": {
+        "crashes": 0,
+        "hangs": 0,
+        "unplanned_5xx": 0,
+        "server_tracebacks": 0,
+        "http": 10_000,
+        "websocket": 10_000,
+        "envelopes": 10_000,
+    },
+    "S-24": {"clean": 100, "stops": 100, "slowest": 0.2, "lost": 0, "repeated": 0, "sent": 5000, "wanted": 1000},
+    "S-26": {"worker_seconds": 0.1, "interface_seconds": 0.1, "failed_workers": 0, "status": 0, "sockets": 500},
+}
+BAD = [
+    ("S-02", {"sent": 0}),
+    ("S-03", {"sent": 0}),
+    ("S-04", {"lost": 200, "unfinished": 50}),
+    ("S-04", {"lost": 50, "unfinished": 200}),
+    ("S-04", {"most_per_kill": 3}),
+    ("S-04", {"sent": 1}),
+    ("S-05", {"sent": 1}),
+    ("S-06", {"surplus": 10}),
+    ("S-08", {"dropped_sockets": 200, "cut_sockets": 200}),
+    ("S-12", {"uvicorn": 400.0}),
+    ("S-14", {"code": None}),
+    ("S-14", {"talker_code": None}),
+    ("S-14", {"talker_rise": 300.0}),
+    ("S-15", {"written": 3, "end": None}),
+    ("S-15", {"end": "stuck"}),
+    ("S-15", {"end": 1006}),
+    ("S-16", {"closed_1013": 0}),
+    ("S-16", {"stalled": 0}),
+    ("S-22", {"server_tracebacks": 1}),
+    ("S-24", {"sent": 0}),
+    ("S-26", {"status": -11}),
+    ("S-26", {"failed_workers": 1}),
+]
+
+
+ACCEPTED = [
+    ("S-08", {"dropped_sockets": 200}),
+    ("S-14", {"code": 1008}),
+    ("S-15", {"end": 1013}),
+]
+
+
+def outcome(id, figures):
+    return Outcome(next(row for row in ROWS if row.id == id), figures)
+
+
+@pytest.mark.parametrize("id", GOOD)
+def test_good_figures_pass_and_are_put_into_words(id):
+    assert outcome(id, GOOD[id]).verdict == "pass"
+    assert outcome(id, GOOD[id]).result
+
+
+@pytest.mark.parametrize(("id", "bad"), BAD, ids=str)
+def test_a_row_fails_by_a_single_bad_figure(id, bad):
+    assert outcome(id, GOOD[id] | bad).verdict == "fail"
+
+
+@pytest.mark.parametrize(("id", "other"), ACCEPTED, ids=str)
+def test_a_row_accepts_what_its_target_allows_too(id, other):
+    assert outcome(id, GOOD[id] | other).verdict == "pass"
+
+
+@pytest.mark.parametrize("id", GOOD)
+def test_a_row_fails_without_its_figures(id):
+    assert outcome(id, {}).verdict == "fail"
