@@ -108,21 +108,19 @@ def pour(client, data, size):
             client.sendall(data)
 
 
-FLOODS = [(name, frame(TEXT, FRAME.encode())) for name in COMMANDS] + [
-    # Uvicorn and granian keep the answers to pings; nobody but themselves can do anything about that.
-    (name, frame(PING, b"x" * 125) * 100)
-    for name in ("daphne", "hypercorn")
-]
+FLOODS = {"echoes": frame(TEXT, FRAME.encode()), "pongs": frame(PING, b"x" * 125) * 100}
+# Uvicorn and granian keep pongs until they are read, and only they could do something about that.
+BOUNDED = [(name, "echoes") for name in COMMANDS] + [("daphne", "pongs"), ("hypercorn", "pongs")]
 
 
-@pytest.mark.parametrize(("name", "data"), FLOODS, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_client_that_reads_no_answers_fills_no_memory(start, name, data):
+@pytest.mark.parametrize(("name", "answers"), BOUNDED)
+def test_a_client_that_does_not_read_its_answers_fills_no_memory(start, name, answers):
     server = start(name)
     with connect_slowly(server) as client:
         open_raw_socket(client, b"/echo/")
         before = server.resident_size
 
-        pour(client, data, 100 * MIB)
+        pour(client, FLOODS[answers], 100 * MIB)
 
         assert server.resident_size - before < 30 * MIB
 
