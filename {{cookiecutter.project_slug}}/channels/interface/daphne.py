@@ -103,13 +103,16 @@ class Brake:
 
     def resumeProducing(self) -> None:
         """Be told that all has been sent."""
-        if self._full is not None:
-            self._full.set_result(None)
-            self._full = None
+        self._release()
 
     def stopProducing(self) -> None:
         """Be told that the connection has been lost."""
-        Brake.resumeProducing(self)
+        self._release()
+
+    def _release(self) -> None:
+        if self._full is not None:
+            self._full.set_result(None)
+            self._full = None
 
 
 class ResponseSend:
@@ -182,7 +185,7 @@ class DaphneSocket(Brake):
         if protocol.state != protocol.STATE_OPEN:
             await self._send(event)
             if kind == "websocket.accept" and protocol.state == protocol.STATE_OPEN:
-                self._put_on()
+                self._put_brake_on()
         elif kind == "websocket.send":
             _send_frame(protocol, event)
             await self.wait_for_room()
@@ -210,7 +213,7 @@ class DaphneSocket(Brake):
         else:
             self._regulate_reading()
 
-    def _put_on(self) -> None:
+    def _put_brake_on(self) -> None:
         # Until now it was the HTTP side of the connection that was told to pause.
         transport = self._protocol.transport
         transport.unregisterProducer()
