@@ -24,6 +24,11 @@ COMMANDS = {
     "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APPLICATION],
 }
 PATIENCE = 30.0
+# The request for a WebSocket with a path.
+HANDSHAKE = (
+    b"GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 class ServerProcess:
@@ -93,6 +98,12 @@ class ServerProcess:
             assert time.monotonic() < deadline, f"Waited in vain. The server's log:\n{self.log}"
             time.sleep(0.02)
         return result
+
+    @property
+    def resident_size(self):
+        """The memory that the server and its child processes hold, in bytes."""
+        lines = subprocess.check_output(["ps", "-axo", "pgid=,rss="], text=True).splitlines()
+        return sum(int(rss) for pgid, rss in map(str.split, lines) if int(pgid) == self.process.pid) * 1024
 
     def count_disconnects(self, path):
         return sum(note.startswith(f"disconnect {path} ") for note in self.notes)

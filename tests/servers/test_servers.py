@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import socket
+import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from .processes import PATIENCE, until_closed
+from .processes import COMMANDS, HANDSHAKE, PATIENCE, ServerProcess, until_closed
 from .site.views import DOWNLOAD_SIZE, blocks
 
 
@@ -129,6 +130,19 @@ def test_a_rejected_socket_gets_403(server):
     assert refused.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_socket_that_nobody_answers_is_refused_when_the_settings_say_so(tmp_path, name):
+    # Daphne has a limit of its own, five seconds by default.
+    options = {"daphne": ["--websocket_connect_timeout", "1"]}
+    command = [*COMMANDS[name], *options.get(name, ())]
+    with ServerProcess(command, tmp_path, LIMITS=json.dumps({"handshake_timeout": 2, "stop_grace": 1})) as server:
+        with pytest.raises(InvalidStatus) as refused, server.open_socket("/silent/"):
+            pass
+
+        assert refused.value.response.status_code == 403
+        assert "no consumer has answered its websocket.connect message within 2 s" in server.log
+
+
 def test_a_group_message_reaches_every_member_once_and_in_order(server):
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(server.open_socket("/room/")) for _ in range(5)]
@@ -189,10 +203,6 @@ def test_sockets_that_leave_at_once_are_reported_as_often_as_they_connected(serv
 # Bad input
 
 
-HANDSHAKE = (
-    b"GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 END = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
 ODD_REQUESTS = {
@@ -257,10 +267,12 @@ BROKEN_FRAMES = {
 @pytest.mark.parametrize("frame", BROKEN_FRAMES.values(), ids=BROKEN_FRAMES)
 def test_a_broken_frame_ends_its_socket_and_its_consumer_is_told_once(server, frame):
     ended, logged = server.count_disconnects("/echo/"), len(server.log)
+    begun = time.monotonic()
 
     server.raw(HANDSHAKE % b"/echo/", then=frame)
 
     server.wait_until(lambda: server.count_disconnects("/echo/") > ended)
+    assert time.monotonic() - begun < 14
     with server.open_socket("/echo/") as websocket:
         websocket.send("still here")
         assert websocket.recv(timeout=PATIENCE) == "still here"

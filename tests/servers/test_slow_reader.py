@@ -2,15 +2,18 @@
 
 import contextlib
 import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from .processes import COMMANDS, PATIENCE, until_closed
+from .processes import COMMANDS, HANDSHAKE, PATIENCE, until_closed
 
 # Of each frame this much lies in the buffers of a connection before anything is noticed.
 FRAME = "x" * 2**15
+TEXT, PING = 1, 9
+MIB = 2**20
 
 
 def connect_slowly(server):
@@ -76,3 +79,61 @@ def test_a_client_that_sends_too_much_is_read_at_the_pace_of_the_workers(start, 
         assert len(sent) < 1500
         websocket.socket.shutdown(socket.SHUT_RDWR)
         flooding.result()
+
+
+# Memory
+
+
+def open_raw_socket(client, path):
+    """Open a WebSocket that answers nothing by itself, and leave unread what follows the handshake."""
+    client.sendall(HANDSHAKE % path)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += client.recv(1)
+    assert head.startswith(b"HTTP/1.1 101")
+
+
+def frame(kind, payload):
+    """Return a frame of a client, with a mask that changes nothing."""
+    size = len(payload)
+    length = struct.pack(">B", 128 + size) if size < 126 else struct.pack(">BH", 128 + 126, size)
+    return bytes([128 + kind]) + length + bytes(4) + payload
+
+
+def pour(client, data, size):
+    """Send the data again and again: so many bytes, or until the server takes none for a second."""
+    client.settimeout(1)
+    with contextlib.suppress(OSError):
+        for _ in range(size // len(data)):
+            client.sendall(data)
+
+
+FLOODS = {"echoes": frame(TEXT, FRAME.encode()), "pongs": frame(PING, b"x" * 125) * 100}
+# Uvicorn and granian keep pongs until they are read, and only they could do something about that.
+BOUNDED = [(name, "echoes") for name in COMMANDS] + [("daphne", "pongs"), ("hypercorn", "pongs")]
+
+
+@pytest.mark.parametrize(("name", "answers"), BOUNDED)
+def test_a_client_that_does_not_read_its_answers_fills_no_memory(start, name, answers):
+    server = start(name)
+    with connect_slowly(server) as client:
+        open_raw_socket(client, b"/echo/")
+        before = server.resident_size
+
+        pour(client, FLOODS[answers], 100 * MIB)
+
+        assert server.resident_size - before < 30 * MIB
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_a_client_sends_after_the_close_frame_is_not_kept(start, name):
+    server = start(name)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
+        open_raw_socket(client, b"/closing/")
+        client.sendall(frame(TEXT, b"4000"))
+        server.wait_until(server.count_disconnects, "/closing/")
+        before = server.resident_size
+
+        pour(client, frame(TEXT, FRAME.encode()), 100 * MIB)
+
+        assert server.resident_size - before < 30 * MIB

@@ -21,6 +21,8 @@ class RecordingServer(Server):
 
     async def handle_reply(self, protocol, message):
         self.sent.append(message)
+        if message["type"] == "websocket.accept":
+            protocol.state = protocol.STATE_OPEN
 
 
 class Transport:
@@ -49,10 +51,12 @@ class SocketProtocol:
     """A WebSocket protocol of daphne's."""
 
     kind = "websocket"
-    STATE_CONNECTING, STATE_OPEN = 1, 3
+    STATE_CONNECTING, STATE_CLOSING, STATE_OPEN = 1, 2, 3
+    muted = failedByMe = False
 
     def __init__(self):
         self.server = RecordingServer()
+        self.openHandshakeTimeoutCall = None
         self.events = asyncio.Queue()
         self.transport = Transport()
         self.state = self.STATE_OPEN
@@ -93,6 +97,14 @@ def adapt(protocol, **scope):
 
 def adapted_send(protocol):
     return adapt(protocol)[2]
+
+
+async def accepted(protocol):
+    """Return what the application gets for a socket that it has accepted."""
+    protocol.state = protocol.STATE_CONNECTING
+    _, receive, send = adapt(protocol)
+    await send({"type": "websocket.accept"})
+    return receive, send
 
 
 def part(more=True):
@@ -178,7 +190,7 @@ async def test_a_socket_that_is_not_open_yet_is_left_to_daphne(event):
 
 async def test_a_frame_counts_as_sent_when_twisted_has_room_for_more():
     protocol = SocketProtocol()
-    send = adapted_send(protocol)
+    _, send = await accepted(protocol)
     await send({"type": "websocket.send", "text": "1"})
     protocol.transport.producer.pauseProducing()
 
@@ -195,7 +207,7 @@ async def test_a_frame_counts_as_sent_when_twisted_has_room_for_more():
 @pytest.mark.parametrize("end", ["stopProducing", "resumeProducing"])
 async def test_a_connection_that_ends_lets_go_of_what_waits(end):
     protocol = SocketProtocol()
-    send = adapted_send(protocol)
+    _, send = await accepted(protocol)
     await send({"type": "websocket.send", "text": "1"})
     producer = protocol.transport.producer
     producer.pauseProducing()
@@ -242,6 +254,67 @@ async def test_the_answer_to_a_close_frame_is_read():
     await send({"type": "websocket.close", "code": 1013})
 
     assert protocol.transport.reads
+    # What else comes before that is not kept.
+    assert protocol.muted
+
+
+async def test_nothing_is_read_once_nobody_asks_any_more():
+    protocol = SocketProtocol()
+    _, receive, send = adapt(protocol)
+    waiting = asyncio.create_task(receive())
+    await settle()
+
+    waiting.cancel()
+    await settle()
+    assert not protocol.transport.reads
+
+    await send({"type": "websocket.close", "code": 1013})
+    assert protocol.transport.reads
+
+
+async def test_nothing_is_read_from_a_client_that_does_not_read():
+    protocol = SocketProtocol()
+    receive, _ = await accepted(protocol)
+    producer = protocol.transport.producer
+
+    # The answers to pings have piled up.
+    producer.pauseProducing()
+    assert not protocol.transport.reads
+    producer.resumeProducing()
+    assert protocol.transport.reads
+
+    # Now the application does not want any more.
+    protocol.events.put_nowait({"type": "websocket.receive", "text": "1"})
+    await receive()
+    producer.pauseProducing()
+    producer.resumeProducing()
+    assert not protocol.transport.reads
+
+
+async def test_the_answer_of_a_client_that_does_not_read_is_waited_for():
+    protocol = SocketProtocol()
+    _, send = await accepted(protocol)
+    protocol.transport.producer.pauseProducing()
+
+    await send({"type": "websocket.close", "code": 1013})
+    protocol.transport.producer.pauseProducing()
+
+    assert protocol.transport.reads
+
+
+async def test_a_sender_that_is_cut_off_takes_nobody_along():
+    protocol = SocketProtocol()
+    _, send = await accepted(protocol)
+    protocol.transport.producer.pauseProducing()
+    sending = [asyncio.create_task(send({"type": "websocket.send", "text": text})) for text in "12"]
+    await settle()
+
+    sending[0].cancel()
+    await settle()
+    assert not sending[1].done()
+
+    protocol.transport.producer.resumeProducing()
+    await sending[1]
 
 
 # Responses
@@ -318,8 +391,23 @@ def test_the_path_of_a_whole_address_is_its_path(target, path):
     assert scope["path"] == path
 
 
-def test_a_slow_client_gets_time_to_answer_a_close_frame():
+async def test_a_slow_client_gets_time_to_answer_a_close_frame_of_ours():
     protocol = SocketProtocol()
-    adapt(protocol)
+    send = adapted_send(protocol)
+    # A frame that breaks the protocol is not the slow client's.
+    assert protocol.closeHandshakeTimeout == 5
+
+    await send({"type": "websocket.close", "code": 1013})
 
     assert protocol.closeHandshakeTimeout == 20
+
+
+def test_how_long_a_consumer_may_take_to_answer_is_for_the_settings_to_say():
+    cancelled = []
+    protocol = SocketProtocol()
+    protocol.openHandshakeTimeoutCall = SimpleNamespace(cancel=lambda: cancelled.append("Autobahn's"))
+
+    adapt(protocol)
+
+    assert (cancelled, protocol.openHandshakeTimeoutCall) == (["Autobahn's"], None)
+    assert protocol.server.websocket_connect_timeout > 10**9

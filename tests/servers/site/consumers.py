@@ -19,6 +19,10 @@ def accept_slowly(message):
     message.reply_channel.send({"accept": True})
 
 
+def say_nothing(message):
+    pass
+
+
 def join(message):
     Group("room").add(message.reply_channel)
     message.reply_channel.send({"accept": True})

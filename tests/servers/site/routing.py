@@ -7,6 +7,7 @@ channel_routing = [
     route("http.disconnect", consumers.write_down_the_leaving),
     route("websocket.connect", consumers.reject, path=r"^/rejected/$"),
     route("websocket.connect", consumers.accept_slowly, path=r"^/slow/$"),
+    route("websocket.connect", consumers.say_nothing, path=r"^/silent/$"),
     route("websocket.connect", consumers.join, path=r"^/room/$"),
     route("websocket.connect", consumers.join_late, path=r"^/late/$"),
     route("websocket.connect", consumers.accept),

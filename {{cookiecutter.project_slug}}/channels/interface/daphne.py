@@ -4,11 +4,14 @@ Make up for what daphne leaves to the application. Under other servers nothing h
 - daphne knows no lifespan, so it would end before the consumers have been told of the end of the sockets:
   Twisted's shutdown is made to wait for that.
 - It takes whatever the application sends and whatever a client sends, and keeps it in memory: here ``send``
-  returns when Twisted has room for more, and nothing is read from a socket that the application is not ready for.
+  returns when Twisted has room for more. Nothing is read from a socket that the application is not ready for, or
+  whose client does not read, not even pings. What comes after a close frame of ours is dropped.
+- It gives a consumer five seconds to answer the connect message: here that is for the settings to say.
 - It cuts the connection of a client that sends too large a frame, without a word: the client gets code 1009.
 - It never sends empty frames, and closes sockets only with the codes that applications may use, which 1012
   and 1013 are not: both are sent by its WebSocket protocol directly.
-- It cuts off clients that do not answer a close frame within a second, which slow ones cannot.
+- It cuts off clients that do not answer a close frame within a second, which slow ones cannot: they have longer here,
+  twenty seconds when it is the application that closes, five when it is a frame that breaks the protocol.
 - It lets fifty clients wait to be accepted. When all come back at once, after a restart, the others would wait a second
   and longer for their next try: as many may wait as the system allows.
 - It passes addresses on as proxies write them, ``http://host/path``: here the path is the path.
@@ -22,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -30,6 +34,9 @@ from .socket_connection import CLOSE_TIMEOUT
 
 if TYPE_CHECKING:
     from .process import InterfaceProcess
+
+# Seconds that a client whose frame breaks the protocol has to answer the close frame.
+FAILURE_TIMEOUT = 5.0
 
 
 def adapt(scope: Any, receive: Any, send: Any) -> tuple[Any, Any, Any]:
@@ -78,31 +85,34 @@ def prepare(process: InterfaceProcess) -> None:
 class Brake:
     """Tells when a connection has room for more. To Twisted it is a producer, which is told to pause and resume."""
 
-    __slots__ = ("_room", "_transport")
+    __slots__ = ("_full",)
 
-    def __init__(self, transport: Any = None) -> None:
-        self._transport = transport
-        self._room = asyncio.Event()
-        self._room.set()
+    def __init__(self) -> None:
+        # Pending while there is no room. Few connections get that far, and each ``asyncio.Event`` takes a kilobyte.
+        self._full: asyncio.Future[None] | None = None
 
     async def wait_for_room(self) -> None:
         """Wait until all that was written has been sent."""
-        await self._room.wait()
+        if self._full is not None:
+            await asyncio.wait([self._full])
 
     def pauseProducing(self) -> None:
         """Be told that more has been written than is sent at once."""
-        self._room.clear()
+        if self._full is None:
+            self._full = asyncio.get_running_loop().create_future()
 
     def resumeProducing(self) -> None:
         """Be told that all has been sent."""
-        self._room.set()
-        if self._transport is not None and self._transport.disconnecting:
-            # Twisted does not close a connection that has a producer.
-            self._transport.unregisterProducer()
+        self._release()
 
     def stopProducing(self) -> None:
         """Be told that the connection has been lost."""
-        self._room.set()
+        self._release()
+
+    def _release(self) -> None:
+        if self._full is not None:
+            self._full.set_result(None)
+            self._full = None
 
 
 class ResponseSend:
@@ -134,62 +144,99 @@ class ResponseSend:
             (getattr(channel, "abortConnection", None) or channel.loseConnection)()
 
 
-class DaphneSocket:
-    """The ``receive`` and the ``send`` of a WebSocket."""
+class DaphneSocket(Brake):
+    """The ``receive`` and the ``send`` of a WebSocket, with the brake on what is read and written."""
 
-    __slots__ = ("_brake", "_protocol", "_reads", "_receive", "_send")
+    __slots__ = ("_protocol", "_receive", "_send", "_wants_more")
 
     def __init__(self, receive: Any, send: Any, protocol: Any) -> None:
+        super().__init__()
         self._receive = receive
         self._send = send
         self._protocol = protocol
-        self._brake: Brake | None = None
-        self._reads = True
+        self._wants_more = True
+        # How long a consumer may take to answer is for ``handshake_timeout`` to say, not for two limits of daphne.
+        protocol.server.websocket_connect_timeout = math.inf
+        if protocol.openHandshakeTimeoutCall is not None:
+            protocol.openHandshakeTimeoutCall.cancel()
+            protocol.openHandshakeTimeoutCall = None
         # A frame above daphne's limits is answered with close code 1009, not by a cut connection.
         protocol.failByDrop = False
-        # After that we cut it off ourselves.
-        protocol.closeHandshakeTimeout = 2 * CLOSE_TIMEOUT
+        protocol.closeHandshakeTimeout = FAILURE_TIMEOUT
 
     async def receive(self) -> Any:
         """Return the next event. Nothing is read from the client until the one after that is asked for."""
         # What ``receive`` belongs to is the queue of the events that have been read already.
         if self._receive.__self__.empty():
-            self._resume_reading()
-        event = await self._receive()
-        if event["type"] == "websocket.receive" and self._reads:
-            self._reads = False
-            self._protocol.transport.pauseProducing()
+            self._ask_for_more(True)
+        try:
+            event = await self._receive()
+        except asyncio.CancelledError:
+            # Nobody will ask again.
+            self._ask_for_more(False)
+            raise
+        if event["type"] == "websocket.receive":
+            self._ask_for_more(False)
         return event
-
-    def _resume_reading(self) -> None:
-        if not self._reads:
-            self._reads = True
-            self._protocol.transport.resumeProducing()
 
     async def send(self, event: Any) -> None:
         """Send an event, and return when there is room for more."""
-        protocol = self._protocol
-        if event["type"] == "websocket.close":
-            # The client's answer to that must be read.
-            self._resume_reading()
+        protocol, kind = self._protocol, event["type"]
         if protocol.state != protocol.STATE_OPEN:
             await self._send(event)
-        elif event["type"] == "websocket.close" and not _may_be_passed(event.get("code", 1000)):
-            protocol.sendCloseFrame(event["code"])
-        elif event["type"] == "websocket.send":
-            brake = self._brake = self._brake or _put_brake_on(protocol.transport)
+            if kind == "websocket.accept" and protocol.state == protocol.STATE_OPEN:
+                self._put_brake_on()
+        elif kind == "websocket.send":
             _send_frame(protocol, event)
-            await brake.wait_for_room()
+            await self.wait_for_room()
+        elif kind == "websocket.close":
+            self._listen_for_the_answer()
+            if _may_be_passed(event.get("code", 1000)):
+                await self._send(event)
+            else:
+                protocol.sendCloseFrame(event["code"])
         else:
             await self._send(event)
 
+    def pauseProducing(self) -> None:
+        """Be told that more has been written than is sent at once, which may be the answers to pings."""
+        super().pauseProducing()
+        self._regulate_reading()
 
-def _put_brake_on(transport: Any) -> Brake:
-    brake = Brake(transport)
-    # Until now it was the HTTP side of the connection that was told to pause.
-    transport.unregisterProducer()
-    transport.registerProducer(brake, True)
-    return brake
+    def resumeProducing(self) -> None:
+        """Be told that all has been sent."""
+        super().resumeProducing()
+        transport = self._protocol.transport
+        if transport.disconnecting:
+            # Twisted does not close a connection that has a producer.
+            transport.unregisterProducer()
+        else:
+            self._regulate_reading()
+
+    def _put_brake_on(self) -> None:
+        # Until now it was the HTTP side of the connection that was told to pause.
+        transport = self._protocol.transport
+        transport.unregisterProducer()
+        transport.registerProducer(self, True)
+
+    def _listen_for_the_answer(self) -> None:
+        """Read the answer to a close frame of ours, and drop whatever comes before it."""
+        self._protocol.muted = True
+        self._protocol.closeHandshakeTimeout = 2 * CLOSE_TIMEOUT
+        self._regulate_reading()
+
+    def _ask_for_more(self, wants_more: bool) -> None:
+        if wants_more != self._wants_more:
+            self._wants_more = wants_more
+            self._regulate_reading()
+
+    def _regulate_reading(self) -> None:
+        """Read if the application wants more and the client takes what it gets, or if nothing is kept anyway."""
+        protocol = self._protocol
+        if protocol.muted or protocol.failedByMe or (self._wants_more and self._full is None):
+            protocol.transport.resumeProducing()
+        else:
+            protocol.transport.pauseProducing()
 
 
 def _send_frame(protocol: Any, event: Any) -> None:
