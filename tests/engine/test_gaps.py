@@ -299,6 +299,46 @@ def test_a_gap_that_cannot_be_looked_at_is_looked_at_again_without_a_word_for_ea
     assert socket.received() == [{"close": 1013}]
 
 
+class FailsInTheMiddle(InMemoryChannelLayer):
+    """A layer that fails when the third message of a socket that is given up is taken."""
+
+    pops = None
+
+    def send_and_receive(self, batch, channels, timeout, finished=""):
+        if self.pops is not None and any("waiting" in channel for channel in channels):
+            self.pops += 1
+            if self.pops == 3:
+                raise ChannelLayerUnavailable("The store does not answer")
+        return super().send_and_receive(batch, channels, timeout, finished)
+
+
+def test_a_socket_is_given_up_with_what_could_be_taken(make_site):
+    layer = FailsInTheMiddle()
+    socket = connected(make_site(routes(), layer=layer))
+    _, b, c = frames(socket, "a", "b", "c")
+    deliver(socket.site, [b, ending(socket), c])
+    layer.pops = 0
+    ordering._give_up(socket.reply_channel, socket.site.layer, "it is a test")
+    socket.site.work()
+
+    assert socket.received() == [{"close": 1013}, {"text": "gone after 0"}]
+
+
+def test_a_socket_that_goes_on_talking_is_given_up_all_the_same(socket, monkeypatch):
+    look = ordering._look
+
+    def look_while_another_message_comes(reply_channel, layer, before):
+        ordering._watch(reply_channel, layer, ordering._Gap(1))
+        return look(reply_channel, layer, before)
+
+    monkeypatch.setattr(ordering, "_look", look_while_another_message_comes)
+    deliver(socket.site, frames(socket, "a", "b")[1:])
+    wait_for_gaps()
+    wait_for_gaps()
+
+    assert socket.received() == [{"close": 1013}]
+
+
 # Who looks after a gap
 
 

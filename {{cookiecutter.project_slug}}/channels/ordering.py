@@ -43,14 +43,14 @@ _BROKEN = "_order_broken"
 # Which message comes next could not be found out.
 _UNKNOWN = -1
 
-# What the threads of this process are about. Single operations on a set are atomic.
+# What the threads of this process are about. Single operations on a set or a dict are atomic.
 # The messages that consumers of this process are working on: these are late, but not lost.
 _running: set[tuple[str, int]] = set()
 # The sockets that were given up, the latest of them: what still comes of them is dropped, and counted.
 _given_up: dict[str, None] = {}
 _MOST_GIVEN_UP = 10_000
-# The sockets whose gap a worker is going to look at.
-_watched: set[str] = set()
+# The sockets whose gap a worker is going to look at, and that gap.
+_watched: dict[str, _Gap] = {}
 # When somebody has looked for sockets that nobody watches, on each layer.
 _adopted_at: dict[Any, float] = {}
 
@@ -222,15 +222,18 @@ def _find(expected: int, socket: str, layer: Any) -> tuple[Waiting | None, bool]
 
 def _watch(socket: str, layer: Any, gap: _Gap, at_once: bool = False) -> None:
     """Look at a socket with messages that wait, a while from now unless ``at_once``."""
-    if socket not in _watched:
-        _watched.add(socket)
-        call_later(0 if at_once else GAP_TIMEOUT / _LOOKS, functools.partial(_check_gap, socket, layer, gap))
+    known = _watched.get(socket)
+    if known is None:
+        _watched[socket] = gap
+        call_later(0 if at_once else GAP_TIMEOUT / _LOOKS, functools.partial(_check_gap, socket, layer))
+    elif known.expected == gap.expected and known.looks < gap.looks:
+        _watched[socket] = gap
 
 
-def _check_gap(socket: str, layer: Any, before: _Gap) -> Waiting | None:
+def _check_gap(socket: str, layer: Any) -> Waiting | None:
     """Look after a socket with messages that wait: hand on the next one, look again later, or give the socket up."""
-    # Before it looks: whoever holds one of its messages just now, and watches it then, must not do so in vain.
-    _watched.discard(socket)
+    # Whoever holds one of its messages just now, and watches it then, must not do so in vain: so it is forgotten first.
+    before = _watched.pop(socket, _Gap(_UNKNOWN))
     found: Waiting | None = None
     after: _Gap | None = _Gap(_UNKNOWN)
     try:
@@ -311,9 +314,13 @@ def _give_up(socket: str, layer: Any, reason: str) -> None:
 def _take_waiting(socket: str, layer: Any) -> list[dict[str, Any]]:
     channel, finished = _waiting_channel(socket), ""
     waiting: list[dict[str, Any]] = []
-    while (item := send_and_receive(layer, [], (channel,), 0.0, finished)[1]) is not None:
-        waiting.append(item)
-        finished = channel
+    try:
+        while (item := send_and_receive(layer, [], (channel,), 0.0, finished)[1]) is not None:
+            waiting.append(item)
+            finished = channel
+    except ChannelLayerUnavailable as error:
+        # What is left is found again. The others are in our hands, and so is the client.
+        logger.debug("Not all that waits for socket %s could be taken: %s", socket, error)
     return sorted(waiting, key=lambda item: item["content"]["order"])
 
 

@@ -118,12 +118,14 @@ class Worker:
 
     def _leave(self) -> None:
         """Leave nothing behind that this worker has taken, and what it should have handled next to other workers."""
-        self._send_outgoing()
-        deadline = time.monotonic() + DRAIN_TIMEOUT
-        while self._handle_due() and time.monotonic() < deadline:
-            continue
-        self._send_outgoing()
-        self._layer.give_back()
+        try:
+            self._send_outgoing()
+            deadline = time.monotonic() + DRAIN_TIMEOUT
+            while self._handle_due() and time.monotonic() < deadline:
+                continue
+            self._send_outgoing()
+        finally:
+            self._layer.give_back()
 
     def _turn_in_thread(self, timeout: float = 0.0) -> bool:
         try:

@@ -127,6 +127,34 @@ def test_a_worker_that_stops_leaves_what_came_along_to_others(hosts, monkeypatch
     assert layer.channel_statistics("jobs")["messages_unfinished"] == 0
 
 
+@pytest.mark.parametrize("keys", [[], ["key"]])
+def test_a_worker_that_begins_is_given_nothing_that_has_expired(hosts, keys):
+    site, worker = (
+        make_layer(hosts, prefix=f"old-{keys}-", symmetric_encryption_keys=keys, expiry=1, group_expiry=1)
+        for _ in range(2)
+    )
+    site.flush()
+    for number in (0, 1):
+        send_to(site, number, {})
+    time.sleep(1.2)
+
+    assert worker.receive(["jobs"]) == (None, None)
+
+
+def test_the_end_of_an_outage_is_told_whatever_has_failed(valkey, second):
+    layer = make_layer([(valkey.host, valkey.port), (second.host, second.port)])
+    for kind in ("looks", "sends", "pops", "tending", "counts"):
+        layer._hosts[1].failed(ChannelLayerUnavailable("It was not there."), kind)
+    layer._hosts[1].works("anything")
+    layer._next_look = 0.0
+    for _ in range(20):
+        layer.find_waiting("parts?", 0.0)
+        layer.send_and_receive([], ["jobs"], 0.001, finished="jobs")
+        layer._next_look = 0.0
+
+    assert layer._hosts[1].outage._failing == set()
+
+
 def test_a_dead_host_keeps_nobody_from_the_others(valkey, caplog):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
     send_to(layer, 0, {})

@@ -83,6 +83,20 @@ def test_a_look_at_a_silent_host_takes_no_time_and_loses_nothing(valkey, sleeper
     assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
 
 
+def test_an_answer_that_has_come_is_read_however_late_its_thread_looks(valkey, sleeper):
+    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
+    layer._pop_any(["jobs"], 0.1)
+    send_to(layer, 1, {"number": 1})
+    with stopped(sleeper):
+        layer.receive(["jobs"])
+    link = layer._hosts[1].pops.link()
+    assert several._readable([link.descriptor], 5)
+    # As if its consumer had taken long.
+    link.pending_since -= 2 * several.GIVE_UP
+
+    assert layer.receive(["jobs"]) == ("jobs", {"number": 1})
+
+
 def test_a_host_that_has_failed_is_asked_while_the_only_other_one_is_silent(valkey, sleeper, monkeypatch):
     monkeypatch.setattr(hosts_module, "SILENT_REST", 0.0)
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
@@ -102,7 +116,8 @@ def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkey
     readable, calls = several._readable, []
 
     def stand_still(descriptors, seconds):
-        calls.append(seconds)
+        if descriptors:
+            calls.append(seconds)
         if len(calls) != 2:
             return readable(descriptors, seconds)
         time.sleep(2 * several.PROMPT)
@@ -171,6 +186,17 @@ def test_what_cannot_be_put_back_is_put_back_later(hosts, monkeypatch):
     layer.give_back()
 
     assert make_layer(hosts, prefix=layer.prefix).receive(["jobs"]) == ("jobs", {"number": 1 - first[1]["number"]})
+
+
+def test_what_is_put_back_keeps_its_order(hosts):
+    layer = make_layer(hosts)
+    for number in range(3):
+        send_to(layer, 1, {"number": number})
+    host, key = layer._hosts[1], f"{layer.prefix}queue:jobs".encode()
+    popped = [(host, host.threads.exchange([("LMPOP", 1, key, "LEFT")])[0]) for _ in range(2)]
+    layer._first_of(popped, [])
+
+    assert [layer.receive(["jobs"])[1]["number"] for _ in range(3)] == [0, 1, 2]
 
 
 @pytest.mark.django_db(transaction=True)

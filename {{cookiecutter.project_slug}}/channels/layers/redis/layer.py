@@ -98,23 +98,24 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         return self._figures(self._pages)
 
     def find_waiting(self, prefix: str, age: float) -> list[tuple[str, Content]]:
+        if len(self._hosts) == 1:
+            return self._find_waiting_on(self._hosts[0], prefix, age)
         found = []
-        for host in self._hosts:
+        for host in [host for host in self._hosts if not host.rests]:
             try:
-                flat = [] if len(self._hosts) > 1 and host.rests else self._find_waiting_on(host, prefix, age)
+                found += self._find_waiting_on(host, prefix, age)
+                host.works("looks")
             except ChannelLayerUnavailable as error:
-                if len(self._hosts) == 1:
-                    raise
                 host.failed(error, "looks")
-                continue
-            for queue, stored in zip(flat[::2], flat[1::2], strict=True):
-                with contextlib.suppress(UnreadableEntry):
-                    found.append((queue.decode(), self._peek(host, queue.decode(), stored)))
         return found
 
-    def _find_waiting_on(self, host: StoreHost, prefix: str, age: float) -> Sequence[bytes]:
+    def _find_waiting_on(self, host: StoreHost, prefix: str, age: float) -> list[tuple[str, Content]]:
         left, start = int((self.expiry - age) * 1000), random.randrange(1_000_000)
-        found: Sequence[bytes] = host.threads.run(scripts.FIND_WAITING, self.prefix, left, prefix, FOUND_AT_ONCE, start)
+        flat = host.threads.run(scripts.FIND_WAITING, self.prefix, left, prefix, FOUND_AT_ONCE, start)
+        found = []
+        for queue, stored in zip(flat[::2], flat[1::2], strict=True):
+            with contextlib.suppress(UnreadableEntry):
+                found.append((queue.decode(), self._peek(host, queue.decode(), stored)))
         return found
 
     def _peek(self, host: StoreHost, queue: str, stored: bytes) -> Content:

@@ -8,7 +8,8 @@ may be more than one.
 A store that does not answer then keeps nobody waiting, and its connection stays open: whatever it has popped, or pops
 when it wakes up, is read at a later turn of the same thread.
 
-A thread is given one message. Whatever else has been popped is put back: it must not wait for the end of a consumer.
+A thread is given one message. Whatever else its pops have brought is put back, so that it does not wait for the end of
+a consumer.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .thread_links import ThreadLink
 logger = logging.getLogger(__name__)
 
 # A store that was told to stop waiting answers within so many seconds, or its answer is left for later.
-PROMPT = 0.25
+PROMPT = 0.5
 # An answer that has not come after so many seconds is not waited for any longer: the network may have lost it.
 GIVE_UP = 10.0
 
@@ -48,7 +49,7 @@ def pop_from_any(pops: Mapping[StoreHost, Command]) -> Popped:
     random.shuffle(asked)
     failures = []
     for host in asked:
-        begun, failed = _begin({host: pops[host]})
+        begun, failed = _begin({host: pops[host]}, blocks=False)
         popped, failed_too = _answers(begun, _readable(begun, PROMPT))
         if any(answer is not None for _, answer in popped):
             return popped
@@ -66,7 +67,7 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
     ``patience`` seconds. What a store brings that had been silent is the answer to an earlier pop.
     """
     late = _late(pops)
-    begun, failures = _begin({host: pops[host] for host in _asked(pops, late)})
+    begun, failures = _begin({host: pops[host] for host in _asked(pops, late)}, blocks=True)
     waiting = late | begun
     try:
         ready = _readable(waiting, patience)
@@ -98,13 +99,14 @@ def late_answers(hosts: Collection[StoreHost], patience: float = 0.0) -> Popped:
 
 
 def _late(hosts: Iterable[StoreHost]) -> Waiting:
-    late = {}
-    for host in hosts:
-        link = host.pops.link()
-        if link.pending_since and time.monotonic() - link.pending_since > GIVE_UP:
-            host.pops.leave(link)
-        if link.pending_since:
-            late[link.descriptor] = (host, link)
+    links = ((host, host.pops.link()) for host in hosts)
+    late = {link.descriptor: (host, link) for host, link in links if link.pending_since}
+    latest = time.monotonic() - GIVE_UP
+    overdue = {number for number, (_, link) in late.items() if link.pending_since < latest}
+    # The answer may have come long ago: it was this thread that was at something else.
+    for number in overdue - _readable(overdue, 0.0):
+        host, link = late.pop(number)
+        host.pops.leave(link)
     return late
 
 
@@ -115,12 +117,12 @@ def _asked(pops: Iterable[StoreHost], late: Waiting) -> list[StoreHost]:
     return [host for host in idle if not host.rests] or idle
 
 
-def _begin(pops: Mapping[StoreHost, Command]) -> tuple[Waiting, list[ChannelLayerUnavailable]]:
+def _begin(pops: Mapping[StoreHost, Command], blocks: bool) -> tuple[Waiting, list[ChannelLayerUnavailable]]:
     begun: Waiting = {}
     failures = []
     for host, pop in pops.items():
         try:
-            link = host.pops.begin([pop], identify=True)
+            link = host.pops.begin([pop], identify=blocks)
         except ChannelLayerUnavailable as error:
             host.failed(error, "pops")
             failures.append(error)

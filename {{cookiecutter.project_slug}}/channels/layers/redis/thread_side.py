@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import random
@@ -162,6 +163,7 @@ class ThreadSide(RedisStore):
     def _tell_done(self, host: StoreHost, done: str) -> None:
         try:
             host.threads.run(SEND, *self._send_arguments(host.asides, [], done))
+            host.works("sends")
         except ChannelLayerUnavailable as error:
             host.failed(error, "sends")
             self._keep_done(done, error)
@@ -217,33 +219,49 @@ class ThreadSide(RedisStore):
         """Return one of the messages that several stores have brought, from these channels, and put the others back."""
         everything = [*getattr(self._left, "popped", ()), *popped]
         self._left.popped = []
-        message = None
+        message, others = None, []
         for host, answer in everything:
             if answer is None:
                 continue
+            self._learn_time_to_live(host)
             queue = self._queue_in(answer)
             if queue.endswith("!"):
                 # What it holds for its members is kept for all threads.
                 self._feed(host, queue, self._living(host, queue, answer[1]))
             elif message is None and queue in names:
                 message = self._message(host, answer)
-            elif not self._put_back(host, queue, answer[1]):
-                self._left.popped.append((host, answer))
+            else:
+                others.append((host, answer))
+        # The first one comes to stand first again.
+        for host, answer in reversed(others):
+            if not self._put_back(host, answer):
+                self._left.popped.insert(0, (host, answer))
         return message or self._expanded(names)
 
-    def _put_back(self, host: StoreHost, queue: str, entries: Sequence[bytes]) -> bool:
+    def _learn_time_to_live(self, host: StoreHost) -> None:
+        """Have the store's time known, by which messages expire: the pops themselves do not ask for it."""
+        if not host.asides.knows_time:
+            with contextlib.suppress(ChannelLayerUnavailable):
+                host.threads.learn_time()
+
+    def _put_back(self, host: StoreHost, answer: Any) -> bool:
         """Undo a pop; return False if the host cannot be reached."""
+        queue = self._queue_in(answer)
         try:
-            host.threads.run(scripts.PUT_BACK, self.prefix, self._expiry, queue, *entries)
+            host.threads.run(scripts.PUT_BACK, self.prefix, self._expiry, queue, *answer[1])
         except ChannelLayerUnavailable as error:
             host.failed(error, "pops")
-            # It may have been done: then the message would come twice.
+            if error.uncertain:
+                # Were it put back once more, it might come twice.
+                self.statistics.count_gone(queue, "uncertain")
             return error.uncertain
         return True
 
     def give_back(self) -> None:
         if len(self._hosts) > 1:
             self._first_of(late_answers(self._hosts, ANSWER_TIMEOUT), ())
+            for _, answer in self._left.popped:
+                self.statistics.count_gone(self._queue_in(answer), "could not be put back")
 
     def _keys_by_host(self, names: Sequence[str]) -> dict[StoreHost, tuple[str, ...]]:
         numbered = ((host, self._keys_on(number, names)) for number, host in enumerate(self._hosts))
