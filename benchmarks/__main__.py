@@ -21,7 +21,7 @@ from .environments import BUILD, REPOSITORY, MissingProgram, install
 from .measure import measure, prepare
 from .processes import RunningStack
 from .profiling import profile
-from .report import write_conditions, write_report
+from .report import read_runs, write_conditions, write_report
 from .stacks import all_stacks, choose, copy_engine, plan
 from .tables import targets_table
 from .workloads import WORKLOADS
@@ -41,9 +41,10 @@ def command_run(arguments):
     only_targets = arguments.stacks == "targets" and not named
     measurements = plan(stacks, named or WORKLOADS, only_targets)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    before = [line["round"] for line in read_runs(arguments.output)] if arguments.append else []
     with open(arguments.output / "runs.jsonl", "a" if arguments.append else "w") as output:
         write_conditions(arguments.output, arguments.checkout)
-        measure(measurements, arguments.rounds, arguments.patience, output)
+        measure(measurements, arguments.rounds, arguments.patience, output, first=max(before, default=0) + 1)
     command_report(arguments)
 
 

@@ -34,13 +34,15 @@ def _installed(stack):
     return True
 
 
-def measure(plan, rounds, patience, output):
+def measure(plan, rounds, patience, output, first=1):
     """
     Make the measurements of a plan, ``(workload, stack)``, in every round, and write a line for each to ``output``.
 
+    Rounds are counted from ``first`` on.
+
     Before each one, wait up to ``patience`` seconds until other programs leave the machine alone.
     """
-    for number in range(1, rounds + 1):
+    for number in range(first, first + rounds):
         for name, stack in plan:
             _wait_for_silence(patience)
             line = {"round": number, "stack": stack.name, "workload": name, **_measure(stack, name)}

@@ -144,7 +144,7 @@ def _commit(described):
 
 _CONDITIONS = """\
 Written by `make bench`; [the page above](../README.md) tells what the figures mean and how far to trust them. Stacks
-were measured side by side: {rounds} round(s), medians, {cpus} CPUs, Python {python}, Redis {redis}. Where a table names
-fewer rounds, the stack was added by a shorter run (`--append`). The engine is that of {commit}.
+were measured side by side in up to {rounds} rounds, medians, {cpus} CPUs, Python {python}, Redis {redis}. Where a table
+names fewer rounds than for others, the rest was added by a shorter run (`--append`). The engine is that of {commit}.
 Ratios hold elsewhere; rates and latencies are those of this machine. A star marks a round in which other programs used
 more than a quarter of a CPU."""

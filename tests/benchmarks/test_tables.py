@@ -72,7 +72,7 @@ def test_a_page_names_its_conditions_shows_its_pictures_and_explains_its_stacks(
 
     text = page(conditions, [], summary, {"a": "the first", "b": "the second"}, {"quiet": "quiet.svg"})
 
-    assert "3 round(s), medians, 2 CPUs, Python 3.13.0, Redis 7.0.15." in text
+    assert "in up to 3 rounds, medians, 2 CPUs, Python 3.13.0, Redis 7.0.15." in text
     assert "The engine is that of commit c100981." in text
     assert "![No connection at all, 20 s](quiet.svg)" in text
     assert "| `a` | the first |" in text
