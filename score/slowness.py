@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import statistics
 import threading
 import time
@@ -128,7 +129,7 @@ def flood(session):
         stage.work()
         with Peak(server.process.pid) as peak, StalledSocket(server.port, "/slow/hall/") as socket:
             begun = time.monotonic()
-            written = _write_until_refused(socket, b"x" * 1024, frames, patience)
+            written = _write_until_refused(socket, b"x" * 1024, frames, patience, begun + 2 * patience)
             handled = _count_handled(stage)
             code = socket.read_to_end(timeout=5)
             handled_since = _count_handled(stage) - handled
@@ -161,10 +162,12 @@ def _count_handled(stage):
     return stage.notes.count("taken")
 
 
-def _write_until_refused(socket, payload, frames, patience):
-    """Return how many frames the server has taken."""
+def _write_until_refused(socket, payload, frames, patience, until=math.inf):
+    """Return how many frames the server has taken; one that takes them ever so slowly refuses the others."""
     frame = masked_frame(payload)
     for number in range(frames):
+        if time.monotonic() > until:
+            return number
         try:
             socket.write(frame, patience)
         except OSError:
