@@ -61,6 +61,7 @@ def never_read(session):
         with Peak(server.process.pid) as peak, StalledSocket(server.port, "/plain/hall/"):
             asyncio.run(_fill_room(server.port, frames))
             code = _code_told(stage)
+            # What a closed socket still sends must not be kept either.
             time.sleep(1)
     answers = _never_read_answers(session, frames)
     return {
@@ -81,6 +82,7 @@ def _never_read_answers(session, frames):
         with Peak(server.process.pid) as peak, StalledSocket(server.port, "/loud/hall/") as stalled:
             written = _write_until_refused(stalled, b"x" * FRAME_SIZE, frames, patience=15)
             code = _code_told(stage)
+            # What a closed socket still sends must not be kept either.
             time.sleep(1)
     return {"talker_rise": peak.rise, "talker_mb": written * FRAME_SIZE / 1e6, "talker_code": code}
 

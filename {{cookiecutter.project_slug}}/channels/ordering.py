@@ -222,9 +222,9 @@ def _find(expected: int, socket: str, layer: Any) -> tuple[Waiting | None, bool]
 
 def _watch(socket: str, layer: Any, gap: _Gap, at_once: bool = False) -> None:
     """Look at a socket with messages that wait, a while from now unless ``at_once``."""
-    known = _watched.get(socket)
-    if known is None:
-        _watched[socket] = gap
+    # In one step: were two threads to look, they would count two looks at once.
+    known = _watched.setdefault(socket, gap)
+    if known is gap:
         call_later(0 if at_once else GAP_TIMEOUT / _LOOKS, functools.partial(_check_gap, socket, layer))
     elif known.expected == gap.expected and known.looks < gap.looks:
         _watched[socket] = gap

@@ -91,7 +91,7 @@ def test_what_two_hosts_bring_at_once_is_there_for_others_at_once(hosts, keys):
     assert other.receive(["jobs"]) == layer.receive(["jobs"]) == (None, None)
 
 
-def test_what_is_put_back_dies_at_its_time(hosts, valkey):
+def test_what_is_put_back_dies_at_its_time(hosts):
     layer = make_layer(hosts, expiry=1, group_expiry=1)
     for number in (0, 1):
         send_to(layer, number, {})
