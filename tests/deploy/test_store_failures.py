@@ -105,6 +105,28 @@ def test_sockets_outlive_a_restart_of_redis_and_what_they_say_meanwhile_arrives(
     assert (visitors.ledger.count_missing(), visitors.ledger.count_repeated()) == (0, 0)
 
 
+def test_sockets_that_say_nothing_outlive_a_redis_that_is_away_for_longer_than_a_lease(tmp_path, lasting):
+    async def visit():
+        async with Visitors(server.port) as visitors:
+            await asyncio.sleep(0.5)
+            await visitors.be_quiet()
+            lasting.stop()
+            await asyncio.sleep(12)
+            await asyncio.to_thread(lasting.start)
+            await asyncio.sleep(12)
+            visitors.speak()
+            await asyncio.sleep(1)
+        return visitors
+
+    with running(tmp_path, lasting) as (server, workers):
+        visitors = asyncio.run(visit())
+
+    assert visitors.dropped == []
+    assert (visitors.ledger.count_missing(), visitors.ledger.count_repeated()) == (0, 0)
+    assert "taken for dead" not in server.log
+    assert "has died" not in workers.log
+
+
 def test_a_server_that_stops_while_redis_is_away_ends_soon_and_consumers_hear_of_its_sockets_later(tmp_path, lasting):
     with contextlib.ExitStack() as stack:
         site = Site(tmp_path, lasting, stack)

@@ -24,6 +24,8 @@ COMMANDS = {
     "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APPLICATION],
 }
 PATIENCE = 30.0
+# Characters of a log.
+_SHOWN = 20_000
 # The request for a WebSocket with a path.
 HANDSHAKE = (
     b"GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -71,6 +73,8 @@ class ServerProcess:
             # What is left of its children, if it did not end as it should.
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        # A test that fails shows it.
+        print(f"{self.command} said at the end:\n{self.log[-_SHOWN:]}")
 
     def listens(self):
         assert self.process.poll() is None, self.log

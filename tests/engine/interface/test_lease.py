@@ -48,6 +48,9 @@ class Registered:
     def memberships(self):
         return MEMBERSHIPS
 
+    async def leave_the_rest(self):
+        pass
+
     def take_wills(self, again):
         return [WILL] if again else self.new_wills
 
@@ -146,6 +149,27 @@ async def test_a_layer_that_could_not_be_told_everything_is_told_again(monkeypat
     assert layer.renewed[0] == MEMBERSHIPS
     assert len(layer.renewed[1]) == 2
     assert layer.wills == [[WILL], [WILL]]
+
+
+async def test_the_loss_of_its_data_is_logged_when_all_is_registered_again(monkeypatch, caplog):
+    layer = Layer()
+    lease, _ = keeper(layer)
+    await lease.renew()
+    layer.answer = Lease.NEW
+    told = []
+
+    async def fail_once(queue, memberships):
+        told.append(caplog.text)
+        if len(told) == 1:
+            raise OSError("once")
+
+    monkeypatch.setattr(layer, "renew_groups", fail_once)
+    with pytest.raises(OSError, match="once"):
+        await lease.renew()
+    await lease.renew()
+
+    assert told == ["", ""]
+    assert "1 connections are registered again" in caplog.text
 
 
 async def test_the_lease_is_renewed_in_time_although_the_rest_takes_long(monkeypatch):

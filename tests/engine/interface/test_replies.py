@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.interface.lease import LeaseKeeper
 from channels.interface.replies import Replies
 from channels.layers.base import Entry
@@ -118,6 +119,26 @@ async def test_a_connection_that_is_forgotten_leaves_all_its_groups():
 
     assert connection.taken == []
     assert reader.layer.group_channels("room") == reader.layer.group_channels("lobby") == []
+
+
+async def test_what_a_closed_connection_cannot_leave_during_an_outage_is_left_afterwards(monkeypatch, caplog):
+    reader = Reader()
+    _, channel = reader.connect("room", "lobby")
+    await settle()
+
+    async def fail(queue, memberships):
+        raise ChannelLayerUnavailable("It is away.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(reader.layer, "leave_groups", fail)
+        reader.replies.forget(channel)
+        await settle()
+    left_over = reader.layer.group_channels("room")
+    await reader.lease.renew()
+
+    assert left_over == [channel]
+    assert reader.layer.group_channels("room") == reader.layer.group_channels("lobby") == []
+    assert [record.exc_info for record in caplog.records] == [None]
 
 
 async def test_a_member_that_ends_in_the_middle_of_a_broadcast_harms_nobody():

@@ -35,6 +35,9 @@ class Registered(Protocol):
     def memberships(self) -> Iterable[tuple[str, str]]:
         """Return the memberships of the open connections as ``(group, local part)``."""
 
+    async def leave_the_rest(self) -> None:
+        """Take closed connections out of their groups where that has failed."""
+
     def take_wills(self, again: bool) -> Wills:
         """Return the last wills that the layer does not have yet, or all of them ``again``, by local parts."""
 
@@ -46,7 +49,7 @@ class LeaseKeeper:
         self._layer = layer
         self._registered = registered
         self._on_lost = on_lost
-        # Whether the layer has been told everything of this process.
+        # Whether the layer has once been told everything of this process.
         self._known = False
         # Whether it has to be told everything, for it has lost it or part of it.
         self._all_again = False
@@ -107,15 +110,16 @@ class LeaseKeeper:
             await self._layer.restate_memberships(queue)
             return
         wills = self._registered.take_wills(again=again)
-        if again and self._known:
-            logger.warning("The channel layer has lost its data; %d connections are registered again", len(wills))
         memberships = list(self._registered.memberships())
         self._all_again = False
         try:
             await self._register(queue, memberships if again else self._due(memberships), wills)
         except BaseException:
-            self._all_again, self._known = True, False
+            self._all_again = True
             raise
+        await self._registered.leave_the_rest()
+        if again and self._known:
+            logger.warning("The channel layer had lost its data; %d connections are registered again", len(wills))
         self._known = True
 
     def _due(self, memberships: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -55,6 +55,8 @@ class Replies:
         self._members = GroupMembers()
         # Those that were known before all were told anew.
         self._former_members = GroupMembers()
+        # What closed connections could not leave.
+        self._not_left: list[tuple[str, str]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def new_channel(self) -> str:
@@ -102,6 +104,12 @@ class Replies:
         wills = ((local, connection.take_will(again)) for local, connection in self._connections.items())
         return [(local, will) for local, will in wills if will is not None]
 
+    async def leave_the_rest(self) -> None:
+        """Take closed connections out of their groups where that has failed."""
+        memberships, self._not_left = self._not_left, []
+        if memberships:
+            await self._leave_groups(memberships)
+
     def start_anew(self) -> None:
         """Take another process queue, and drop all connections: the layer has written this process off."""
         self.queue = _new_queue()
@@ -109,6 +117,7 @@ class Replies:
         self.unsure = False
         self._connections.clear()
         self._members, self._former_members = GroupMembers(), GroupMembers()
+        self._not_left.clear()
 
     def _take(self, entry: Entry) -> None:
         if entry.content is None:
@@ -150,18 +159,26 @@ class Replies:
             )
 
     def _leave(self, memberships: list[tuple[str, str]]) -> None:
-        self._start(self._leave_groups(memberships))
+        self._start(self._try_to_leave(memberships))
 
     def _start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _try_to_leave(self, memberships: list[tuple[str, str]]) -> None:
+        try:
+            await self._leave_groups(memberships)
+        except Exception as error:
+            # It is over when they are left with the upkeep.
+            self._layer.outage.goes_on(error, "upkeep")
+
     async def _leave_groups(self, memberships: list[tuple[str, str]]) -> None:
         try:
             await self._layer.leave_groups(self.queue, memberships)
-        except Exception:
-            logger.exception("A closed connection could not leave its groups; its memberships will lapse")
+        except BaseException:
+            self._not_left += memberships
+            raise
 
     def _local(self, reply_channel: str) -> str:
         return reply_channel[len(self.queue) :]

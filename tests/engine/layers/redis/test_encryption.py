@@ -208,7 +208,7 @@ def test_a_change_of_keys_loses_nothing(valkey, prefix):
 
 
 def test_a_last_will_is_read_once_however_late(valkey, prefix, monkeypatch):
-    monkeypatch.setattr("channels.layers.redis.loop_side.LEASE", 0.3)
+    monkeypatch.setattr("channels.layers.redis.store.LEASE", 0.3)
     layer = make_layer(valkey, prefix)
     # Far more than the life of a message passes while the connection is open.
     monkeypatch.setattr(layer._cipher, "_expiry", -LEEWAY)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from channels.layers.base import Entry, Held, Lease
-from channels.layers.redis import RedisChannelLayer, loop_side, thread_side
+from channels.layers.redis import RedisChannelLayer, store, thread_side
 
 from .traffic import QUEUE
 
@@ -16,8 +16,7 @@ LEASE = 0.3
 
 @pytest.fixture
 def redis(valkey, monkeypatch):
-    monkeypatch.setattr(loop_side, "LEASE", LEASE)
-    monkeypatch.setattr(thread_side, "WORKER_LEASE", LEASE)
+    monkeypatch.setattr(store, "LEASE", LEASE)
     monkeypatch.setattr(thread_side, "LOOK_INTERVAL", 0.0)
     return RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
 
@@ -186,13 +185,58 @@ def test_what_another_version_says_of_its_work_is_passed_over(redis, valkey):
     assert not redis.is_held("reply.a!1", 2)
 
 
-def test_a_broadcast_to_a_process_that_has_died_is_counted_before_anybody_has_noticed(redis):
+def test_a_broadcast_reaches_a_process_that_is_late_with_its_lease(redis):
+    asyncio.run(redis.renew_lease(QUEUE))
+    redis.group_add("room", f"{QUEUE}1")
+    time.sleep(LEASE)
+    redis.send_group("room", {"text": "late"})
+
+    assert [entry.content for entry in asyncio.run(redis.read_queue(QUEUE))] == [None, {"text": "late"}]
+    assert asyncio.run(redis.renew_lease(QUEUE)) is Lease.KEPT
+
+
+def test_a_broadcast_to_a_process_that_has_died_is_counted_when_that_is_noticed(redis):
     asyncio.run(redis.renew_lease(QUEUE))
     redis.group_add("room", f"{QUEUE}1")
     time.sleep(LEASE)
     redis.send_group("room", {})
+    redis.receive(["any"])
 
     assert redis.channel_statistics(QUEUE + "1")["dropped"] == {"its interface process has ended": 1}
+
+
+def test_leases_begin_anew_when_nobody_could_renew_one(redis, caplog):
+    redis._look_limits = (100, redis._lease)
+    redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7)])
+    asyncio.run(redis.renew_lease(QUEUE))
+    time.sleep(LEASE)
+    redis.receive(["any"])
+    redis.renew_worker("other", [])
+
+    assert redis.is_held("reply.a!1", 7)
+    assert asyncio.run(redis.renew_lease(QUEUE)) is Lease.KEPT
+    assert caplog.messages == []
+
+
+def test_who_does_not_come_back_when_leases_begin_anew_is_dead_a_lease_later(redis, caplog):
+    redis._look_limits = (100, redis._lease)
+    redis.renew_worker("one", [])
+    asyncio.run(redis.renew_lease(QUEUE))
+    time.sleep(LEASE)
+    for _ in range(8):
+        redis.renew_worker("other", [])
+        time.sleep(LEASE / 6)
+
+    assert asyncio.run(redis.renew_lease(QUEUE)) is Lease.LOST
+    assert "Worker process one has died" in caplog.messages
+
+
+def test_a_worker_process_whose_threads_are_all_busy_looks_for_dead_processes_too(redis):
+    asyncio.run(redis.renew_lease(QUEUE))
+    time.sleep(LEASE)
+    redis.renew_worker("one", [])
+
+    assert asyncio.run(redis.renew_lease(QUEUE)) is Lease.LOST
 
 
 def end_process(redis, killed):

@@ -17,8 +17,6 @@ from .loops import LoopConnections
 from .send_script import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, RedisStore, log_collected
 
-# An interface process that has not been heard of for so long, in seconds, is dead.
-LEASE = 8.0
 # As much an interface server takes from its process queue at once.
 QUEUE_BATCH = 100
 
@@ -127,7 +125,7 @@ class LoopSide(RedisStore):
 
     async def renew_lease(self, queue: str) -> Lease:
         link = self._loop().leases[self._ring.host_of(queue)]
-        known = await link.run(scripts.RENEW_LEASE, self.prefix, queue, int(LEASE * 1000))
+        known = await link.run(scripts.RENEW_LEASE, self.prefix, queue, self._lease)
         if known == -1:
             self._loop().forget(queue)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
@@ -156,7 +154,7 @@ class LoopSide(RedisStore):
 
     async def _tend_over(self, link: LoopLink) -> None:
         await link.run(scripts.SWEEP, *self._look_head, SWEEP_BATCH)
-        while collected := await link.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
+        while collected := await link.run(scripts.COLLECT, *self._look_head, WILLS_BATCH, *self._look_limits):
             log_collected(*collected)
 
     async def end_lease(self, queue: str) -> None:

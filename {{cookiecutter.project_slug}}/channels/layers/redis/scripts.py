@@ -271,13 +271,32 @@ end
     frees_memory=True,
 )
 
-# ARGV: prefix, expiry, life of the counts, how many wills at most.
+# What looks for processes that have died.
+_LOOK = """
+-- When nobody has looked for so long, the store was away, or all of the site was. Nobody could renew a lease meanwhile:
+-- all of them begin anew.
+local function look(unwatched, lease)
+    local looked = tonumber(redis.call('SET', prefix .. 'looked', now, 'PX', 86400000, 'GET') or now)
+    if now - looked > unwatched then
+        for _, leases in ipairs({prefix .. 'processes', prefix .. 'workers'}) do
+            for _, process in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+                redis.call('ZADD', leases, now + lease, process)
+            end
+        end
+    end
+end
+"""
+
+# ARGV: prefix, expiry, life of the counts, how many wills at most, after how long without a look leases begin anew,
+# lease.
 # Carries out the wills of one dead interface process, and forgets it when none is left. Returns the process queue and
 # the number of wills, or nothing when no process has died. They are exempt from capacity: there is nobody left to try
 # again.
 COLLECT = Script(
     FUNCTIONS
+    + _LOOK
     + """
+look(tonumber(ARGV[5]), tonumber(ARGV[6]))
 local queue = redis.call('ZRANGEBYSCORE', prefix .. 'processes', '-inf', now, 'LIMIT', 0, 1)[1]
 if not queue then
     return nil
@@ -348,10 +367,13 @@ redis.call('HDEL', prefix .. 'held', ARGV[2])
     frees_memory=True,
 )
 
-# ARGV: prefix. Forgets one worker process that has died; returns it and what it was working on, or nothing.
+# ARGV: prefix, after how long without a look leases begin anew, lease.
+# Forgets one worker process that has died; returns it and what it was working on, or nothing.
 COLLECT_WORKER = Script(
     FUNCTIONS
+    + _LOOK
     + """
+look(tonumber(ARGV[2]), tonumber(ARGV[3]))
 local worker = redis.call('ZRANGEBYSCORE', prefix .. 'workers', '-inf', now, 'LIMIT', 0, 1)[1]
 if not worker then
     return nil

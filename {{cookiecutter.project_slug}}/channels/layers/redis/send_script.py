@@ -95,10 +95,7 @@ local function broadcast(group, body)
     local without = {}
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     for _, queue in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-        local lease = redis.call('ZSCORE', prefix .. 'processes', queue)
-        if lease and tonumber(lease) <= now then
-            count(queue, 'dropped:its interface process has ended', 1)
-        elseif not is_abandoned(queue) then
+        if not is_abandoned(queue) then
             local own = redis.call('HGET', prefix .. 'capacity', queue)
             if not push(queue, tonumber(own or ARGV[is_process_queue(queue) and 5 or 4]), body) then
                 without[#without + 1] = queue

@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 BLOCK = 0.5
 # What an answer may take beyond that.
 ANSWER_TIMEOUT = 2.0
+# A process that has not been heard of for so long, in seconds, is dead.
+LEASE = 8.0
+# Unless nobody has looked for so long, in seconds: twice as long as from one look of a process to its next one.
+UNWATCHED = 4.0
 # As many last wills are carried out in one step.
 WILLS_BATCH = 200
 # As many queues of dead messages are swept in one step.
@@ -84,6 +88,8 @@ class RedisStore(BaseChannelLayer):
         capacities = (self.capacity, self.get_capacity("reply.any!"))
         self._send_head = (prefix, self._expiry, self._group_expiry, *capacities, self._counts_life)
         self._look_head = (prefix, self._expiry, self._counts_life)
+        self._lease = int(LEASE * 1000)
+        self._look_limits = (int(UNWATCHED * 1000), self._lease)
 
     def make_hosts(self, hosts: Sequence[Host], arguments: dict[str, Any]) -> list[StoreHost]:
         """Return what messages are spread over, given the arguments ``hosts`` and those of a connection."""

@@ -27,10 +27,8 @@ from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, Red
 
 logger = logging.getLogger(__name__)
 
-# Every reader looks for dead processes and dead messages so often, in seconds.
+# Every reader looks for dead processes and dead messages so often, in seconds, unless its process does so anyway.
 LOOK_INTERVAL = 3.0
-# A worker process that has not been heard of for so long, in seconds, is dead.
-WORKER_LEASE = 8.0
 
 Received = tuple[str, Content]
 
@@ -325,10 +323,11 @@ class ThreadSide(RedisStore):
 
     def _tend_store(self) -> None:
         """Every few seconds, drop what nobody reads, and carry out the last wills of dead interface processes."""
-        now = time.monotonic()
-        if now < self._next_look:
-            return
-        self._next_look = now + LOOK_INTERVAL
+        if time.monotonic() >= self._next_look:
+            self._look()
+
+    def _look(self) -> None:
+        self._next_look = time.monotonic() + LOOK_INTERVAL
         self._save_counts()
         for host in [host for host in self._hosts if not host.rests or len(self._hosts) == 1]:
             try:
@@ -341,19 +340,18 @@ class ThreadSide(RedisStore):
         if unreadable := self._unreadable_commands():
             host.threads.exchange(unreadable)
         host.threads.run(scripts.SWEEP, *self._look_head, SWEEP_BATCH)
-        while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH):
+        while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH, *self._look_limits):
             log_collected(*collected)
 
     # Worker processes; the first host knows of them
 
     def renew_worker(self, worker: str, held: Sequence[Held]) -> None:
-        # The threads may all be busy for long.
-        if self.statistics.are_due:
-            self._save_counts()
         run = self._hosts[0].threads.run
-        run(scripts.RENEW_WORKER, self.prefix, worker, int(WORKER_LEASE * 1000), held_messages.pack(held))
-        while collected := run(scripts.COLLECT_WORKER, self.prefix):
+        run(scripts.RENEW_WORKER, self.prefix, worker, self._lease, held_messages.pack(held))
+        while collected := run(scripts.COLLECT_WORKER, self.prefix, *self._look_limits):
             _log_lost(collected[0].decode(), held_messages.unpack(collected[1]))
+        # The threads that read may all be busy for long.
+        self._look()
 
     def end_worker(self, worker: str) -> None:
         self._save_counts()
