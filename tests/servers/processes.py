@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 from websockets.exceptions import ConnectionClosed
@@ -74,7 +75,7 @@ class ServerProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         # A test that fails shows it.
-        print(f"{self.command} said at the end:\n{self.log[-_SHOWN:]}")
+        sys.stdout.write(f"{self.command} said at the end:\n{self.log[-_SHOWN:]}\n")
 
     def listens(self):
         assert self.process.poll() is None, self.log
