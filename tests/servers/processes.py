@@ -3,11 +3,11 @@
 import contextlib
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 from websockets.exceptions import ConnectionClosed
@@ -15,6 +15,10 @@ from websockets.sync.client import connect
 
 from ..baking import FOLDER, REPOSITORY, clean_environment
 from ..services import free_port
+
+logger = logging.getLogger(__name__)
+# pytest shows it of a test that fails; elsewhere nobody sees it.
+logger.setLevel(logging.INFO)
 
 # As their manuals say; each serves the site in tests/servers/site.
 APPLICATION = "tests.servers.site.asgi:channel_layer"
@@ -74,8 +78,7 @@ class ServerProcess:
             # What is left of its children, if it did not end as it should.
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        # A test that fails shows it.
-        sys.stdout.write(f"{self.command} said at the end:\n{self.log[-_SHOWN:]}\n")
+        logger.info("%s said at the end:\n%s", self.command, self.log[-_SHOWN:])
 
     def listens(self):
         assert self.process.poll() is None, self.log
