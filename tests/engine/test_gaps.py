@@ -353,7 +353,7 @@ def test_a_worker_that_meets_early_messages_looks_after_them(socket):
     deliver(socket.site, frames(socket, "a", "b")[1:])
     forget_what_is_watched()
 
-    assert ordering._take_next(socket.reply_channel, socket.site.layer) is None
+    assert ordering._take_next(socket.reply_channel, socket.site.layer, 1) is None
     wait_for_gaps()
     assert socket.received() == [{"close": 1013}]
 
@@ -380,7 +380,7 @@ def test_a_message_that_becomes_the_next_one_while_it_is_held_is_found(make_site
     deliver(socket.site, [b])
     layer.socket = socket.reply_channel
 
-    found = ordering._take_next(socket.reply_channel, socket.site.layer)
+    found = ordering._take_next(socket.reply_channel, socket.site.layer, 1)
 
     assert (found.channel, found.content) == b
 

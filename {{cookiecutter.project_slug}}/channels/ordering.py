@@ -137,7 +137,7 @@ def _advance(message: Message, order: int) -> None:
         message.channel_session.save()
     finally:
         _running.discard((socket, order))
-    _resume_soon(socket, message.channel_layer)
+    _resume_soon(socket, message.channel_layer, order + 1)
 
 
 def _park(message: Message, order: int) -> bool:
@@ -152,27 +152,27 @@ def _park(message: Message, order: int) -> bool:
     # The message before this one may have ended after we looked and before this one was parked.
     expected = _expected(session_for_reply_channel(socket))
     if expected >= order:
-        _resume_soon(socket, layer)
+        _resume_soon(socket, layer, expected)
     else:
         _watch(socket, layer, _Gap(expected))
     return True
 
 
-def _resume_soon(socket: str, layer: Any) -> None:
+def _resume_soon(socket: str, layer: Any, expected: int) -> None:
     """
-    Have this worker handle the message that comes next, if it waits.
+    Have this worker handle the message that comes next, if it waits; ``expected`` was it a moment ago.
 
     Not at once: between two messages of one socket a worker takes one of all the others.
     """
-    call_later(0, functools.partial(_take_next, socket, layer))
+    call_later(0, functools.partial(_take_next, socket, layer, expected))
 
 
-def _take_next(socket: str, layer: Any) -> Waiting | None:
+def _take_next(socket: str, layer: Any, expected: int) -> Waiting | None:
     """Take the message of a socket that comes next, if it waits. When that fails, it is looked for later."""
     found: Waiting | None = None
     gap: _Gap | None = _Gap(_UNKNOWN)
     try:
-        found, gap = _search(socket, layer)
+        found, gap = _search(socket, layer, expected)
     except ChannelLayerUnavailable as error:
         logger.debug("What waits for socket %s cannot be looked for now: %s", socket, error)
     finally:
@@ -181,15 +181,20 @@ def _take_next(socket: str, layer: Any) -> Waiting | None:
     return found
 
 
-def _search(socket: str, layer: Any) -> tuple[Waiting | None, _Gap | None]:
-    """Take the message of a socket that comes next, if it waits; where others do, return the gap before them too."""
-    expected = _expected(session_for_reply_channel(socket))
+def _search(socket: str, layer: Any, expected: int) -> tuple[Waiting | None, _Gap | None]:
+    """
+    Take the message of a socket that comes next, if it waits; where others do, return the gap before them too.
+
+    ``expected`` may have run meanwhile: that matters only where others wait, and usually nothing does.
+    """
     while True:
         found, others_wait = _find(expected, socket, layer)
-        # While we held one of the others it may have become the next one, and not been found by whoever looked.
-        before, expected = expected, expected if found else _expected(session_for_reply_channel(socket))
-        if expected == before:
+        if found or not others_wait:
             return found, _Gap(expected) if others_wait else None
+        # While we held one of the others it may have become the next one, and not been found by whoever looked.
+        before, expected = expected, _expected(session_for_reply_channel(socket))
+        if expected == before:
+            return None, _Gap(expected)
 
 
 def _find(expected: int, socket: str, layer: Any) -> tuple[Waiting | None, bool]:
@@ -252,7 +257,7 @@ def _look(socket: str, layer: Any, before: _Gap) -> tuple[Waiting | None, _Gap |
     if (socket, expected) in _running or layer.is_held(socket, expected):
         return None, _Gap(expected)
     # Whoever should have handled it may have been killed.
-    found, gap = _search(socket, layer)
+    found, gap = _search(socket, layer, expected)
     if found or gap is None or gap.expected > before.expected:
         return found, gap
     if before.looks + 1 < _LOOKS:
