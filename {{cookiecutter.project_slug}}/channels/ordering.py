@@ -160,7 +160,7 @@ def _park(message: Message, order: int) -> bool:
 
 def _resume_soon(socket: str, layer: Any, expected: int) -> None:
     """
-    Have this worker handle the message that comes next, if it waits; ``expected`` was it a moment ago.
+    Have this worker handle the message that comes next, if it waits: ``expected``, or a later one by then.
 
     Not at once: between two messages of one socket a worker takes one of all the others.
     """

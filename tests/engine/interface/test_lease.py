@@ -172,6 +172,24 @@ async def test_the_loss_of_its_data_is_logged_when_all_is_registered_again(monke
     assert "1 connections are registered again" in caplog.text
 
 
+async def test_a_failed_renewal_is_not_taken_for_a_loss(monkeypatch, caplog):
+    layer = Layer()
+    lease, _ = keeper(layer)
+    await lease.renew()
+
+    async def fail(queue, memberships):
+        raise OSError("once")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(layer, "renew_groups", fail)
+        with pytest.raises(OSError, match="once"):
+            await lease.renew()
+    await lease.renew()
+
+    assert layer.renewed[1] == MEMBERSHIPS
+    assert caplog.text == ""
+
+
 async def test_the_lease_is_renewed_in_time_although_the_rest_takes_long(monkeypatch):
     layer = Layer()
     lease, _ = keeper(layer)
@@ -215,6 +233,26 @@ async def test_the_lease_is_renewed_in_time_although_what_is_done_for_others_tak
     task.cancel()
 
     assert len(renewals) == 11
+    assert tended == ["begun"] * 2
+
+
+async def test_a_lease_that_cannot_be_renewed_keeps_nothing_from_what_is_done_for_others(monkeypatch):
+    layer = Layer()
+    lease, _ = keeper(layer)
+    tended = []
+
+    async def fail(queue):
+        raise OSError("away")
+
+    async def tend():
+        tended.append("begun")
+
+    monkeypatch.setattr(layer, "renew_lease", fail)
+    monkeypatch.setattr(layer, "tend", tend)
+    task = asyncio.create_task(lease.keep())
+    await asyncio.sleep(3)
+    task.cancel()
+
     assert tended == ["begun"] * 2
 
 

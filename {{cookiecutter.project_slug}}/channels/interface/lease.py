@@ -51,8 +51,10 @@ class LeaseKeeper:
         self._on_lost = on_lost
         # Whether the layer has once been told everything of this process.
         self._known = False
-        # Whether it has to be told everything, for it has lost it or part of it.
+        # Whether it has to be told everything, for it does not know it, or telling it has failed.
         self._all_again = False
+        # Whether it has lost what it knew, and has not been told again.
+        self._has_lost = False
         self._round = 0
         # What is under way beside the renewals, by its kind.
         self._apart: dict[str, asyncio.Task[None]] = {}
@@ -78,9 +80,12 @@ class LeaseKeeper:
 
     async def _take_turn(self) -> None:
         # A layer that is slow with the rest must not keep us from saying that we are alive.
-        if await self._renew_lease():
-            self._do_apart("upkeep", self._renew_the_rest)
-        self._do_apart("tending", self._layer.tend)
+        try:
+            if await self._renew_lease():
+                self._do_apart("upkeep", self._renew_the_rest)
+        finally:
+            # Of several hosts, others may answer.
+            self._do_apart("tending", self._layer.tend)
 
     def _do_apart(self, kind: str, turn: Callable[[], Awaitable[None]]) -> None:
         if kind not in self._apart or self._apart[kind].done():
@@ -100,10 +105,12 @@ class LeaseKeeper:
             self._known = False
             self._on_lost()
         elif lease is Lease.NEW:
-            self._all_again = True
+            self._all_again, self._has_lost = True, self._known
         return lease is not Lease.LOST
 
     async def _renew_the_rest(self) -> None:
+        # First, or the layer tells us of them once more.
+        await self._registered.leave_the_rest()
         queue, again = self._registered.queue, self._all_again
         if self._registered.unsure and not again:
             self._registered.unsure = False
@@ -117,10 +124,9 @@ class LeaseKeeper:
         except BaseException:
             self._all_again = True
             raise
-        await self._registered.leave_the_rest()
-        if again and self._known:
+        if self._has_lost:
             logger.warning("The channel layer had lost its data; %d connections are registered again", len(wills))
-        self._known = True
+        self._known, self._has_lost = True, False
 
     def _due(self, memberships: list[tuple[str, str]]) -> list[tuple[str, str]]:
         if self._layer.lease_interval is None:

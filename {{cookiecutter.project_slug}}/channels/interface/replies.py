@@ -24,6 +24,8 @@ from .lease import Wills
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# As many memberships of closed connections end in one step.
+_LEFT_AT_ONCE = 1000
 # The random part of a reply channel, in bytes: a multiple of three, so that it is encoded without padding.
 _NAME_SIZE = 12
 
@@ -106,9 +108,9 @@ class Replies:
 
     async def leave_the_rest(self) -> None:
         """Take closed connections out of their groups where that has failed."""
-        memberships, self._not_left = self._not_left, []
-        if memberships:
-            await self._leave_groups(memberships)
+        while self._not_left:
+            some, self._not_left = self._not_left[:_LEFT_AT_ONCE], self._not_left[_LEFT_AT_ONCE:]
+            await self._leave_groups(some)
 
     def start_anew(self) -> None:
         """Take another process queue, and drop all connections: the layer has written this process off."""
@@ -170,7 +172,7 @@ class Replies:
         try:
             await self._leave_groups(memberships)
         except Exception as error:
-            # It is over when they are left with the upkeep.
+            # The next upkeep leaves them, and then the outage is over.
             self._layer.outage.goes_on(error, "upkeep")
 
     async def _leave_groups(self, memberships: list[tuple[str, str]]) -> None:

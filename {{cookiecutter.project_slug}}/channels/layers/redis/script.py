@@ -16,7 +16,7 @@ Keys, below the layer's prefix:
                              and the entry that is pushed there when the process has died
     ended:<queue>            set for an hour when a process has ended, or was taken for dead: it never comes back
     changes:<queue>          how many entries of a process queue are no messages but change memberships, at most
-    looked                   when somebody last looked for processes that have died
+    looked                   kept for a day: when somebody last looked for processes that have died
     capacity                 hash of queue to capacity, where it is not the default
     deaths                   sorted set of queues by the time when the oldest message in them dies, or earlier; those
                              of processes that have ended by the time when they are looked after

@@ -273,14 +273,18 @@ end
 
 # What looks for processes that have died.
 _LOOK = """
--- When nobody has looked for so long, the store was away, or all of the site was. Nobody could renew a lease meanwhile:
--- all of them begin anew.
+-- When nobody has looked for so long, the store was away, or all of the site was, and perhaps nobody could renew a
+-- lease: they begin anew. Each only once: such a lease ends at half a millisecond, until its process renews it.
 local function look(unwatched, lease)
     local looked = tonumber(redis.call('SET', prefix .. 'looked', now, 'PX', 86400000, 'GET') or now)
-    if now - looked > unwatched then
-        for _, leases in ipairs({prefix .. 'processes', prefix .. 'workers'}) do
-            for _, process in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
-                redis.call('ZADD', leases, now + lease, process)
+    if now - looked <= unwatched then
+        return
+    end
+    for _, leases in ipairs({prefix .. 'processes', prefix .. 'workers'}) do
+        local found = redis.call('ZRANGE', leases, 0, -1, 'WITHSCORES')
+        for i = 1, #found, 2 do
+            if found[i + 1] % 1 == 0 then
+                redis.call('ZADD', leases, string.format('%d.5', now + lease), found[i])
             end
         end
     end

@@ -34,7 +34,7 @@ BLOCK = 0.5
 ANSWER_TIMEOUT = 2.0
 # A process that has not been heard of for so long, in seconds, is dead.
 LEASE = 8.0
-# Unless nobody has looked for so long, in seconds: twice as long as from one look of a process to its next one.
+# When nobody has looked for the dead for so long, in seconds, leases begin anew. Readers look more often.
 UNWATCHED = 4.0
 # As many last wills are carried out in one step.
 WILLS_BATCH = 200

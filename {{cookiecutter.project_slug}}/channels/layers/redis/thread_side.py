@@ -27,7 +27,7 @@ from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, Red
 
 logger = logging.getLogger(__name__)
 
-# Every reader looks for dead processes and dead messages so often, in seconds, unless its process does so anyway.
+# Every reader looks for dead processes and dead messages so often, in seconds.
 LOOK_INTERVAL = 3.0
 
 Received = tuple[str, Content]
@@ -184,8 +184,8 @@ class ThreadSide(RedisStore):
             return None
         deadline = None if timeout is None else time.monotonic() + timeout
         interruptions = self._interruptions
-        self._tend_store()
         while True:
+            self._tend_store()
             message = self._expanded(names) or self._pop_any(names, 0.0)
             if message or not block:
                 return message
@@ -323,11 +323,10 @@ class ThreadSide(RedisStore):
 
     def _tend_store(self) -> None:
         """Every few seconds, drop what nobody reads, and carry out the last wills of dead interface processes."""
-        if time.monotonic() >= self._next_look:
-            self._look()
-
-    def _look(self) -> None:
-        self._next_look = time.monotonic() + LOOK_INTERVAL
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_INTERVAL
         self._save_counts()
         for host in [host for host in self._hosts if not host.rests or len(self._hosts) == 1]:
             try:
@@ -346,12 +345,13 @@ class ThreadSide(RedisStore):
     # Worker processes; the first host knows of them
 
     def renew_worker(self, worker: str, held: Sequence[Held]) -> None:
+        # The threads may all be busy for long.
+        if self.statistics.are_due:
+            self._save_counts()
         run = self._hosts[0].threads.run
         run(scripts.RENEW_WORKER, self.prefix, worker, self._lease, held_messages.pack(held))
         while collected := run(scripts.COLLECT_WORKER, self.prefix, *self._look_limits):
             _log_lost(collected[0].decode(), held_messages.unpack(collected[1]))
-        # The threads that read may all be busy for long.
-        self._look()
 
     def end_worker(self, worker: str) -> None:
         self._save_counts()
