@@ -172,6 +172,44 @@ async def test_the_loss_of_its_data_is_logged_when_all_is_registered_again(monke
     assert "1 connections are registered again" in caplog.text
 
 
+async def test_a_loss_that_is_noticed_during_a_renewal_is_logged_when_all_is_registered_again(monkeypatch, caplog):
+    layer = Layer()
+    lease, _ = keeper(layer)
+    await lease.renew()
+
+    async def lose_meanwhile(queue, memberships):
+        layer.answer = Lease.NEW
+        await lease._renew_lease()
+
+    with monkeypatch.context() as loss:
+        loss.setattr(layer, "renew_groups", lose_meanwhile)
+        await lease.renew()
+    before = caplog.text
+    await lease.renew()
+
+    assert before == ""
+    assert layer.renewed[-1] == MEMBERSHIPS
+    assert "1 connections are registered again" in caplog.text
+
+
+async def test_closed_connections_leave_their_groups_before_the_memberships_are_asked_for(monkeypatch):
+    layer, registered = Layer(), Registered()
+    registered.unsure = True
+    steps = []
+
+    async def leave():
+        steps.append("left")
+
+    async def restate(queue):
+        steps.append("asked")
+
+    monkeypatch.setattr(registered, "leave_the_rest", leave)
+    monkeypatch.setattr(layer, "restate_memberships", restate)
+    await keeper(layer, registered)[0].renew()
+
+    assert steps == ["left", "asked"]
+
+
 async def test_a_failed_renewal_is_not_taken_for_a_loss(monkeypatch, caplog):
     layer = Layer()
     lease, _ = keeper(layer)

@@ -124,9 +124,11 @@ class LeaseKeeper:
         except BaseException:
             self._all_again = True
             raise
-        if self._has_lost:
+        self._known = True
+        # The loss may have been noticed while we told something else.
+        if again and self._has_lost:
+            self._has_lost = False
             logger.warning("The channel layer had lost its data; %d connections are registered again", len(wills))
-        self._known, self._has_lost = True, False
 
     def _due(self, memberships: list[tuple[str, str]]) -> list[tuple[str, str]]:
         if self._layer.lease_interval is None:
