@@ -9,7 +9,7 @@ The engine's exceptions.
     ├── ChannelFull                  the channel has reached its capacity
     ├── ChannelLayerUnavailable      the store behind the layer does not answer
     ├── RequestAborted               the client left while its body was being read
-    ├── RequestTimeout               the client sent no more of its body in time
+    │   └── RequestTimeout           nothing more of the body came from the interface server
     ├── ConsumeLater                 a consumer asks for this message again, later
     ├── DenyConnection               a connect consumer refuses the socket
     └── ChannelSocketException       a consumer ends with an action on its socket
@@ -72,8 +72,8 @@ class RequestAborted(ChannelsException):
     """Is raised when the client left while its request body was being read."""
 
 
-class RequestTimeout(ChannelsException):
-    """Is raised when a client stops sending the body that it has announced."""
+class RequestTimeout(RequestAborted):
+    """Is raised when an interface server sends no more of a body that it has announced."""
 
 
 class ConsumeLater(ChannelsException):

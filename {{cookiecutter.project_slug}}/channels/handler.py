@@ -8,15 +8,16 @@ yields the response as messages; ``ViewConsumer`` is the consumer that a site ge
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import logging
 import tempfile
 import threading
-import time
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import aclosing, closing, contextmanager
 from typing import IO, Any
 
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.core import signals
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
@@ -26,14 +27,16 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from .exceptions import RequestAborted, RequestTimeout, ResponseLater
-from .layers.base import Content
+from .layers.base import MAX_CHUNK_SIZE, Content
 from .message import Message
 from .responses import ClientGone, ResponseSender
 
 logger = logging.getLogger(__name__)
 
-# A client that sends nothing of its body for so long, in seconds, is given up.
+# A body of which nothing comes for so long, in seconds, will not be whole any more: its interface server has it all.
 BODY_TIMEOUT = 60.0
+# An asynchronous view asks to be told when its client leaves after so many seconds.
+ANNOUNCE_DELAY = 0.1
 
 
 class AsgiRequest(ASGIRequest):
@@ -42,10 +45,12 @@ class AsgiRequest(ASGIRequest):
 
     ``message`` is the message and ``reply_channel`` its reply channel; ``scope`` is the message as an ASGI scope, if
     there is one already. Making one reads the whole body, which is kept on disk beyond ``FILE_UPLOAD_MAX_MEMORY_SIZE``
-    bytes. Raises ``RequestAborted``, ``RequestTimeout``.
+    bytes. Raises ``RequestAborted`` or ``RequestTimeout``.
     """
 
     ResponseLater = ResponseLater
+    # Sends the response, and hears when the client leaves.
+    response_sender: ResponseSender | None = None
 
     def __init__(self, message: Message, scope: dict[str, Any] | None = None) -> None:
         self.message = message
@@ -61,8 +66,8 @@ class AsgiHandler(BaseHandler):
     ``AsgiHandler(message)``.
     """
 
-    # The content of one reply message, in bytes.
-    chunk_size = 512 * 1024
+    # The content of one reply message, in bytes, at most.
+    chunk_size = MAX_CHUNK_SIZE
 
     def __init__(self, message: Message | None = None) -> None:
         super().__init__()
@@ -71,7 +76,7 @@ class AsgiHandler(BaseHandler):
 
     def __call__(self, message: Message) -> Generator[Content]:
         """Yield the response to a request message. Raises ``ResponseLater`` if the view does."""
-        response = self._respond(message)
+        response = self.respond(message)
         if response is not None:
             try:
                 yield from self.encode_response(response)
@@ -83,33 +88,12 @@ class AsgiHandler(BaseHandler):
             raise TypeError("Only an AsgiHandler made with a message can be iterated over.")
         return self(self._message)
 
-    @classmethod
-    def encode_response(cls, response: HttpResponseBase) -> Iterator[Content]:
-        """Yield a response as reply messages: ``status``, ``headers``, ``content`` and ``more_content``."""
-        if isinstance(response, FileResponse):
-            response.block_size = cls.chunk_size
-        head: Content = {"status": response.status_code, "headers": _encode_headers(response)}
-        parts = cls._split(response.streaming_content if response.streaming else [response.content])  # type: ignore[attr-defined]
-        if response.streaming:
-            for part in parts:
-                yield {**head, "content": part, "more_content": True}
-                head = {}
-            yield {**head, "content": b"", "more_content": False}
-            return
-        content = next(parts, b"")
-        for following in parts:
-            yield {**head, "content": content, "more_content": True}
-            content, head = following, {}
-        yield {**head, "content": content, "more_content": False}
+    def respond(self, message: Message, sender: ResponseSender | None = None) -> HttpResponseBase | None:
+        """
+        Return the response to a request message, None if its client has left meanwhile.
 
-    @classmethod
-    def _split(cls, parts: Iterable[Any] | AsyncIterator[Any]) -> Iterator[bytes]:
-        for part in _step_through(parts) if isinstance(parts, AsyncIterator) else parts:
-            data = bytes(part)
-            for start in range(0, len(data), cls.chunk_size):
-                yield data[start : start + cls.chunk_size]
-
-    def _respond(self, message: Message) -> HttpResponseBase | None:
+        An asynchronous view is cancelled when the client leaves, if its ``sender`` is given: that hears of it.
+        """
         scope = _scope_of(message)
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, message=message)
@@ -118,14 +102,45 @@ class AsgiHandler(BaseHandler):
         except UnicodeDecodeError:
             logger.warning("Bad request: the query string of %r is not valid", message.get("path"), exc_info=True)
             return HttpResponse("Bad request\n", status=400, content_type="text/plain")
-        except RequestTimeout:
-            return HttpResponse(
-                "The body of the request did not come in time.\n", status=408, content_type="text/plain"
-            )
-        except RequestAborted:
+        except RequestAborted as error:
+            logger.info("Request %r abandoned: %s", message.get("path"), error)
             return None
-        response = self.get_response(request)
-        return response
+        request.response_sender = sender
+        return self.get_response(request)
+
+    def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a view as Django wants it called; one that is asynchronous ends when its client has left."""
+        view = super().make_view_atomic(view)
+        return _ending_with_client(view) if iscoroutinefunction(view) else view
+
+    @classmethod
+    def encode_response(cls, response: HttpResponseBase) -> Iterator[Content]:
+        """
+        Yield a response as reply messages: ``status``, ``headers``, ``content`` and ``more_content``.
+
+        Of a response whose parts come asynchronously, all have to come first, as in Django under WSGI.
+        """
+        head: Content = {"status": response.status_code, "headers": _encode_headers(response)}
+        if response.streaming:
+            if isinstance(response, FileResponse):
+                response.block_size = cls.chunk_size
+            for part in response:
+                for chunk in cls._split(part):
+                    yield {**head, "content": chunk, "more_content": True}
+                    head = {}
+            yield {**head, "content": b"", "more_content": False}
+            return
+        parts = cls._split(response.content)  # type: ignore[attr-defined]
+        content = next(parts, b"")
+        for following in parts:
+            yield {**head, "content": content, "more_content": True}
+            content, head = following, {}
+        yield {**head, "content": content, "more_content": False}
+
+    @classmethod
+    def _split(cls, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), cls.chunk_size):
+            yield data[start : start + cls.chunk_size]
 
 
 class ViewConsumer:
@@ -138,19 +153,34 @@ class ViewConsumer:
         self._lock = threading.Lock()
 
     def __call__(self, message: Message, **kwargs: Any) -> None:
-        """Send the response of a view to the reply channel, at the client's pace."""
-        sender = ResponseSender(message)
-        with closing(self._get_handler()(message)) as replies:
+        """Send the response of a view to the reply channel."""
+        with closing(ResponseSender(message)) as sender:
             try:
-                for reply in replies:
-                    sender.send(reply)
+                response = self._get_handler().respond(message, sender)
+                if response is not None:
+                    with closing(response):
+                        self._send(response, message, sender)
             except ResponseLater:
                 logger.debug("Another consumer answers %r", message.get("path"))
             except ClientGone as error:
                 logger.info("Response to %r abandoned: %s", message.get("path"), error)
+            except asyncio.CancelledError:
+                if not sender.left:
+                    raise
+                logger.info("Response to %r abandoned: the client has left", message.get("path"))
             except Exception:
                 sender.abort()
                 raise
+
+    def _send(self, response: HttpResponseBase, message: Message, sender: ResponseSender) -> None:
+        if message.get("method") == "HEAD":
+            # Nobody asks for the content, so it is not even made (RFC 9110, section 9.3.2).
+            sender.send({"status": response.status_code, "headers": _encode_headers(response)})
+        elif getattr(response, "is_async", False):
+            async_to_sync(_send_stream)(response, sender)
+        else:
+            for reply in self.handler_class.encode_response(response):
+                sender.send(reply)
 
     def _get_handler(self) -> AsgiHandler:
         # Middleware is loaded by the first request: at import time the apps may not be ready.
@@ -204,32 +234,66 @@ def _read_body(message: Message) -> IO[bytes]:
 
 
 def _read_parts(channel_layer: Any, channel: str) -> Iterator[bytes]:
-    deadline = time.monotonic() + BODY_TIMEOUT
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise RequestTimeout(f"No part of the request body came within {BODY_TIMEOUT:.0f} s.")
-        _, part = channel_layer.receive([channel], block=True, timeout=left)
+    more = True
+    while more:
+        _, part = channel_layer.receive([channel], block=True, timeout=BODY_TIMEOUT)
         if part is None:
-            continue
+            raise RequestTimeout(f"The interface server has sent nothing of the body for {BODY_TIMEOUT:.0f} s.")
         if part.get("closed"):
-            raise RequestAborted("The client left before its request body was complete.")
+            raise RequestAborted("The client has left.")
         yield part.get("content", b"")
-        if not part.get("more_content"):
-            return
-        deadline = time.monotonic() + BODY_TIMEOUT
+        more = part.get("more_content", False)
 
 
-def _step_through(parts: AsyncIterator[Any]) -> Iterator[Any]:
-    """Yield what an asynchronous iterator yields, each part when it comes."""
-    end = object()
+async def _send_stream(response: Any, sender: ResponseSender) -> None:
+    """
+    Send a response whose parts come asynchronously, as Django's own ASGI handler does: whoever makes them is
+    cancelled when the client leaves.
 
-    async def step() -> Any:
-        return await anext(parts, end)
+    The sending itself, like all that is synchronous, happens in the thread of the worker.
+    """
+    send = sync_to_async(sender.send)
+    head: Content = {"status": response.status_code, "headers": _encode_headers(response)}
+    with _cancelled_on_leaving(sender):
+        await send({**head, "content": b"", "more_content": True})
+        async with aclosing(aiter(response)) as parts:
+            async for part in parts:
+                await send({"content": part, "more_content": True})
+        await send({"content": b"", "more_content": False})
 
-    with asyncio.Runner() as runner:
-        while (part := runner.run(step())) is not end:
-            yield part
+
+def _ending_with_client(view: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(view)
+    async def inner(request: Any, *args: Any, **kwargs: Any) -> Any:
+        sender = getattr(request, "response_sender", None)
+        if sender is None:
+            return await view(request, *args, **kwargs)
+        announcing = asyncio.create_task(_announce_later(sender))
+        try:
+            with _cancelled_on_leaving(sender):
+                return await view(request, *args, **kwargs)
+        finally:
+            announcing.cancel()
+
+    return inner
+
+
+async def _announce_later(sender: ResponseSender) -> None:
+    # Most views have answered by then.
+    await asyncio.sleep(ANNOUNCE_DELAY)
+    await sync_to_async(sender.announce)()
+
+
+@contextmanager
+def _cancelled_on_leaving(sender: ResponseSender) -> Iterator[None]:
+    """Have the current task cancelled when the client leaves."""
+    task: Any = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    sender.call_on_leaving(functools.partial(loop.call_soon_threadsafe, task.cancel))
+    try:
+        yield
+    finally:
+        sender.call_on_leaving(None)
 
 
 def _encode_headers(response: HttpResponseBase) -> list[list[bytes]]:

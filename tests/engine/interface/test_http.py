@@ -116,6 +116,8 @@ def test_unknown_keys_are_ignored_and_logged(exchange, caplog):
         {"content": b"x"},
         {"status": "200"},
         {"status": 99},
+        {"status": 101},
+        {"status": 199},
         {"status": 600},
         {"status": True},
         {"status": 200, "headers": [[b"x-a", b"1\r\nx-b: 2"]]},
@@ -125,15 +127,21 @@ def test_unknown_keys_are_ignored_and_logged(exchange, caplog):
         {"status": 200, "headers": [[b"x-a", b"1", b"2"]]},
         {"status": 200, "headers": [5]},
         {"status": 200, "headers": 5},
+        {"status": 200, "headers": [[b"content-length", b"5"]], "content": b"1234"},
+        {"status": 200, "headers": [[b"content-length", b"5"]], "content": b"123456"},
+        {"status": 200, "headers": [[b"content-length", b"5"], [b"content-length", b"4"]], "content": b"12345"},
+        {"status": 200, "headers": [[b"content-length", b"+5"]], "content": b"12345"},
+        {"status": 200, "headers": [[b"content-length", b""]]},
     ],
     ids=repr,
 )
 def test_a_response_that_is_not_valid_becomes_status_500_and_is_logged(exchange, wrong, caplog):
     events = exchange.reply(wrong)
 
+    text = b"The server produced a response that is not valid.\n"
     assert events == [
-        start(500, (b"content-type", b"text/plain; charset=utf-8")),
-        body(b"The server produced a response that is not valid.\n"),
+        start(500, (b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(text))),
+        body(text),
     ]
     assert exchange.state is State.DONE
     assert "Response to '/page/' is not valid and becomes status 500: " in caplog.text
@@ -161,14 +169,77 @@ def test_a_second_response_cuts_the_first_one_off(exchange, caplog):
     assert caplog.messages == ["Response to '/page/' is cut off: another one came before its end"]
 
 
+# What HTTP does not allow
+
+
+STREAM = [
+    {"status": 200, "headers": [[b"content-length", b"4"]], "content": b"12", "more_content": True},
+    {"content": b"34"},
+]
+
+
+@pytest.mark.parametrize("replies", [[{"status": 200, "content": b"1234"}], STREAM, [{"status": 404, "content": b""}]])
+def test_the_response_to_head_has_no_content_and_nothing_follows(replies):
+    exchange = HttpExchange("/page/", REPLY_CHANNEL, "HEAD")
+    begun, *rest = [event for reply in replies for event in exchange.reply(reply)]
+
+    assert begun["headers"] == [tuple(header) for header in replies[0].get("headers", ())]
+    assert rest == [body()]
+    assert (exchange.state, exchange.aborted) == (State.DONE, False)
+
+
+def test_a_refusal_of_head_has_no_content_either():
+    begun, end = HttpExchange("/page/", REPLY_CHANNEL, "HEAD").refuse(503, "Please wait.")
+
+    assert (begun["status"], end) == (503, body())
+
+
+@pytest.mark.parametrize(("status", "kept"), [(204, []), (205, []), (304, [(b"content-length", b"4")])])
+@pytest.mark.parametrize("more", [True, False])
+def test_a_status_without_content_has_none(exchange, status, kept, more):
+    reply = {"status": status, "headers": [[b"content-length", b"4"]], "content": b"1234", "more_content": more}
+
+    assert exchange.reply(reply) == [start(status, *kept), body()]
+    assert (exchange.state, exchange.reply({"content": b"5"})) == (State.DONE, [])
+
+
+def test_blanks_around_the_value_of_a_header_are_left_out(exchange):
+    assert exchange.reply({"status": 200, "headers": [[b"x-a", b" \t1 2\t"]]})[0] == start(200, (b"x-a", b"1 2"))
+
+
+@pytest.mark.parametrize("name", [b"Connection", b"Transfer-Encoding", b"keep-alive", b"Upgrade"])
+def test_headers_that_only_the_server_can_set_are_left_out_and_logged(exchange, name, caplog):
+    events = exchange.reply({"status": 200, "headers": [[name, b"chunked"], [b"x-a", b"1"]]})
+
+    assert events == [start(200, (b"x-a", b"1")), body()]
+    assert caplog.messages == [
+        f"Response to '/page/' has headers that are for the server to set, left out: {name.decode().lower()}"
+    ]
+
+
+@pytest.mark.parametrize("last", [{"content": b"3"}, {"content": b"345"}, {"content": b"345", "more_content": True}])
+def test_a_stream_that_is_not_as_long_as_it_has_said_is_cut_off(exchange, last, caplog):
+    exchange.reply(STREAM[0])
+
+    assert exchange.reply(last) == []
+    assert (exchange.state, exchange.aborted) == (State.DONE, True)
+    assert caplog.messages == ["Response to '/page/' is cut off: it is not as long as its Content-Length says"]
+
+
 # What the interface server says itself
 
 
 def test_a_refusal_answers_the_request(exchange):
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"5")]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"13"), (b"retry-after", b"5")]
 
     assert exchange.refuse(503, "Please wait.") == [start(503, *headers), body(b"Please wait.\n")]
     assert exchange.state is State.DONE
+
+
+def test_a_refusal_may_end_the_connection(exchange):
+    [begun, _] = exchange.refuse(408, "Too slow.", close=True)
+
+    assert begun["headers"][-1] == (b"connection", b"close")
 
 
 @pytest.mark.parametrize("reply", [{"status": 200}, {"status": 200, "more_content": True}])

@@ -6,11 +6,13 @@ import pytest
 
 from channels.interface.http_connection import WATCH_DELAY, ResponseAborted
 from channels.interface.limits import Limits
+from channels.interface.request_body import WINDOW
 
 from .interface_server import InterfaceServer
 from .simulated_time import settle
 
-PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+CHUNKED = [(b"transfer-encoding", b"chunked")]
+WORKER = {"worker": ["http.response.news?a", 7]}
 
 
 async def begin(server, *parts, **request):
@@ -25,11 +27,15 @@ async def begin(server, *parts, **request):
 async def test_a_request_becomes_a_message_and_the_reply_its_response():
     server = InterfaceServer()
     client, request = await begin(
-        server, b"a=1", path="/page/", method="POST", headers=[(b"Host", b"example.org")], query_string=b"q"
+        server, b"a=1", path="/page/", method="POST", headers=[(b"Host", b"example.org"), *CHUNKED], query_string=b"q"
     )
 
     assert (request["method"], request["path"], request["query_string"]) == ("POST", "/page/", b"q")
-    assert (request["headers"], request["body"], request["body_channel"]) == ([[b"host", b"example.org"]], b"a=1", None)
+    assert (request["headers"][0], request["body"], request["body_channel"]) == (
+        [b"host", b"example.org"],
+        b"a=1",
+        None,
+    )
 
     await server.reply(request["reply_channel"], {"status": 201, "headers": [[b"X-A", b"1"]], "content": b"made"})
     assert client.sent == [
@@ -69,10 +75,9 @@ async def test_a_full_request_channel_answers_503_at_once(caplog):
 
     client = await server.request()
 
-    assert client.sent == [
-        {"type": "http.response.start", "status": 503, "headers": [PLAIN, (b"retry-after", b"5")]},
-        {"type": "http.response.body", "body": b"The server is busy. Please try again.\n", "more_body": False},
-    ]
+    assert (client.status, client.content) == (503, b"The server is busy. Please try again.\n")
+    assert (b"retry-after", b"5") in client.sent[0]["headers"]
+    assert client.task.done()
     assert caplog.messages == [
         "Request '/page/' refused: The channel 'http.request' holds 1 messages that nobody has read. Start more "
         "workers for it, or raise 'capacity' or 'channel_capacity' in the CONFIG of CHANNEL_LAYERS."
@@ -130,19 +135,20 @@ async def test_a_response_that_has_begun_in_time_may_take_its_time():
 @pytest.mark.parametrize("parts", [[b""], [b"0123"], [b"01", b"", b"23456"], [b"0"] * 8])
 async def test_a_small_body_travels_in_the_request(parts):
     server = InterfaceServer(Limits(body_chunk_size=8))
-    _, request = await begin(server, *parts)
+    _, request = await begin(server, *parts, headers=CHUNKED)
 
     assert (request["body"], request["body_channel"]) == (b"".join(parts), None)
 
 
 @pytest.mark.parametrize(
     "parts",
-    [[b"0123456789"] * 3, [b"x" * 9], [b"x" * 100], [b"0" * 8, b""], [b"0" * 8, b"", b"1"], [b"0" * 8] * 3],
+    [[b"0123456789"] * 3, [b"x" * 9], [b"x" * 100], [b"0" * 8, b"", b"1"], [b"0" * 8] * 3, [b"x" * 2**20, b"y"]],
     ids=lambda parts: "+".join(str(len(part)) for part in parts),
 )
 async def test_a_large_body_travels_in_chunks_on_a_channel_of_its_own(parts):
-    server = InterfaceServer(Limits(body_chunk_size=8))
-    _, request = await begin(server, *parts)
+    size = max(8, sum(map(len, parts)) // 50)
+    server = InterfaceServer(Limits(body_chunk_size=size))
+    _, request = await begin(server, *parts, headers=CHUNKED)
 
     assert request["body"] == b""
     chunks = []
@@ -150,37 +156,76 @@ async def test_a_large_body_travels_in_chunks_on_a_channel_of_its_own(parts):
         chunks.append(await server.message(request["body_channel"]))
         await asyncio.sleep(1)
     assert b"".join(chunk["content"] for chunk in chunks) == b"".join(parts)
-    assert max(len(chunk["content"]) for chunk in chunks) <= 8
+    assert max(len(chunk["content"]) for chunk in chunks) <= size
     assert await server.message(request["body_channel"]) is None
 
 
-async def test_of_a_body_that_comes_slowly_a_part_is_handed_on_now_and_then():
+async def test_chunks_are_such_as_the_layer_takes():
+    server = InterfaceServer(max_message_size=2000)
+    _, request = await begin(server, b"x" * 5000, headers=CHUNKED)
+
+    chunk = await server.message(request["body_channel"])
+    assert chunk == {"content": b"x" * 1000, "more_content": True}
+
+
+async def test_no_worker_hears_of_a_request_before_its_body_is_whole():
     server = InterfaceServer()
-    client = await server.request(b"a", None, method="POST")
-    for _ in range(3):
-        await asyncio.sleep(4)
-        client.says({"type": "http.request", "body": b"b", "more_body": True})
-    await settle()
+    client = await server.request(b"a", None, method="POST", headers=CHUNKED)
+    await asyncio.sleep(10)
+    assert await server.message("http.request") is None
 
-    request = await server.message("http.request")
-    assert await server.message(request["body_channel"]) == {"content": b"abb", "more_content": True}
+    client.says({"type": "http.request", "body": b"b"})
+    assert (await server.message("http.request"))["body"] == b"ab"
 
 
-async def test_nothing_is_read_from_a_client_whose_consumer_is_behind():
+async def test_of_a_body_in_chunks_the_worker_knows_the_length():
+    server = InterfaceServer()
+    _, request = await begin(server, b"ab", b"c", headers=CHUNKED)
+
+    assert request["headers"] == [[b"content-length", b"3"]]
+
+
+async def test_a_body_that_does_not_come_in_time_gets_408_and_troubles_no_worker():
+    server = InterfaceServer()
+    client = await server.request(b"a", None, method="POST", headers=CHUNKED)
+    await asyncio.sleep(WINDOW + 1)
+
+    assert (client.status, client.content) == (408, b"The body of the request did not come in time.\n")
+    assert client.sent[0]["headers"][-1] == (b"connection", b"close")
+    assert client.task.done()
+    assert await server.message("http.request") is None
+
+
+async def test_a_body_above_the_limit_gets_413():
+    server = InterfaceServer(Limits(body_limit=10))
+    client = await server.request(headers=[(b"content-length", b"11")], method="POST", http_version="2")
+
+    assert (client.status, client.task.done()) == (413, True)
+    # In HTTP/2 other requests go on over the same connection.
+    assert (b"connection", b"close") not in client.sent[0]["headers"]
+
+
+async def test_a_stop_does_not_wait_for_a_body():
+    server = InterfaceServer(Limits(stop_grace=1))
+    client = await server.request(b"a", None, method="POST", headers=CHUNKED)
+    stopped = await server.stop()
+    await asyncio.sleep(2)
+
+    assert (client.status, client.task.done(), stopped.done()) == (503, True, True)
+
+
+async def test_a_body_is_handed_on_at_the_pace_of_the_consumer():
     server = InterfaceServer(Limits(body_chunk_size=8))
-    client, request = await begin(server, *[b"01234567"] * 100)
+    _, request = await begin(server, *[b"01234567"] * 100, headers=CHUNKED)
     capacity = server.layer.get_capacity(request["body_channel"])
     await asyncio.sleep(10)
-    assert client.received == capacity + 1
 
-    await server.message(request["body_channel"])
-    await asyncio.sleep(1)
-    assert client.received == capacity + 2
+    assert server.layer.channel_statistics(request["body_channel"])["messages_pending"] == capacity
 
 
 async def test_a_body_that_no_consumer_reads_ends_in_503():
     server = InterfaceServer(Limits(body_chunk_size=8, http_timeout=20))
-    client, _ = await begin(server, *[b"01234567"] * 100)
+    client, _ = await begin(server, *[b"01234567"] * 100, headers=CHUNKED)
 
     await asyncio.sleep(21)
 
@@ -190,7 +235,7 @@ async def test_a_body_that_no_consumer_reads_ends_in_503():
 @pytest.mark.parametrize("parts", [[b"01234567"] * 100, [b"01234567" * 100]])
 async def test_a_consumer_may_answer_before_it_has_read_the_body(parts):
     server = InterfaceServer(Limits(body_chunk_size=8))
-    client, request = await begin(server, *parts)
+    client, request = await begin(server, *parts, headers=CHUNKED)
 
     await server.reply(request["reply_channel"], {"status": 413, "content": b"Too large"})
 
@@ -202,7 +247,7 @@ async def test_a_consumer_may_answer_before_it_has_read_the_body(parts):
 
 async def test_a_client_that_leaves_before_its_body_has_come_troubles_nobody():
     server = InterfaceServer()
-    client = await server.request(b"half", None, method="POST")
+    client = await server.request(b"half", None, method="POST", headers=CHUNKED)
     client.leaves()
     await settle()
 
@@ -211,19 +256,19 @@ async def test_a_client_that_leaves_before_its_body_has_come_troubles_nobody():
     assert await server.message("http.disconnect") is None
 
 
-@pytest.mark.parametrize("number", [1, 2, 4], ids=["at its beginning", "in its middle", "with its channel full"])
-async def test_a_client_that_leaves_in_its_body_closes_the_body_channel(number):
+async def test_a_client_that_leaves_before_its_body_has_been_handed_on_closes_the_body_channel():
     server = InterfaceServer(Limits(body_chunk_size=4))
-    client, request = await begin(server, *[b"0123"] * number, None)
+    client, request = await begin(server, b"0123" * 10, headers=CHUNKED)
     client.leaves()
-    await settle()
+    await asyncio.sleep(WATCH_DELAY)
 
+    capacity = server.layer.get_capacity(request["body_channel"])
     parts = []
-    for _ in range(number + 1):
+    for _ in range(capacity + 1):
         parts.append(await server.message(request["body_channel"]))
         await asyncio.sleep(1)
 
-    assert parts == [{"content": b"0123", "more_content": True}] * number + [{"closed": True}]
+    assert parts == [{"content": b"0123", "more_content": True}] * capacity + [{"closed": True}]
     disconnect = {"reply_channel": request["reply_channel"], "path": "/page/"}
     assert await server.message("http.disconnect") == disconnect
     assert client.task.done()
@@ -302,34 +347,88 @@ async def test_an_event_stream_is_held_open_and_fed_through_a_group():
     assert not client.task.done()
 
 
-# Acknowledgements: how a worker keeps to the pace of its client
+# Long responses: they are taken off their workers' hands
 
 
-async def test_a_part_with_an_ack_is_confirmed_when_the_client_has_taken_it():
+async def test_a_part_with_an_ack_is_confirmed_as_soon_as_it_has_been_taken():
     server = InterfaceServer()
     client, request = await begin(server)
     client.reads.clear()
-    reply = {"status": 200, "content": b"1", "more_content": True, "ack": "http.response.ack?a"}
-    await server.reply(request["reply_channel"], reply)
-    assert await server.message("http.response.ack?a") is None
+
+    await server.reply(
+        request["reply_channel"], {"status": 200, "content": b"1", "more_content": True, "ack": True, **WORKER}
+    )
+
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": False}
+    assert await server.message("http.response.news?a") is None
+    assert client.sent == []
+
+
+async def test_a_whole_response_is_kept_for_a_slow_client_at_no_workers_cost():
+    server = InterfaceServer(Limits(spool_memory=0))
+    client, request = await begin(server)
+    client.reads.clear()
+    part = {"content": b"x" * 2**18, "more_content": True, "ack": True, **WORKER}
+    await server.reply(request["reply_channel"], {"status": 200, **part})
+    for _ in range(20):
+        assert await server.message("http.response.news?a") == {"response": 7, "closed": False}
+        await server.reply(request["reply_channel"], part)
+    await server.reply(request["reply_channel"], {"content": b"end"})
+    await asyncio.sleep(3600 / 2)
+
+    client.reads.set()
+    await settle()
+
+    assert client.content == b"x" * 21 * 2**18 + b"end"
+    assert client.task.done()
+    assert await server.message("http.disconnect") is None
+
+
+@pytest.mark.parametrize("limits", [{"response_limit": 2**19}, {"spool_size": 2**19}], ids=["its own", "that of all"])
+async def test_past_the_limits_the_worker_waits_for_the_client(limits):
+    server = InterfaceServer(Limits(spool_memory=0, **limits))
+    client, request = await begin(server)
+    client.reads.clear()
+    part = {"content": b"x" * 2**18, "more_content": True, "ack": True, **WORKER}
+    confirmed = 0
+    await server.reply(request["reply_channel"], {"status": 200, **part})
+    while await server.message("http.response.news?a"):
+        confirmed += 1
+        await server.reply(request["reply_channel"], part)
+    assert confirmed == 2
 
     client.reads.set()
 
-    assert await server.message("http.response.ack?a") == {"closed": False}
-    assert await server.message("http.response.ack?a") is None
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": False}
 
 
-async def test_a_worker_that_waits_for_an_ack_is_told_that_the_client_has_left():
+async def test_a_client_that_leaves_gives_back_what_was_kept_for_it():
+    server = InterfaceServer(Limits(spool_memory=0, spool_size=2**20))
+    for _ in range(5):
+        client, request = await begin(server)
+        client.reads.clear()
+        await server.reply(
+            request["reply_channel"],
+            {"status": 200, "content": b"x" * 2**20, "more_content": True, "ack": True, **WORKER},
+        )
+        assert await server.message("http.response.news?a") == {"response": 7, "closed": False}
+        await server.reply(request["reply_channel"], {"content": b""})
+
+        client.leaves()
+        await asyncio.sleep(WATCH_DELAY)
+        assert (client.task.done(), client.task.exception()) == (True, None)
+
+
+@pytest.mark.parametrize("reply", [WORKER, {"status": 200, "content": b"1", "more_content": True, **WORKER}])
+async def test_a_worker_is_told_that_the_client_has_left_whether_it_has_begun_its_response_or_not(reply):
     server = InterfaceServer()
     client, request = await begin(server)
-    client.reads.clear()
-    reply = {"status": 200, "content": b"1", "more_content": True, "ack": "http.response.ack?a"}
     await server.reply(request["reply_channel"], reply)
 
     client.leaves()
     await asyncio.sleep(WATCH_DELAY)
 
-    assert await server.message("http.response.ack?a") == {"closed": True}
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": True}
     assert await server.message("http.disconnect") is not None
 
 
@@ -339,9 +438,21 @@ async def test_a_part_for_a_client_that_has_gone_is_confirmed_as_closed():
     client.leaves()
     await asyncio.sleep(WATCH_DELAY + 0.01)
 
-    await server.reply(request["reply_channel"], {"content": b"1", "more_content": True, "ack": "http.response.ack?a"})
+    await server.reply(request["reply_channel"], {"content": b"1", "more_content": True, **WORKER})
 
-    assert await server.message("http.response.ack?a") == {"closed": True}
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": True}
+
+
+async def test_a_worker_that_sends_content_in_answer_to_head_is_told_that_nobody_wants_it():
+    server = InterfaceServer()
+    client, request = await begin(server, method="HEAD")
+
+    await server.reply(
+        request["reply_channel"], {"status": 200, "content": b"1", "more_content": True, "ack": True, **WORKER}
+    )
+
+    assert (client.content, client.task.done()) == (b"", True)
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": True}
 
 
 # Responses that cannot be completed
@@ -359,17 +470,31 @@ async def test_an_aborted_response_is_cut_off_so_that_nobody_takes_it_for_whole(
     assert isinstance(client.task.exception(), ResponseAborted)
 
 
-@pytest.mark.parametrize("more", [True, False], ids=["in its middle", "with its last part"])
-async def test_a_response_that_outgrows_its_outbox_is_cut_off(more, caplog):
+async def test_a_response_that_comes_through_a_group_and_outgrows_its_outbox_is_cut_off(caplog):
     server = InterfaceServer(Limits(response_outbox_size=1000))
     client, request = await begin(server)
     client.reads.clear()
-    part = {"content": b"x" * 400, "more_content": True, "ack": "ack?a"}
-    await server.reply(request["reply_channel"], {"status": 200, **part})
-    await server.reply(request["reply_channel"], part)
-
-    await server.reply(request["reply_channel"], {"content": b"x" * 900, "more_content": more})
+    server.layer.group_add("news", request["reply_channel"])
+    for part in ({"status": 200}, {}, {}):
+        server.layer.send_group("news", {"content": b"x" * 400, "more_content": True, **part})
+        await settle()
 
     assert caplog.messages == ["Response to '/page/' cut off: its client reads too slowly"]
     assert isinstance(client.task.exception(), ResponseAborted)
-    assert await server.message("ack?a") == {"closed": True}
+
+
+async def test_what_the_server_throws_away_is_logged_with_its_path_and_cut_off(caplog):
+    server = InterfaceServer()
+    client, request = await begin(server)
+
+    async def send(event):
+        raise RuntimeError("That is too long.")
+
+    client.send = send
+    other = asyncio.create_task(server.application(client.scope, client.receive, send))
+    client.says({"type": "http.request"})
+    request = await server.message("http.request")
+    await server.reply(request["reply_channel"], {"status": 200, "content": b"1"})
+
+    assert caplog.messages == ["The server has thrown away the response to '/page/': RuntimeError('That is too long.')"]
+    assert isinstance(other.exception(), ResponseAborted)

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from channels.interface.outbox import Outbox
+from channels.interface.outbox import Outbox, ResponseOutbox
+from channels.interface.spool import BLOCK_SIZE, Buffer, Spool
 
 from .simulated_time import settle
 
@@ -73,13 +74,16 @@ async def test_what_may_wait_is_bounded_in_bytes_and_in_events(sizes, fits):
     assert (all(room), last) == (True, fits)
 
 
-@pytest.mark.parametrize("kind", ["text", "bytes", "body"])
-async def test_every_kind_of_data_counts(kind):
-    outbox = Outbox(Client().send, max_size=100, max_length=10)
+@pytest.mark.parametrize("data", [{"text": "x" * 60}, {"bytes": b"x" * 60}, {"text": "é" * 30}, {"text": "漢" * 20}])
+async def test_every_kind_of_data_counts_in_bytes(data):
+    outbox = Outbox(Client().send, max_size=119, max_length=10)
     outbox.put({"type": "websocket.accept"})
     await settle()
+    message = {"type": "websocket.send", **data}
 
-    assert [outbox.put(event(60, kind)), outbox.put(event(60, kind))] == [True, False]
+    assert [outbox.put(message), outbox.put(message)] == [True, False]
+    outbox.replace(message)
+    assert [outbox.put(event(59)), outbox.put(event(1))] == [True, False]
 
 
 async def test_room_comes_back_as_the_client_takes_its_events():
@@ -108,17 +112,6 @@ async def test_drained_waits_for_the_last_event():
 
     await client.takes(1)
     assert drained.done()
-
-
-async def test_an_event_is_confirmed_after_the_server_has_taken_it():
-    client, confirmed = Client(), []
-    outbox = Outbox(client.send, 100, 10, confirmed.append)
-    outbox.put(event(1))
-    outbox.put(event(2))
-
-    await client.takes(1)
-
-    assert confirmed == [event(1)]
 
 
 async def test_replace_forgets_what_waits():
@@ -219,3 +212,77 @@ async def test_a_server_may_wait_for_anything_in_the_middle_of_an_event():
 
     assert waiting == []
     assert sent == [event(1), event(2)]
+
+
+# Responses
+
+
+def start(status=200):
+    return {"type": "http.response.start", "status": status, "headers": []}
+
+
+def body(content=b"", more=True):
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+def response_outbox(send, on_failure=None):
+    return ResponseOutbox(send, Buffer(Spool(0, 2**20), 2**20), on_failure)
+
+
+async def test_a_response_is_sent_as_it_comes():
+    client = Client()
+    outbox = response_outbox(client.send)
+    for event in (start(), body()):
+        outbox.put(event)
+    await client.takes(10)
+    # The start alone is not sent by every server.
+    assert client.taken == [start(), body()]
+
+    outbox.put(body(b"1"))
+    await settle()
+    outbox.put(body(b"2", more=False))
+    await settle()
+
+    assert client.taken == [start(), body(), body(b"1"), body(b"2", more=False)]
+    assert not outbox.is_sending
+
+
+async def test_what_waits_for_a_client_is_sent_together():
+    client = Client()
+    outbox = response_outbox(client.send)
+    for event in (start(), body(b"1"), body(b"2"), body(b"3", more=False)):
+        outbox.put(event)
+    await client.takes(10)
+
+    assert client.taken == [start(), body(b"123", more=False)]
+
+
+async def test_a_response_that_lies_in_a_file_arrives_whole():
+    client = Client()
+    outbox = response_outbox(client.send)
+    outbox.put(start())
+    outbox.put(body(bytes(BLOCK_SIZE) + b"x" * BLOCK_SIZE + b"y" * 10))
+    await outbox.buffer.settle()
+    outbox.put(body(b"z", more=False))
+    await client.takes(10)
+
+    assert client.taken == [
+        start(),
+        body(bytes(BLOCK_SIZE)),
+        body(b"x" * BLOCK_SIZE),
+        body(b"y" * 10 + b"z", more=False),
+    ]
+
+
+async def test_a_server_that_does_not_take_a_response_says_why():
+    async def send(event):
+        raise RuntimeError("too long")
+
+    failures = []
+    outbox = response_outbox(send, failures.append)
+    outbox.put(start())
+    outbox.put(body(b"1"))
+    await settle()
+
+    assert [str(failure) for failure in failures] == ["too long"]
+    assert outbox.buffer.size == 0

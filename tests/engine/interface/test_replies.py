@@ -174,16 +174,16 @@ async def test_a_join_of_a_connection_that_has_gone_is_taken_back():
     assert reader.layer.group_channels("room") == []
 
 
-async def test_a_reply_to_a_connection_that_has_gone_is_dropped_and_its_ack_answered():
+async def test_a_reply_to_a_connection_that_has_gone_is_dropped_and_its_worker_told():
     reader = Reader()
     _, channel = reader.connect()
     reader.replies.forget(channel)
 
     reader.layer.send(channel, {"text": "late"})
-    reader.layer.send(channel, {"content": b"late", "ack": "ack?1"})
+    reader.layer.send(channel, {"content": b"late", "worker": ["news?1", 7]})
     await settle()
 
-    assert reader.layer.receive(["ack?1"]) == ("ack?1", {"closed": True})
+    assert reader.layer.receive(["news?1"]) == ("news?1", {"response": 7, "closed": True})
 
 
 async def test_memberships_of_the_living_are_renewed():

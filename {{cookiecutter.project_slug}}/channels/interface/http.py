@@ -18,11 +18,18 @@ logger = logging.getLogger(__name__)
 Content = dict[str, Any]
 Event = dict[str, Any]
 Scope = Mapping[str, Any]
+Header = tuple[bytes, bytes]
 
-_REPLY_KEYS = frozenset({"status", "headers", "content", "more_content", "ack", "abort"})
+_REPLY_KEYS = frozenset({"status", "headers", "content", "more_content", "worker", "ack", "abort"})
 # Header names are tokens, values hold no control characters (RFC 9110, sections 5.1 and 5.5).
 _HEADER_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# They say how the server sends what it is given, and only it can know (RFC 9110, section 7.6.1).
+_CONNECTION_HEADERS = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+# Responses without content (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5); only the last may name a length all the same.
+_WITHOUT_CONTENT = frozenset({204, 205, 304})
 
 
 class State(enum.Enum):
@@ -36,17 +43,22 @@ class State(enum.Enum):
 class HttpExchange:
     """One request and its response. Methods return the ASGI events to send to the client."""
 
-    __slots__ = ("aborted", "path", "reply_channel", "state")
+    __slots__ = ("_has_content", "_left", "aborted", "path", "reply_channel", "state")
 
-    def __init__(self, path: str, reply_channel: str) -> None:
+    def __init__(self, path: str, reply_channel: str, method: str = "GET") -> None:
         self.path = path
         self.reply_channel = reply_channel
         self.state = State.WAITING
         # True when the connection must be cut, so that nobody takes half a response for a whole one.
         self.aborted = False
+        # Whether the client gets the content of its response (RFC 9110, section 9.3.2), and how much it still expects.
+        self._has_content = method != "HEAD"
+        self._left: int | None = None
 
-    def request_message(self, scope: Scope, body: bytes, body_channel: str | None) -> Content:
-        """Return the ``http.request`` message."""
+    def request_message(
+        self, scope: Scope, body: bytes, body_channel: str | None, headers: list[list[bytes]] | None = None
+    ) -> Content:
+        """Return the ``http.request`` message, with other ``headers`` than those of the scope if there are any."""
         return {
             "reply_channel": self.reply_channel,
             "http_version": scope.get("http_version", "1.1"),
@@ -55,7 +67,7 @@ class HttpExchange:
             "path": self.path,
             "query_string": scope.get("query_string", b""),
             "root_path": scope.get("root_path", ""),
-            "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
+            "headers": headers or [[name.lower(), value] for name, value in scope.get("headers", ())],
             "body": body,
             "body_channel": body_channel,
             "client": list(scope["client"]) if scope.get("client") else None,
@@ -78,14 +90,22 @@ class HttpExchange:
             return self.abort()
         return self._continue(content)
 
-    def refuse(self, status: int, text: str) -> list[Event]:
-        """Answer with an error of the interface server itself, unless an answer has begun."""
+    def refuse(self, status: int, text: str, close: bool = False) -> list[Event]:
+        """
+        Answer with an error of the interface server itself, unless an answer has begun.
+
+        ``close`` says that the connection is good for nothing more: the rest of a body may still come over it.
+        """
         if self.state is not State.WAITING:
             return []
-        headers = [[b"content-type", b"text/plain; charset=utf-8"]]
+        data = f"{text}\n".encode()
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(data))]
         if status == 503:
-            headers.append([b"retry-after", b"5"])
-        return self._start({"status": status, "headers": headers, "content": f"{text}\n".encode()})
+            headers.append((b"retry-after", b"5"))
+        if close:
+            headers.append((b"connection", b"close"))
+        self.state = State.DONE
+        return [_start_event(status, headers), self._body_event(data if self._has_content else b"", more=False)]
 
     def abort(self) -> list[Event]:
         """Cut the response off, even if its end was on its way; one that has not begun becomes status 500."""
@@ -104,34 +124,81 @@ class HttpExchange:
 
     def _start(self, content: Content) -> list[Event]:
         try:
-            start = _start_event(content)
+            start = self._begin(content)
         except (TypeError, ValueError) as error:
             logger.error("Response to %r is not valid and becomes status 500: %s", self.path, error)
             return self.refuse(500, "The server produced a response that is not valid.")
         self.state = State.STREAMING
         return [start, *self._continue(content)]
 
+    def _begin(self, content: Content) -> Event:
+        """Return the event that starts the response. Raises ``TypeError`` or ``ValueError`` if that cannot be."""
+        status, headers = content.get("status"), self._headers(content)
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"the first message must have a status from 200 to 599, found {status!r}")
+        if status in _WITHOUT_CONTENT:
+            self._has_content = False
+            if status != 304:
+                headers = [header for header in headers if header[0] != b"content-length"]
+        if self._has_content:
+            self._left = _length_of(headers)
+            if not content.get("more_content") and self._left not in (None, len(_content_of(content))):
+                raise ValueError(
+                    f"its Content-Length is {self._left}, its content has {len(_content_of(content))} bytes"
+                )
+        return _start_event(status, headers)
+
+    def _headers(self, content: Content) -> list[Header]:
+        headers = [_header(*header) for header in content.get("headers") or ()]
+        if superfluous := {name for name, _ in headers} & _CONNECTION_HEADERS:
+            names = b", ".join(sorted(superfluous)).decode()
+            logger.warning("Response to %r has headers that are for the server to set, left out: %s", self.path, names)
+            headers = [header for header in headers if header[0] not in superfluous]
+        return headers
+
     def _continue(self, content: Content) -> list[Event]:
         more = bool(content.get("more_content"))
-        body = content.get("content", b"")
-        if not isinstance(body, bytes):
-            logger.error("Response to %r has content of type %s, expected bytes", self.path, type(body).__name__)
-            body = str(body).encode()
+        if not self._has_content:
+            self.state = State.DONE
+            return [self._body_event(b"", more=False)]
+        data = content.get("content", b"")
+        if not isinstance(data, bytes):
+            logger.error("Response to %r has content of type %s, expected bytes", self.path, type(data).__name__)
+            data = _content_of(content)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0 or (self._left and not more):
+                logger.error("Response to %r is cut off: it is not as long as its Content-Length says", self.path)
+                return self.abort()
         if not more:
             self.state = State.DONE
-        return [{"type": "http.response.body", "body": body, "more_body": more}]
+        return [self._body_event(data, more)]
+
+    @staticmethod
+    def _body_event(data: bytes, more: bool) -> Event:
+        return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-def _start_event(content: Content) -> Event:
-    status = content.get("status")
-    if not isinstance(status, int) or not 100 <= status <= 599:
-        raise ValueError(f"the first message must have a status from 100 to 599, found {status!r}")
-    headers = [_header(*header) for header in content.get("headers") or ()]
+def _start_event(status: int, headers: list[Header]) -> Event:
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
-def _header(name: Any, value: Any) -> tuple[bytes, bytes]:
-    name, value = _latin1(name), _latin1(value)
+def _content_of(content: Content) -> bytes:
+    data = content.get("content", b"")
+    return data if isinstance(data, bytes) else str(data).encode()
+
+
+def _length_of(headers: list[Header]) -> int | None:
+    lengths = {value for name, value in headers if name == b"content-length"}
+    if not lengths:
+        return None
+    if len(lengths) > 1 or not min(lengths).isdigit():
+        raise ValueError(f"its Content-Length is {b', '.join(sorted(lengths))!r}")
+    return int(lengths.pop())
+
+
+def _header(name: Any, value: Any) -> Header:
+    name, value = _latin1(name), _latin1(value).strip(b" \t")
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no header name")
     if _CONTROL.search(value):

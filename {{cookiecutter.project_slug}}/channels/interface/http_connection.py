@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Send
 from .dispatch import dispatch
 from .http import Event, HttpExchange, Scope, State
-from .outbox import Outbox
+from .outbox import ResponseOutbox
+from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
+from .spool import Buffer, SpoolFull
 
 if TYPE_CHECKING:
     from .process import InterfaceProcess
 
 logger = logging.getLogger(__name__)
 
-# What has come of a body after this time, in seconds, is handed on, be it ever so little.
-SLOW_BODY = 5.0
 # So long, in seconds, the client is not watched: most requests are answered sooner, and a task for each would cost more
-# than the rest of it. Bodies that travel in chunks are read at once.
+# than the rest of it.
 WATCH_DELAY = 0.05
 BODY_PATTERN = "http.request.body?"
 
@@ -37,111 +37,115 @@ class HttpConnection:
         self._process = process
         self._scope = scope
         self._receive = receive
-        self._exchange = HttpExchange(scope["path"], process.replies.new_channel())
-        self._outbox = Outbox(send, process.limits.response_outbox_size, 2**20, self._acknowledge)
-        self._acks: dict[int, str] = {}
+        self._exchange = HttpExchange(scope["path"], process.replies.new_channel(), scope["method"])
+        self._body = RequestBody(scope, process.spool, process.limits)
+        self._outbox = ResponseOutbox(send, Buffer(process.spool, process.limits.response_limit), self._send_failed)
+        # Where a worker reads the body, while there is any of it that we have not sent.
+        self._body_channel: str | None = None
+        # Where the worker listens that sends a long response, and its name for it.
+        self._worker: tuple[str, int] | None = None
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # True once a consumer may have heard of the request.
         self._dispatched = False
         self._gone = False
         self._has_will = False
-        self._watcher: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle
+        # What runs beside the request: the watch over its client, the rest of its body, the storing of its response.
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Serve the request until it has been answered or its client has left."""
-        self._process.replies.register(self._exchange.reply_channel, self)
         try:
-            body, more = await self._read_body()
-            body_channel = await self._dispatch_request(body, more)
-            if body_channel is not None:
-                self._start_watching(body_channel, body, more)
-            await self._wait()
+            await self._serve()
+            if self._outbox.is_sending:
+                # The worker is done; what is left is between the client and us.
+                self._begin("watch", self._watch())
+                self._begin("response", self._outbox.buffer.settle(wait=True))
+                await self._outbox.drained()
         finally:
-            self._process.replies.forget(self._exchange.reply_channel)
-            if self._watcher is not None:
-                self._watcher.cancel()
-            self._report_leaving()
-        await self._outbox.drained()
+            for task in self._tasks.values():
+                task.cancel()
+            self._body.content.close()
+            self._outbox.cancel()
         if self._exchange.aborted and not self._gone:
             raise ResponseAborted(f"The response to {self._exchange.path} could not be completed.")
 
-    async def _dispatch_request(self, body: bytes, more: bool) -> str | None:
-        """Send the request; return the channel for its body unless that travels in the request itself."""
-        if self._gone:
-            return None
-        in_chunks = more or len(body) > self._process.limits.body_chunk_size
-        body_channel = self._process.layer.new_channel(BODY_PATTERN) if in_chunks else None
-        message = self._exchange.request_message(self._scope, b"" if in_chunks else body, body_channel)
+    async def _serve(self) -> None:
+        """Take the request, have it answered, and take the answer."""
+        if not await self._take_body():
+            return
+        self._process.replies.register(self._exchange.reply_channel, self)
+        try:
+            await self._dispatch_request()
+            await self._wait()
+        finally:
+            self._process.replies.forget(self._exchange.reply_channel)
+            self._report_leaving()
+
+    async def _take_body(self) -> bool:
+        """Take the whole body; return False, and answer the client, if that cannot be done."""
+        try:
+            await self._body.read(self._receive)
+        except ClientLeft:
+            self._leave()
+        except BodyRefused as error:
+            logger.info("Request %r refused with status %d: %s", self._exchange.path, error.status, error)
+            # Whatever follows belongs to this body. In HTTP/2 each request has a stream of its own.
+            self._refuse(error.status, str(error), close=self._scope.get("http_version", "1.1").startswith("1"))
+        return self._exchange.state is State.WAITING and not self._gone
+
+    async def _dispatch_request(self) -> None:
+        """Send the request to a worker, and then its body if that is too large to travel with it."""
+        in_chunks = self._body.size > self._chunk_size
+        if in_chunks:
+            self._body_channel = self._process.layer.new_channel(BODY_PATTERN)
+        body = b"" if in_chunks else await self._body.content.get()
+        message = self._exchange.request_message(self._scope, body, self._body_channel)
+        if self._body.declared is None and self._body.size:
+            message["headers"] = headers_with_length(message["headers"], self._body.size)
         if self._process.stopping:
             self._refuse(503, "The server is stopping.")
-            return None
+            return
         self._dispatched = True
         try:
-            if await dispatch(self._process.layer, "http.request", message):
-                return body_channel
-            logger.warning("Request %r refused: %s", self._exchange.path, self._process.why_refused("http.request"))
-            self._refuse(503, "The server is busy. Please try again.")
+            if not await dispatch(self._process.layer, "http.request", message):
+                logger.warning("Request %r refused: %s", self._exchange.path, self._process.why_refused("http.request"))
+                self._refuse(503, "The server is busy. Please try again.")
+            elif self._body_channel is not None and not self._done.done():
+                self._begin("body", self._hand_on_body(self._body_channel))
         except MessageTooLarge as error:
             logger.warning("Request %r refused: %s", self._exchange.path, error)
             self._refuse(431, "The address or the headers of the request are too large.")
-        return None
 
-    async def _read_body(self) -> tuple[bytes, bool]:
-        """
-        Read until the body has ended or comes to the size of a chunk; return it and whether more follows.
+    @property
+    def _chunk_size(self) -> int:
+        return min(self._process.limits.body_chunk_size, self._process.layer.chunk_size)
 
-        Of a body that comes slowly, less is handed on: the worker shall see that it comes at all.
-        """
-        parts: list[bytes] = []
-        size, more = 0, True
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        while more and size < self._process.limits.body_chunk_size and not (size and loop.time() - begun > SLOW_BODY):
-            event = await self._receive()
-            if event["type"] == "http.disconnect":
-                self._leave()
-                return b"", False
-            part = event.get("body", b"")
-            parts.append(part)
-            size += len(part)
-            more = event.get("more_body", False)
-        return parts[0] if len(parts) == 1 else b"".join(parts), more
+    async def _hand_on_body(self, channel: str) -> None:
+        content, size, data = self._body.content, self._chunk_size, b""
+        while data or content.size:
+            while len(data) < size and content.size:
+                data += await content.get()
+            part, data = data[:size], data[size:]
+            message = {"content": part, "more_content": bool(data or content.size)}
+            # Workers that are busy with other requests may need as long as any request may wait.
+            if not await dispatch(self._process.layer, channel, message, self._process.limits.http_timeout):
+                self._refuse(503, "The server is busy. Please try again.")
+                return
+        self._body_channel = None
 
-    def _start_watching(self, body_channel: str | None = None, body: bytes = b"", more: bool = False) -> None:
-        if self._watcher is None and not self._done.done():
-            self._watcher = asyncio.get_running_loop().create_task(self._watch(body_channel, body, more))
+    def _begin(self, kind: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the request, unless it is being done."""
+        if kind in self._tasks and not self._tasks[kind].done():
+            coroutine.close()
+        else:
+            self._tasks[kind] = asyncio.get_running_loop().create_task(coroutine)
 
-    async def _watch(self, body_channel: str | None, body: bytes, more: bool) -> None:
-        """Hand on the body, if it travels in chunks, then wait for the client to leave."""
-        if body_channel is not None and not await self._send_body(body_channel, body, more):
-            return
+    async def _watch(self) -> None:
+        """Wait for the client to leave."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._leave()
-
-    async def _send_body(self, body_channel: str, body: bytes, more: bool) -> bool:
-        """Send the body, which begins with ``body``, and return True if that could be done."""
-        while await self._send_part(body_channel, body, more):
-            if not more:
-                return True
-            body, more = await self._read_body()
-            if self._gone:
-                self._process.report(body_channel, {"closed": True})
-                return False
-        self._refuse(503, "The server is busy. Please try again.")
-        return False
-
-    async def _send_part(self, body_channel: str, body: bytes, more: bool) -> bool:
-        """Send a part of the body. While the consumer is behind, nothing more is read from the client."""
-        size = self._process.limits.body_chunk_size
-        for start in range(0, max(len(body), 1), size):
-            last = start + size >= len(body)
-            content = {"content": body[start : start + size], "more_content": more or not last}
-            # Workers that are busy with other requests may need as long as any request may wait.
-            if not await dispatch(self._process.layer, body_channel, content, self._process.limits.http_timeout):
-                return False
-        return True
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
@@ -160,7 +164,7 @@ class HttpConnection:
 
     def _look_after(self) -> None:
         """Watch the client of a request that was not answered at once, and limit the time for that."""
-        self._start_watching()
+        self._begin("watch", self._watch())
         left = self._process.limits.http_timeout - WATCH_DELAY
         self._timer = asyncio.get_running_loop().call_later(left, self._expire)
 
@@ -168,11 +172,18 @@ class HttpConnection:
 
     def reply(self, content: Content) -> None:
         """Take a message sent to this request."""
-        events = self._exchange.reply(content)
-        ack = content.get("ack")
-        if ack and events:
-            self._acks[id(events[-1])] = ack
-        self._perform(events)
+        worker = content.get("worker")
+        if worker is not None:
+            self._worker = (worker[0], worker[1])
+            if len(content) == 1:
+                # It will answer later, and wants to know if the client leaves before.
+                return
+        self._perform(self._exchange.reply(content))
+        if content.get("ack"):
+            if self._exchange.state is State.DONE:
+                self._tell_worker(closed=True)
+            else:
+                self._begin("response", self._acknowledge())
 
     def broadcast(self, content: Content) -> None:
         """Take a message sent to a group this request is in: the answer to a long poll, or a part of a stream."""
@@ -193,13 +204,14 @@ class HttpConnection:
 
     def end_grace(self) -> None:
         """End the request because the server stops and has waited long enough."""
+        self._body.give_up()
         if self._exchange.state is State.WAITING:
             self._refuse(503, "The server is stopping.")
         else:
             self._cut_off()
 
-    def _refuse(self, status: int, text: str) -> None:
-        self._perform(self._exchange.refuse(status, text))
+    def _refuse(self, status: int, text: str, close: bool = False) -> None:
+        self._perform(self._exchange.refuse(status, text, close))
 
     def _expire(self) -> None:
         if self._exchange.state is State.WAITING:
@@ -213,12 +225,38 @@ class HttpConnection:
 
     def _perform(self, events: Iterable[Event]) -> None:
         for event in events:
-            if not self._outbox.put(event):
-                logger.warning("Response to %r cut off: its client reads too slowly", self._exchange.path)
-                self._cut_off()
-                return
-        if self._exchange.state is State.DONE:
+            self._outbox.put(event)
+        if self._exchange.aborted:
+            self._cut_off()
+        elif self._exchange.state is State.DONE:
             self._finish()
+        elif self._worker is None and self._outbox.buffer.size > self._process.limits.response_outbox_size:
+            # Whoever sends it does not wait for the client, as a worker would.
+            logger.warning("Response to %r cut off: its client reads too slowly", self._exchange.path)
+            self._cut_off()
+
+    async def _acknowledge(self) -> None:
+        """Tell the worker that sends a response that we have taken what there is of it, once it has found room."""
+        try:
+            await self._outbox.buffer.settle(wait=True)
+        except SpoolFull:
+            self._cut_off()
+        else:
+            self._tell_worker(closed=False)
+
+    def _tell_worker(self, closed: bool) -> None:
+        if self._worker is not None:
+            channel, response = self._worker
+            self._process.report(channel, {"response": response, "closed": closed})
+
+    def _send_failed(self, error: Exception) -> None:
+        """The server has not taken an event: that of a client that has gone, or one that it takes for wrong."""
+        if self._gone or isinstance(error, OSError):
+            logger.debug("The response to %r does not reach its client: %r", self._exchange.path, error)
+        else:
+            logger.warning("The server has thrown away the response to %r: %r", self._exchange.path, error)
+        self._exchange.abort()
+        self._finish()
 
     def _cut_off(self) -> None:
         self._exchange.abort()
@@ -229,23 +267,20 @@ class HttpConnection:
         if not self._done.done():
             self._done.set_result(None)
 
-    def _acknowledge(self, event: Event) -> None:
-        """Tell a worker that streams a response that the client has taken this part of it."""
-        ack = self._acks.pop(id(event), None)
-        if ack is not None:
-            self._process.report(ack, {"closed": False})
-
     # The client has gone
 
     def _leave(self) -> None:
         self._gone = True
+        self._outbox.cancel()
         self._finish()
 
     def _report_leaving(self) -> None:
+        """Tell consumers of a client that has left before it was answered, and the worker that sends its response."""
         message = self._exchange.leave()
         if message is not None or self._exchange.aborted:
-            for ack in self._acks.values():
-                self._process.report(ack, {"closed": True})
+            self._tell_worker(closed=True)
+        if self._body_channel is not None and self._dispatched:
+            self._process.report(self._body_channel, {"closed": True})
         reply_channel = self._exchange.reply_channel
         if message is not None and self._dispatched:
             self._process.report("http.disconnect", message, patience=0.0, reply_channel=reply_channel)

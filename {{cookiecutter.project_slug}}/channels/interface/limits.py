@@ -20,12 +20,24 @@ class Limits:
     full_timeout: float = 2.0
     # So long a message from an open socket waits for a channel layer that cannot be reached, before that is closed.
     outage_timeout: float = 10.0
-    # A request body up to this size travels in the request message, a larger one in chunks of this size.
+    # A request with a larger body gets status 413.
+    body_limit: int = 100 * 2**20
+    # A body that comes more slowly, in bytes a second, or takes longer than that in all, is answered with status 408.
+    body_least_rate: float = 500.0
+    body_timeout: float = 1800.0
+    # A request body up to this size travels in the request message, a larger one in chunks of this size; smaller ones
+    # where the layer takes only smaller messages.
     body_chunk_size: int = 512 * 1024
+    # Bodies, and responses whose clients read slowly, are kept in memory up to this size, all of them together, and
+    # then in temporary files up to this size.
+    spool_memory: int = 32 * 2**20
+    spool_size: int = 2**30
     # What may wait for a slow socket, in bytes and in messages, before it is closed with 1013.
     socket_outbox_size: int = 2**20
     socket_outbox_length: int = 1000
-    # What may wait for the slow client of a response before it is cut off.
+    # What may wait in a file for the slow client of a response before its worker waits too.
+    response_limit: int = 256 * 2**20
+    # What may wait for the slow client of a response that comes through a group, before it is cut off.
     response_outbox_size: int = 16 * 2**20
     # At a planned stop, requests that are being answered get so long to end, and then consumers to be told of that.
     stop_grace: float = 5.0

@@ -1,8 +1,8 @@
 """
 The events on their way to one client.
 
-Each connection has its own bounded queue and, while its server waits for the client, its own task that sends. So a
-client that reads slowly holds nobody up but itself.
+Each connection has its own queue and, while its server waits for the client, its own task that sends. So a client that
+reads slowly holds nobody up but itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
+
+from .spool import Buffer
 
 logger = logging.getLogger(__name__)
 
@@ -23,29 +25,76 @@ Event = dict[str, Any]
 Send = Callable[[Event], Awaitable[None]]
 
 
-class Outbox:
-    """
-    A queue of ASGI events in front of a server's ``send``.
+class Sender:
+    """What both kinds of outbox share: a task that sends while there is something to send."""
 
-    ``max_size`` is the number of bytes, ``max_length`` the number of events that may wait. ``on_sent`` is
-    called with each event after the server has taken it.
-    """
+    __slots__ = ("_send", "_sending", "_task")
 
-    __slots__ = ("_events", "_max_length", "_max_size", "_on_sent", "_send", "_sending", "_size", "_task")
-
-    def __init__(
-        self, send: Send, max_size: int, max_length: int, on_sent: Callable[[Event], None] | None = None
-    ) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._max_size = max_size
-        self._max_length = max_length
-        self._on_sent = on_sent
-        # A list, for there are few events in it, and most of the time none: an empty deque takes ten times the memory.
-        self._events: list[Event] = []
-        self._size = 0
         # True while events are being sent; the task is there when that has had to wait.
         self._sending = False
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether the server waits for the client."""
+        return self._sending
+
+    async def drained(self) -> None:
+        """Wait until everything has been sent, or the sending has been stopped."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def cancel(self) -> None:
+        """Stop sending."""
+        self._forget()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start_sending(self) -> None:
+        if not self._sending:
+            self._sending = True
+            self._task = _start(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            await self._send_all()
+        except Exception as error:
+            self._forget()
+            self._fail(error)
+        finally:
+            self._sending = False
+            self._task = None
+
+    async def _send_all(self) -> None:
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        """Drop what waits."""
+        raise NotImplementedError
+
+    def _fail(self, error: Exception) -> None:
+        # Servers raise various errors when the client has gone; its disconnect event tells the rest.
+        logger.debug("Sending to a client failed: %r", error)
+
+
+class Outbox(Sender):
+    """
+    The events for a socket, in front of a server's ``send``.
+
+    ``max_size`` is the number of bytes, ``max_length`` the number of events that may wait.
+    """
+
+    __slots__ = ("_events", "_max_length", "_max_size", "_size")
+
+    def __init__(self, send: Send, max_size: int, max_length: int) -> None:
+        super().__init__(send)
+        self._max_size = max_size
+        self._max_length = max_length
+        # A list, for there are few events in it, and most of the time none: an empty deque takes ten times the memory.
+        self._events: list[Event] = []
+        self._size = 0
 
     def put(self, event: Event) -> bool:
         """Queue an event; return False, and queue nothing, if there is no room."""
@@ -55,44 +104,70 @@ class Outbox:
             return False
         self._events.append(event)
         self._size += size
-        if not self._sending:
-            self._sending = True
-            self._task = _start(self._drain())
+        self._start_sending()
         return True
 
     def replace(self, event: Event) -> None:
         """Forget what waits and queue this event instead."""
-        self._events.clear()
-        self._size = 0
+        self._forget()
         self.put(event)
 
-    async def drained(self) -> None:
-        """Wait until everything has been sent, or the sending has been stopped."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+    async def _send_all(self) -> None:
+        while self._events:
+            event = self._events.pop(0)
+            self._size -= _size(event)
+            await self._send(event)
 
-    def cancel(self) -> None:
-        """Stop sending."""
+    def _forget(self) -> None:
         self._events.clear()
-        if self._task is not None:
-            self._task.cancel()
+        self._size = 0
 
-    async def _drain(self) -> None:
-        try:
-            while self._events:
-                event = self._events.pop(0)
-                self._size -= _size(event)
-                await self._send(event)
-                if self._on_sent is not None:
-                    self._on_sent(event)
-        except Exception as error:
-            # Servers raise various errors when the client has gone; its disconnect event tells the rest.
-            logger.debug("Sending to a client failed: %r", error)
-            self._events.clear()
-            self._size = 0
-        finally:
-            self._sending = False
-            self._task = None
+
+class ResponseOutbox(Sender):
+    """
+    The events of one response.
+
+    Its content lies in a ``buffer``; ``on_failure`` is told why a server does not take an event.
+    """
+
+    __slots__ = ("_head", "_on_failure", "_started", "_whole", "buffer")
+
+    def __init__(self, send: Send, buffer: Buffer, on_failure: Callable[[Exception], None]) -> None:
+        super().__init__(send)
+        self.buffer = buffer
+        self._on_failure = on_failure
+        self._head: Event | None = None
+        self._started = False
+        # Whether the end of the response has come.
+        self._whole = False
+
+    def put(self, event: Event) -> None:
+        """Queue an event."""
+        if event["type"] == "http.response.start":
+            self._head = event
+            return
+        self.buffer.put(event["body"])
+        self._whole = not event["more_body"]
+        self._start_sending()
+
+    async def _send_all(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            await self._send(head)
+        # Servers may keep the start until a first part of the content comes, be it ever so little.
+        while self.buffer.size or self._whole or not self._started:
+            self._started = True
+            data = await self.buffer.get()
+            more = not self._whole or self.buffer.size > 0
+            await self._send({"type": "http.response.body", "body": data, "more_body": more})
+            if not more:
+                break
+
+    def _forget(self) -> None:
+        self.buffer.close()
+
+    def _fail(self, error: Exception) -> None:
+        self._on_failure(error)
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
@@ -102,5 +177,8 @@ def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
 
 
 def _size(event: Event) -> int:
-    data = event.get("text") or event.get("bytes") or event.get("body") or b""
-    return len(data)
+    """Return what an event of a socket comes to in bytes."""
+    text = event.get("text")
+    if text is None:
+        return len(event.get("bytes") or b"")
+    return len(text) if text.isascii() else len(text.encode())

@@ -20,6 +20,7 @@ from .lease import LeaseKeeper
 from .limits import Limits
 from .replies import Replies
 from .socket_connection import SocketConnection
+from .spool import Spool
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class InterfaceProcess:
         self.layer = layer
         self.limits = limits
         self.replies = Replies(layer)
+        self.spool = Spool(limits.spool_memory, limits.spool_size)
         self.stopping = False
         self._loop = asyncio.get_running_loop()
         self._connections: set[HttpConnection | SocketConnection] = set()

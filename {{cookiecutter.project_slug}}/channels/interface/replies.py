@@ -140,9 +140,8 @@ class Replies:
             self._connections[local].reply(content)
             return
         logger.debug("A reply came for %s%s, which has gone", self.queue, local)
-        ack = content.get("ack")
-        if ack:
-            self._start(dispatch(self._layer, ack, {"closed": True}))
+        if worker := content.get("worker"):
+            self._start(dispatch(self._layer, worker[0], {"response": worker[1], "closed": True}))
 
     def _change_membership(self, entry: Entry) -> None:
         if not entry.group:

@@ -28,6 +28,8 @@ from .statistics import CountsDropped
 Content = dict[str, Any]
 Capacities = Mapping[str | re.Pattern[str], int]
 
+# The most of a long body or response that travels in one message, in bytes.
+MAX_CHUNK_SIZE = 512 * 1024
 # The queue of an interface process carries the replies to all of its sockets, so it is far larger than a
 # channel; the parts of a request body are big, and few of them are enough to keep a worker busy.
 DEFAULT_CAPACITIES: dict[str | re.Pattern[str], int] = {"reply.*!": 10_000, "http.request.body?*": 4}
@@ -316,6 +318,11 @@ class BaseChannelLayer(ABC):
         """Be ``channel_statistics`` on an event loop."""
 
     # Capacity
+
+    @property
+    def chunk_size(self) -> int:
+        """How many bytes of a long body or response travel in one message: there is room for a head beside them."""
+        return min(MAX_CHUNK_SIZE, max(1, self.max_message_size // 2))
 
     def get_capacity(self, channel: str) -> int:
         """Return how many unread messages the channel, or the process queue it belongs to, may hold."""
