@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -112,6 +113,18 @@ class ServerProcess:
         """The memory that the server and its child processes hold, in bytes."""
         lines = subprocess.check_output(["ps", "-axo", "pgid=,rss="], text=True).splitlines()
         return sum(int(rss) for pgid, rss in map(str.split, lines) if int(pgid) == self.process.pid) * 1024
+
+    @property
+    def temporary_files(self):
+        """The bytes in files without a name that the server and its child processes hold."""
+        lines = subprocess.check_output(["ps", "-axo", "pgid=,pid="], text=True).splitlines()
+        size = 0
+        for pgid, pid in (map(int, line.split()) for line in lines):
+            if pgid == self.process.pid:
+                for file in Path(f"/proc/{pid}/fd").iterdir():
+                    with contextlib.suppress(OSError):
+                        size += os.stat(file).st_size if os.readlink(file).endswith(" (deleted)") else 0
+        return size
 
     def count_disconnects(self, path):
         return sum(note.startswith(f"disconnect {path} ") for note in self.notes)

@@ -47,8 +47,24 @@ def test_a_slow_reader_is_closed_with_1013_and_holds_nobody_up(start, name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_download_is_made_at_the_pace_of_its_client(start, name):
-    server = start(name)
+def test_slow_downloads_hold_no_worker_and_their_room_is_given_back(start, name):
+    server = start(name, spool_memory=2**20)
+    with contextlib.ExitStack() as stack:
+        # Twice as many as there are workers.
+        for _ in range(8):
+            slow = stack.enter_context(connect_slowly(server))
+            slow.sendall(b"GET /download/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert slow.recv(12) == b"HTTP/1.1 200"
+        server.wait_for_note("download made", 8)
+
+        assert server.fetch("/") == (200, b"Hello, world!")
+        assert server.temporary_files
+    server.wait_until(lambda: not server.temporary_files)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_past_the_limits_a_download_is_made_at_the_pace_of_its_client(start, name):
+    server = start(name, spool_memory=2**20, response_limit=2**20)
     with connect_slowly(server) as slow:
         slow.sendall(b"GET /download/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert slow.recv(12) == b"HTTP/1.1 200"

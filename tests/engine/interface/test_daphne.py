@@ -72,6 +72,8 @@ class SocketProtocol:
 class Request:
     """A request of daphne's."""
 
+    content = None
+
     kind = "http"
 
     def __init__(self, **channel):

@@ -1,6 +1,7 @@
 """One request between a client and the layer: its body, its response, and a client that leaves."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -468,6 +469,18 @@ async def test_an_aborted_response_is_cut_off_so_that_nobody_takes_it_for_whole(
     assert client.content == b"half"
     assert client.sent[-1]["more_body"]
     assert isinstance(client.task.exception(), ResponseAborted)
+
+
+async def test_an_aborted_response_of_which_nothing_has_been_sent_becomes_status_500():
+    server = InterfaceServer()
+    client, request = await begin(server)
+    server.layer.send(request["reply_channel"], {"status": 200, "content": b"half", "more_content": True})
+    server.layer.send(request["reply_channel"], {"abort": True})
+    await settle()
+
+    # Where a task begins at once, the first part has been sent before the second one is looked at.
+    assert (client.status, client.task.done()) == (200 if sys.version_info >= (3, 12) else 500, True)
+    assert isinstance(client.task.exception(), ResponseAborted) == (client.status == 200)
 
 
 async def test_a_response_that_comes_through_a_group_and_outgrows_its_outbox_is_cut_off(caplog):

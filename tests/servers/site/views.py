@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 import time
 
@@ -5,6 +6,7 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
 from channels import Group
 from channels.handler import AsgiRequest
+from channels.responses import WINDOW
 
 from .notes import note
 
@@ -38,9 +40,67 @@ def download(request):
     return StreamingHttpResponse(made(), content_type="application/octet-stream")
 
 
+def show_form(request):
+    """Say what came of a form."""
+    files = {name: file.size for name, file in request.FILES.items()}
+    return JsonResponse({"form": request.POST.dict(), "files": files, "length": request.META.get("CONTENT_LENGTH")})
+
+
+def wrong(request, kind):
+    """Answer with what HTTP does not allow."""
+    note("wrong view begun")
+    response = HttpResponse("12345")
+    if kind == "length":
+        response["Content-Length"] = "6"
+    elif kind == "status":
+        response.status_code = 199
+    elif kind == "connection":
+        response["Transfer-Encoding"] = "chunked"
+    return response
+
+
+def tick(request):
+    """Send a part now and then, for ever."""
+
+    def parts():
+        try:
+            while True:
+                yield b"tick\n"
+                time.sleep(0.2)
+        finally:
+            note("tick ended")
+
+    return StreamingHttpResponse(parts())
+
+
+async def wait(request):
+    """Send one part, and then nothing more."""
+
+    async def parts():
+        try:
+            yield b"begun\n"
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            note("wait cancelled")
+            raise
+
+    return StreamingHttpResponse(parts())
+
+
+async def think(request):
+    """Never answer."""
+    note("think begun")
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        note("think cancelled")
+        raise
+
+
 def half(request):
     def begin():
-        yield b"half a response"
+        # As many parts as are waited for, so that the client has seen some of them.
+        yield from [b"half a response"] * WINDOW
         raise RuntimeError("The other half cannot be made.")
 
     return StreamingHttpResponse(begin())

@@ -12,6 +12,8 @@ Make up for what daphne leaves to the application. Under other servers nothing h
   and 1013 are not: both are sent by its WebSocket protocol directly.
 - It cuts off clients that do not answer a close frame within a second, which slow ones cannot: they have longer here,
   twenty seconds when it is the application that closes, five when it is a frame that breaks the protocol.
+- It takes bodies of any size and at any pace, and then keeps them in memory: here the limits hold, and a body stays in
+  the file that Twisted has put it in until it is asked for.
 - It lets fifty clients wait to be accepted. When all come back at once, after a restart, the others would wait a second
   and longer for their next try: as many may wait as the system allows.
 - It passes addresses on as proxies write them, ``http://host/path``: here the path is the path.
@@ -30,6 +32,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .daphne_request import limited_request, receive_of
 from .socket_connection import CLOSE_TIMEOUT
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ def adapt(scope: Any, receive: Any, send: Any) -> tuple[Any, Any, Any]:
     if scope["type"] == "websocket":
         socket = DaphneSocket(receive, send, protocol)
         return scope, socket.receive, socket.send
-    return scope, receive, ResponseSend(send, protocol)
+    return scope, receive_of(protocol, receive), ResponseSend(send, protocol)
 
 
 def cut_off(send: Any) -> bool:
@@ -74,6 +77,8 @@ def prepare(process: InterfaceProcess) -> None:
     for reader in readers.getReaders():
         if isinstance(reader, tcp.Port):
             reader.socket.listen(socket.SOMAXCONN)
+    http_protocol: Any = sys.modules["daphne.http_protocol"]
+    http_protocol.WebRequest = limited_request(process.limits)
 
     def wait() -> Any:
         return defer.Deferred.fromFuture(asyncio.ensure_future(process.stop()))

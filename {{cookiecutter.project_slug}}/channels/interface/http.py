@@ -28,7 +28,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _CONNECTION_HEADERS = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
-# Responses without content (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5); only the last may name a length all the same.
+# Responses without content (RFC 9110, 15.3.5, 15.3.6 and 15.4.5); only the last may name a length all the same.
 _WITHOUT_CONTENT = frozenset({204, 205, 304})
 
 
@@ -107,9 +107,14 @@ class HttpExchange:
         self.state = State.DONE
         return [_start_event(status, headers), self._body_event(data if self._has_content else b"", more=False)]
 
-    def abort(self) -> list[Event]:
-        """Cut the response off, even if its end was on its way; one that has not begun becomes status 500."""
-        if self.state is State.WAITING:
+    def abort(self, seen: bool = True) -> list[Event]:
+        """
+        Cut the response off, even if its end was on its way.
+
+        One of which the client has not ``seen`` anything becomes status 500.
+        """
+        if self.state is State.WAITING or not seen:
+            self.state, self.aborted = State.WAITING, False
             return self.refuse(500, "The server could not complete this response.")
         self.state = State.DONE
         self.aborted = True

@@ -259,8 +259,11 @@ class HttpConnection:
         self._finish()
 
     def _cut_off(self) -> None:
-        self._exchange.abort()
-        self._outbox.cancel()
+        if self._outbox.has_begun:
+            self._exchange.abort()
+            self._outbox.cancel()
+        else:
+            self._outbox.replace(self._exchange.abort(seen=False))
         self._finish()
 
     def _finish(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from .spool import Buffer
@@ -130,7 +130,7 @@ class ResponseOutbox(Sender):
     Its content lies in a ``buffer``; ``on_failure`` is told why a server does not take an event.
     """
 
-    __slots__ = ("_head", "_on_failure", "_started", "_whole", "buffer")
+    __slots__ = ("_head", "_on_failure", "_over", "_started", "_whole", "buffer")
 
     def __init__(self, send: Send, buffer: Buffer, on_failure: Callable[[Exception], None]) -> None:
         super().__init__(send)
@@ -138,8 +138,19 @@ class ResponseOutbox(Sender):
         self._on_failure = on_failure
         self._head: Event | None = None
         self._started = False
-        # Whether the end of the response has come.
-        self._whole = False
+        # Whether the end of the response has come, and whether it is with the server.
+        self._whole = self._over = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the server has been given anything."""
+        return self._started
+
+    def replace(self, events: Iterable[Event]) -> None:
+        """Forget what waits and queue these events instead."""
+        self._forget()
+        for event in events:
+            self.put(event)
 
     def put(self, event: Event) -> None:
         """Queue an event."""
@@ -152,16 +163,17 @@ class ResponseOutbox(Sender):
 
     async def _send_all(self) -> None:
         if self._head is not None:
-            head, self._head = self._head, None
+            head, self._head, self._started = self._head, None, True
             await self._send(head)
-        # Servers may keep the start until a first part of the content comes, be it ever so little.
-        while self.buffer.size or self._whole or not self._started:
-            self._started = True
-            data = await self.buffer.get()
-            more = not self._whole or self.buffer.size > 0
-            await self._send({"type": "http.response.body", "body": data, "more_body": more})
-            if not more:
-                break
+            # Servers may keep the start until a first part of the content comes, be it ever so little.
+            await self._send_part()
+        while not self._over and (self.buffer.size or self._whole):
+            await self._send_part()
+
+    async def _send_part(self) -> None:
+        data = await self.buffer.get()
+        self._over = self._whole and not self.buffer.size
+        await self._send({"type": "http.response.body", "body": data, "more_body": not self._over})
 
     def _forget(self) -> None:
         self.buffer.close()

@@ -31,6 +31,34 @@ class ClientLeft(Exception):
     """Is raised when the client has left before its body was whole."""
 
 
+class Pace:
+    """
+    What a body may come to, and until when more of it must have come: ``deadline``, in the seconds of the event loop.
+
+    In each window of ``WINDOW`` seconds the client has to send what ``body_least_rate`` asks for.
+    """
+
+    __slots__ = ("_begun", "_due", "_limits", "deadline", "size")
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._begun = now
+        self.size = 0
+        self.deadline = 0.0
+        self._begin_window(now)
+
+    def add(self, size: int, now: float) -> None:
+        """Take note of so many bytes more. Raises ``BodyRefused`` if they are too many."""
+        self.size += size
+        check_size(self.size, self._limits)
+        if self.size >= self._due and now > self.deadline - WINDOW + _SHORTEST_WINDOW:
+            self._begin_window(now)
+
+    def _begin_window(self, now: float) -> None:
+        self._due = self.size + self._limits.body_least_rate * WINDOW
+        self.deadline = min(now + WINDOW, self._begun + self._limits.body_timeout)
+
+
 class RequestBody:
     """
     The body of one request: ``size`` in bytes, and ``content`` to take it from once it is whole.
@@ -49,23 +77,24 @@ class RequestBody:
 
     async def read(self, receive: Callable[[], Awaitable[Any]]) -> None:
         """Read it from an ASGI server. Raises ``BodyRefused`` or ``ClientLeft``."""
-        self._check_size(self.declared or 0)
+        check_size(self.declared or 0, self._limits)
         # Most requests have no body, and servers tell so at once.
         if self.declared == 0 and not await self._take(receive):
             return
         loop = asyncio.get_running_loop()
+        pace = Pace(self._limits, loop.time())
         try:
-            async with asyncio.timeout(self._limits.body_timeout):
-                async with asyncio.timeout(WINDOW) as self._patience:
-                    begun, due = loop.time(), self._limits.body_least_rate * WINDOW
-                    while await self._take(receive):
-                        await self.content.settle()
-                        now = loop.time()
-                        if now - begun >= _SHORTEST_WINDOW and self.size >= due:
-                            begun, due = now, self.size + self._limits.body_least_rate * WINDOW
-                            self._patience.reschedule(now + WINDOW)
+            async with asyncio.timeout_at(pace.deadline) as self._patience:
+                more = True
+                while more:
+                    before, deadline = self.size, pace.deadline
+                    more = await self._take(receive)
+                    pace.add(self.size - before, loop.time())
+                    await self.content.settle()
+                    if pace.deadline != deadline:
+                        self._patience.reschedule(pace.deadline)
         except TimeoutError as error:
-            raise BodyRefused(408, "The body of the request did not come in time.") from error
+            raise too_slow() from error
         except SpoolFull as error:
             raise BodyRefused(503, "The server is busy. Please try again.") from error
         finally:
@@ -83,13 +112,19 @@ class RequestBody:
             raise ClientLeft
         part = event.get("body", b"")
         self.size += len(part)
-        self._check_size(self.size)
         self.content.put(part)
         return bool(event.get("more_body", False))
 
-    def _check_size(self, size: int) -> None:
-        if size > self._limits.body_limit:
-            raise BodyRefused(413, f"The body of the request is larger than {self._limits.body_limit} bytes.")
+
+def check_size(size: int, limits: Limits) -> None:
+    """Raise ``BodyRefused`` for a body, or what has come of it, above the limit."""
+    if size > limits.body_limit:
+        raise BodyRefused(413, f"The body of the request is larger than {limits.body_limit} bytes.")
+
+
+def too_slow() -> BodyRefused:
+    """Return the refusal of a body whose deadline has passed."""
+    return BodyRefused(408, "The body of the request did not come in time.")
 
 
 def declared_length(scope: Any) -> int | None:
