@@ -214,4 +214,18 @@ ROWS = [
     Row("S-30", "Wrong decisions on expiry with clocks 90 s apart", "0 of 400"),
     Row("S-31", "Layer suite passed on all layers, waivers", "100 %, 0"),
     Row("S-32", "Ten minutes of random faults", "all invariants hold"),
+    Row(
+        "S-34",
+        "p99 of a page while 50 clients send a byte and 50 read 2 kB a second, above that without them (4 servers)",
+        "at most 100 ms; memory below 100 MB, disk below 1 GiB and given back",
+        "transfers.slow_clients",
+        (
+            Limit("delay_ms", "<=", 100),
+            Limit("rise_mb", "<", 100),
+            Limit("disk_mb", "<", 1024),
+            *_none("failed"),
+        ),
+        "{delay_ms:+.0f} ms, {rise_mb:.0f} MB of memory, {disk_mb:.0f} MB of disk at most, all of it given back; "
+        "{failed} pages failed",
+    ),
 ]

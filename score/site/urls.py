@@ -1,11 +1,23 @@
 import json
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
+
+from .consumers import note
 
 
 def hello(request):
     return HttpResponse("Hello, world!")
+
+
+def download(request):
+    """Send 8 MiB."""
+
+    def parts():
+        yield from [bytes(2**16)] * 128
+        note("download made")
+
+    return StreamingHttpResponse(parts())
 
 
 def inspect(request):
@@ -27,6 +39,7 @@ def inspect(request):
 
 urlpatterns = [
     path("", hello),
+    path("download/", download),
     path("inspect/", inspect),
     path("inspect/<path:rest>", lambda request, rest: inspect(request)),
 ]

