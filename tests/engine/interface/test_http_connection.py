@@ -496,18 +496,32 @@ async def test_a_response_that_comes_through_a_group_and_outgrows_its_outbox_is_
     assert isinstance(client.task.exception(), ResponseAborted)
 
 
-async def test_what_the_server_throws_away_is_logged_with_its_path_and_cut_off(caplog):
-    server = InterfaceServer()
-    client, request = await begin(server)
+async def begin_with_failing_send(server, error):
+    """Begin a request to whose server nothing can be sent; return its task and the message that a worker gets."""
+    client, _ = await begin(server)
 
     async def send(event):
-        raise RuntimeError("That is too long.")
+        raise error
 
-    client.send = send
     other = asyncio.create_task(server.application(client.scope, client.receive, send))
     client.says({"type": "http.request"})
-    request = await server.message("http.request")
+    return other, await server.message("http.request")
+
+
+async def test_what_the_server_throws_away_is_logged_with_its_path_and_cut_off(caplog):
+    server = InterfaceServer()
+    task, request = await begin_with_failing_send(server, RuntimeError("That is too long."))
     await server.reply(request["reply_channel"], {"status": 200, "content": b"1"})
 
     assert caplog.messages == ["The server has thrown away the response to '/page/': RuntimeError('That is too long.')"]
-    assert isinstance(other.exception(), ResponseAborted)
+    assert isinstance(task.exception(), ResponseAborted)
+
+
+async def test_a_client_whose_connection_is_lost_while_it_is_sent_to_has_left(caplog):
+    server = InterfaceServer()
+    task, request = await begin_with_failing_send(server, ConnectionResetError())
+    await server.reply(request["reply_channel"], {"status": 200, "content": b"1", "more_content": True, **WORKER})
+
+    assert (caplog.messages, task.exception()) == ([], None)
+    assert (await server.message("http.disconnect"))["reply_channel"] == request["reply_channel"]
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": True}

@@ -252,11 +252,11 @@ class HttpConnection:
     def _send_failed(self, error: Exception) -> None:
         """The server has not taken an event: that of a client that has gone, or one that it takes for wrong."""
         if self._gone or isinstance(error, OSError):
-            logger.debug("The response to %r does not reach its client: %r", self._exchange.path, error)
+            self._leave()
         else:
             logger.warning("The server has thrown away the response to %r: %r", self._exchange.path, error)
-        self._exchange.abort()
-        self._finish()
+            self._exchange.abort()
+            self._finish()
 
     def _cut_off(self) -> None:
         if self._outbox.has_begun:
