@@ -31,6 +31,7 @@ from .sends import HeldSends, hold_sends, send_and_receive
 from .signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
 from .staticfiles import default_http_consumer
 from .watchdog import RunningConsumer, report, watch
+from .worker_loop import run_beside_loop
 
 logger = logging.getLogger(__name__)
 
@@ -296,7 +297,7 @@ class WorkerGroup:
         self._ended = threading.Event()
         self._reporter = threading.Thread(target=report, args=(channel_layer, self.running, self._ended), daemon=True)
         self._threads = [
-            threading.Thread(target=worker.run, name=f"worker-{number}", daemon=True)
+            threading.Thread(target=run_beside_loop, args=(worker.run,), name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
         ]
 
