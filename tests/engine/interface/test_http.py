@@ -23,13 +23,14 @@ def exchange():
 # The request message
 
 
-def test_the_request_message_has_all_that_the_server_knows(exchange):
+def test_the_request_message_has_all_that_the_server_knows():
+    exchange = HttpExchange("/sub/page/", REPLY_CHANNEL, "/sub")
     scope = {
         "type": "http",
         "http_version": "2",
         "method": "POST",
         "scheme": "https",
-        "path": "/page/",
+        "path": "/sub/page/",
         "query_string": b"a=%ff",
         "root_path": "/sub",
         "headers": [(b"Host", b"example.org"), (b"X-Twice", b"1"), (b"x-twice", b"2")],
@@ -42,7 +43,7 @@ def test_the_request_message_has_all_that_the_server_knows(exchange):
         "http_version": "2",
         "method": "POST",
         "scheme": "https",
-        "path": "/page/",
+        "path": "/sub/page/",
         "query_string": b"a=%ff",
         "root_path": "/sub",
         "headers": [[b"host", b"example.org"], [b"x-twice", b"1"], [b"x-twice", b"2"]],
@@ -202,6 +203,14 @@ def test_a_client_that_leaves_too_early_is_reported_once(exchange, replies):
     assert exchange.leave() == {"reply_channel": REPLY_CHANNEL, "path": "/page/"}
     assert exchange.leave() is None
     assert exchange.reply({"status": 200}) == []
+
+
+def test_that_a_client_below_a_root_path_leaves_is_told_with_it():
+    assert HttpExchange("/sub/page/", REPLY_CHANNEL, "/sub").leave() == {
+        "reply_channel": REPLY_CHANNEL,
+        "path": "/sub/page/",
+        "root_path": "/sub",
+    }
 
 
 @pytest.mark.parametrize("end", [{"status": 200}, {"abort": True}])

@@ -36,10 +36,11 @@ class State(enum.Enum):
 class HttpExchange:
     """One request and its response. Methods return the ASGI events to send to the client."""
 
-    __slots__ = ("aborted", "path", "reply_channel", "state")
+    __slots__ = ("aborted", "path", "reply_channel", "root_path", "state")
 
-    def __init__(self, path: str, reply_channel: str) -> None:
+    def __init__(self, path: str, reply_channel: str, root_path: str = "") -> None:
         self.path = path
+        self.root_path = root_path
         self.reply_channel = reply_channel
         self.state = State.WAITING
         # True when the connection must be cut, so that nobody takes half a response for a whole one.
@@ -54,7 +55,7 @@ class HttpExchange:
             "scheme": scope.get("scheme", "http"),
             "path": self.path,
             "query_string": scope.get("query_string", b""),
-            "root_path": scope.get("root_path", ""),
+            "root_path": self.root_path,
             "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
             "body": body,
             "body_channel": body_channel,
@@ -100,7 +101,12 @@ class HttpExchange:
         if self.state is State.DONE:
             return None
         self.state = State.DONE
-        return {"reply_channel": self.reply_channel, "path": self.path}
+        return self.disconnect_message()
+
+    def disconnect_message(self) -> Content:
+        """Return the ``http.disconnect`` message, which is the last will too."""
+        message = {"reply_channel": self.reply_channel, "path": self.path}
+        return message | {"root_path": self.root_path} if self.root_path else message
 
     def _start(self, content: Content) -> list[Event]:
         try:

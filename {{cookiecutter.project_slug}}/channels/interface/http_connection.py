@@ -37,7 +37,7 @@ class HttpConnection:
         self._process = process
         self._scope = scope
         self._receive = receive
-        self._exchange = HttpExchange(scope["path"], process.replies.new_channel())
+        self._exchange = HttpExchange(scope["path"], process.replies.new_channel(), scope["root_path"])
         self._outbox = Outbox(send, process.limits.response_outbox_size, 2**20, self._acknowledge)
         self._acks: dict[int, str] = {}
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -183,8 +183,7 @@ class HttpConnection:
         if not self._dispatched or (self._has_will and not again):
             return None
         self._has_will = True
-        content = {"reply_channel": self._exchange.reply_channel, "path": self._exchange.path}
-        return self._process.layer.prepare_will("http.disconnect", content)
+        return self._process.layer.prepare_will("http.disconnect", self._exchange.disconnect_message())
 
     def write_off(self) -> None:
         """End the request; consumers have been told of its end already."""
