@@ -142,7 +142,14 @@ def test_uvicorn_is_known_by_what_it_gives_to_receive_with():
 
 
 def test_headers_are_sorted_by_name_and_those_of_one_name_keep_their_order():
-    headers = [(b"X-B", b"2"), (b"x_b", b"0"), (b"host", b"x"), (b"x-b", b"\t 1\xff "), (b"Cookie", b"a"), (b"x-b", b"")]
+    headers = [
+        (b"X-B", b"2"),
+        (b"x_b", b"0"),
+        (b"host", b"x"),
+        (b"x-b", b"\t 1\xff "),
+        (b"Cookie", b"a"),
+        (b"x-b", b""),
+    ]
 
     assert unify({**PAGE, "headers": headers})["headers"] == [
         (b"cookie", b"a"),

@@ -46,12 +46,11 @@ def unify(scope: Scope, script_name: str = "", trusts_header: bool = False, join
     is believed, and ``joins`` whether the server has put the root path in front of the path.
     """
     path, query = _target(scope, joins)
-    headers = sorted(
-        ((name.lower(), value.strip(b" \t")) for name, value in scope.get("headers", ()) if b"_" not in name),
-        key=_name,
-    )
+    headers = [(name, value.strip(b" \t")) for name, value in scope.get("headers", ()) if b"_" not in name]
+    headers.sort(key=_name)
     root_path = given = scope.get("root_path") or ""
-    if told := [value for name, value in headers if name == _ROOT_PATH_HEADER]:
+    if _ROOT_PATH_HEADER in map(_name, headers):
+        told = [value for name, value in headers if name == _ROOT_PATH_HEADER]
         headers = [header for header in headers if header[0] != _ROOT_PATH_HEADER]
         if trusts_header:
             root_path = unquote(told[-1].decode("latin-1"))
