@@ -119,7 +119,7 @@ def test_the_settings_win_over_the_server_as_they_do_for_djangos_pages():
 
 
 def test_a_header_names_the_root_path_only_where_the_settings_say_so():
-    scope = of_target(b"/page", root_path="/app", headers=[(b"Daphne-Root-Path", b"/%C3%A9")])
+    scope = of_target(b"/page", root_path="/app", headers=[(b"daphne-root-path", b"/%C3%A9")])
 
     found = [unify(scope), unify(scope, trusts_header=True), unify(scope, script_name="/x", trusts_header=True)]
 
@@ -143,11 +143,11 @@ def test_uvicorn_is_known_by_what_it_gives_to_receive_with():
 
 def test_headers_are_sorted_by_name_and_those_of_one_name_keep_their_order():
     headers = [
-        (b"X-B", b"2"),
+        (b"x-b", b"2"),
         (b"x_b", b"0"),
         (b"host", b"x"),
         (b"x-b", b"\t 1\xff "),
-        (b"Cookie", b"a"),
+        (b"cookie", b"a"),
         (b"x-b", b""),
     ]
 
