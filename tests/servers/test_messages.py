@@ -3,7 +3,9 @@
 import contextlib
 import datetime
 import ipaddress
+import itertools
 import json
+import re
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ..baking import REPOSITORY
 from .processes import APPLICATION, COMMANDS, PATIENCE, ServerProcess
 
 # The servers, uvicorn with each of its parsers. A row names those that refuse its bytes themselves, or have us do so.
@@ -329,6 +332,22 @@ PREFIXED = [
     (b"/app/outer/app/inner", "/app/outer/app/inner", "/outer/app/inner"),
     (b"*", "*", "*"),
 ]
+
+
+def rows(page, section):
+    """Return the rows of the table in a section of the documentation."""
+    lines = (REPOSITORY / "docs" / page).read_text("utf-8").split(f"## {section}\n")[1].splitlines()
+    table = itertools.takewhile(
+        lambda line: line.startswith("|"), itertools.dropwhile(lambda line: line[:1] != "|", lines)
+    )
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in list(table)[2:]]
+
+
+def test_the_documentation_names_these_setups_and_paths():
+    assert [setup for setup, _ in rows("interface.md", "Below a prefix")] == list(PREFIX_SETUPS)
+    for target, path, behind in rows("routing.md", "Below a prefix"):
+        first = [re.match("`(.*?)`|nothing", cell)[1] for cell in (target, path, behind)]
+        assert (first[0].encode(), first[1], first[2] or "") in PREFIXED
 
 
 @pytest.fixture(scope="module", params=PREFIX_SETUPS)
