@@ -164,6 +164,42 @@ def test_a_prefix_of_bytes_is_cut_off_too():
     assert match([include(inner, query_string="^a=1&")], query_string=b"a=1&b=2") == (consumer, {})
 
 
+# Below a root path
+
+
+@pytest.mark.parametrize(
+    ("content", "captures"),
+    [
+        ({"path": "/app/page/", "root_path": "/app"}, {"rest": "/page/"}),
+        ({"path": "/app", "root_path": "/app"}, {"rest": ""}),
+        ({"path": "/app/app/", "root_path": "/app"}, {"rest": "/app/"}),
+        ({"path": "/application/", "root_path": "/app"}, {"rest": "/application/"}),
+        ({"path": "/app/page/", "root_path": ""}, {"rest": "/app/page/"}),
+        ({"path": "/app/page/"}, {"rest": "/app/page/"}),
+        ({"path": b"/app/page/", "root_path": "/app"}, {"rest": "/app/page/"}),
+    ],
+)
+def test_routes_see_what_is_left_of_the_path(content, captures):
+    assert match([route("http.request", consumer, path="^(?P<rest>.*)$")], **content) == (consumer, captures)
+
+
+def test_an_include_cuts_its_prefix_off_behind_the_root_path():
+    inner = [route("http.request", consumer, path="^/app/$")]
+
+    assert match([include(inner, path="^/rooms")], path="/app/rooms/app/", root_path="/app") == (consumer, {})
+    assert match([include(inner, path="^/app")], path="/app/rooms/app/", root_path="/app") is None
+    # What is left of the path is not cut once more.
+    assert match([include(inner, path="^/rooms")], path="/app/rooms/app/app/", root_path="/app") is None
+
+
+def test_the_whole_path_and_the_root_path_stay_in_the_message():
+    content = {"path": "/app/page/", "root_path": "/app"}
+    message = Message(dict(content), "http.request", None)
+
+    assert Router([route("http.request", consumer, path="^/page/$", root_path="^/app$")]).match(message)
+    assert message.content == content
+
+
 def test_all_channels_of_all_routings_are_read():
     routing = [include([route("a", consumer), include({"b": consumer})]), include([]), route("c", consumer)]
 

@@ -30,6 +30,13 @@ def test_files_are_served_below_the_static_url(site):
     assert body(replies) == b"body {}"
 
 
+@pytest.mark.parametrize("static_url", ["/static/", "/app/static/"])
+def test_files_are_served_below_a_prefix(site, settings, static_url):
+    settings.STATIC_URL = static_url
+
+    assert body(site.request("/app/static/site.css", root_path="/app")) == b"body {}"
+
+
 def test_a_file_that_is_not_there_is_answered_with_404(site):
     assert site.request("/static/nothing.css")[0]["status"] == 404
 

@@ -68,7 +68,8 @@ class ChannelLayerWrapper:
         with self._lock:
             if self._application is None:
                 limits = Limits.from_settings(settings)
-                self._application = InterfaceApplication(self.channel_layer, limits, self._start_workers)
+                script_name = settings.FORCE_SCRIPT_NAME or ""
+                self._application = InterfaceApplication(self.channel_layer, limits, self._start_workers, script_name)
             return self._application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .exceptions import InvalidChannelLayerError
 from .message import Message
+from .paths import behind
 
 Consumer = Callable[..., Any]
 Match = tuple[Consumer, dict[str, Any]]
@@ -111,7 +112,14 @@ class Router:
         self._routes.append(route)
 
     def match(self, message: Message) -> Match | None:
-        """Return the consumer of a message and its keyword arguments, or None. The first route that matches wins."""
+        """
+        Return the consumer of a message and its keyword arguments, or None. The first route that matches wins.
+
+        Routes see of the path what is left of it behind the root path, as Django's URL patterns do.
+        """
+        path, root_path = message.get("path"), message.get("root_path")
+        if root_path and isinstance(path, str) and (rest := behind(path, root_path)) is not None:
+            message = message.with_content({**message.content, "path": rest})
         return _first_match(self._routes, message)
 
     def check_default(self, http_consumer: Consumer | str = "channels.handler.view_consumer") -> None:

@@ -28,12 +28,20 @@ class StaticFilesHandler(AsgiHandler):
 
     def get_response(self, request: Any) -> HttpResponseBase:
         """Answer one request."""
-        if self._path is None or not request.path.startswith(self._path):
+        name = self._name_of_file(request)
+        if name is None:
             return super().get_response(request)
         try:
-            return serve(request, url2pathname(request.path.removeprefix(self._path)), insecure=True)
+            return serve(request, name, insecure=True)
         except Exception as error:
             return response_for_exception(request, error)
+
+    def _name_of_file(self, request: Any) -> str | None:
+        # Below a prefix, STATIC_URL begins with it only if Django knew of it at the start (FORCE_SCRIPT_NAME).
+        for path in request.path, request.path_info:
+            if self._path is not None and path.startswith(self._path):
+                return url2pathname(path.removeprefix(self._path))
+        return None
 
 
 class StaticFilesConsumer(ViewConsumer):

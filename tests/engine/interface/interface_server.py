@@ -11,9 +11,9 @@ from .simulated_time import settle
 class InterfaceServer:
     """The application on a layer of its own, which is made with ``options``."""
 
-    def __init__(self, limits=None, start_workers=no_workers, **options):
+    def __init__(self, limits=None, start_workers=no_workers, script_name="", **options):
         self.layer = InMemoryChannelLayer(clock=asyncio.get_running_loop().time, **options)
-        self.application = InterfaceApplication(self.layer, limits, start_workers)
+        self.application = InterfaceApplication(self.layer, limits, start_workers, script_name)
 
     async def socket(self, path="/rooms/", **scope):
         """Begin to open a socket."""

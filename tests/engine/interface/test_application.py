@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from channels.interface.application import InterfaceApplication
+from channels.interface.limits import Limits
 from channels.layers.inmemory import InMemoryChannelLayer
 
 from .interface_server import Client, InterfaceServer
@@ -75,6 +76,34 @@ async def test_other_kinds_of_connections_are_refused_by_name():
 
     with pytest.raises(ValueError, match=re.escape("serves HTTP and WebSocket, not 'smtp'")):
         await server.application({"type": "smtp"}, None, None)
+
+
+async def test_what_is_no_target_of_a_request_is_refused():
+    server = InterfaceServer()
+
+    client = await server.request(path="host:80", raw_path=b"host:80")
+    socket = await server.socket(path="host:80", raw_path=b"host:80")
+
+    assert (client.status, client.content) == (400, b"The address of the request is not valid.\n")
+    assert socket.sent == [{"type": "websocket.close", "code": 1000}]
+    assert [await server.message(channel) for channel in ("http.request", "websocket.connect")] == [None, None]
+
+
+async def test_messages_have_the_prefix_that_the_settings_name_or_a_header_that_they_trust():
+    header = [(b"daphne-root-path", b"/told")]
+    for limits, script_name, expected in (
+        (Limits(), "", ["/page/", ""]),
+        (Limits(), "/app", ["/app/page/", "/app"]),
+        (Limits(trust_root_path_header=True), "", ["/told/page/", "/told"]),
+    ):
+        server = InterfaceServer(limits, script_name=script_name)
+
+        await server.request(path="/page/", headers=header)
+        await server.socket(path="/page/", headers=header)
+
+        for channel in "http.request", "websocket.connect":
+            message = await server.message(channel)
+            assert [message["path"], message["root_path"]] == expected
 
 
 async def test_a_signal_closes_the_sockets_before_the_server_says_a_word():

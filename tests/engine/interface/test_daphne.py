@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from daphne.server import Server
+from twisted.web.http_headers import Headers
 
 from channels.interface import daphne
 
@@ -15,8 +16,8 @@ from .simulated_time import settle
 class RecordingServer(Server):
     """A server of daphne's that writes down what an application sends."""
 
-    def __init__(self):
-        super().__init__(application=None, endpoints=["unused"], root_path="/site")
+    def __init__(self, **options):
+        super().__init__(application=None, endpoints=["unused"], root_path="/site", **options)
         self.sent = []
 
     async def handle_reply(self, protocol, message):
@@ -76,8 +77,13 @@ class Request:
 
     kind = "http"
 
-    def __init__(self, **channel):
-        self.server = RecordingServer()
+    def __init__(self, target=b"/", headers=(), secure=False, server=None, **channel):
+        self.server = server or RecordingServer()
+        self.uri = target
+        self.requestHeaders = Headers()
+        for name, value in headers:
+            self.requestHeaders.addRawHeader(name, value)
+        self.isSecure = lambda: secure
         self.events = asyncio.Queue()
         self.closed = []
         self.channel = SimpleNamespace(loseConnection=lambda: self.closed.append("connection"), **channel)
@@ -118,9 +124,71 @@ def part(more=True):
 
 def test_the_root_path_is_the_servers_and_no_clients():
     for protocol in (Request(), SocketProtocol()):
-        scope, _, _ = adapt(protocol, root_path="/from/a/header", path="/page/")
+        scope, _, _ = adapt(protocol, root_path="/from/a/header")
 
-        assert scope == {"type": protocol.kind, "root_path": "/site", "path": "/page/"}
+        assert scope["root_path"] == "/site"
+
+
+def socket_of(request, encrypted=False):
+    """Return the protocol of a socket that has begun with a request."""
+    protocol = SocketProtocol()
+    protocol.server = request.server
+    http_side = SimpleNamespace(requests=[request])
+    if encrypted:
+        protocol.transport = SimpleNamespace(_producer=SimpleNamespace(_producer=http_side))
+    else:
+        protocol.transport.producer = http_side
+    return protocol
+
+
+def told_by(request):
+    """Return the scopes of a page and of sockets with the same request; those of sockets know little."""
+    scopes = [adapt(protocol)[0] for protocol in (request, socket_of(request), socket_of(request, encrypted=True))]
+    assert [scope.pop("type") for scope in scopes] == ["http", "websocket", "websocket"]
+    assert scopes[1:] == scopes[:2]
+    return scopes[0]
+
+
+def test_a_socket_is_told_of_like_a_page():
+    headers = [(b"Cookie", b"a=1, 2"), (b"X-Name", b"x"), (b"cookie", b"b=3")]
+
+    assert told_by(Request(b"//a;b/%C3%A9?c?d", headers, secure=True)) == {
+        "path": "//a;b/é",
+        "raw_path": b"//a;b/%C3%A9",
+        "query_string": b"c?d",
+        "root_path": "/site",
+        "scheme": "https",
+        "headers": [(b"cookie", b"a=1, 2"), (b"cookie", b"b=3"), (b"x-name", b"x")],
+    }
+
+
+def test_a_socket_whose_client_has_left_again_has_what_daphne_knows():
+    protocol = SocketProtocol()
+    protocol.transport.producer = None
+
+    assert adapt(protocol, path="/known")[0] == {"type": "websocket", "path": "/known", "root_path": "/site"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "scheme", "client"),
+    [
+        ([], "http", None),
+        ([(b"X-Forwarded-For", b"forged, 192.0.2.7"), (b"X-Forwarded-Proto", b"https")], "https", ["192.0.2.7", 0]),
+        ([(b"X-Forwarded-For", b"forged"), (b"x-forwarded-for", b" 192.0.2.7 ")], "http", ["192.0.2.7", 0]),
+        ([(b"X-Forwarded-For", b""), (b"X-Forwarded-Proto", b"wss")], "wss", None),
+        ([(b"X-Forwarded-Proto", b"javascript")], "http", None),
+    ],
+)
+def test_what_a_proxy_says_counts_where_daphne_is_told_to_believe_it(headers, scheme, client):
+    server = RecordingServer(
+        proxy_forwarded_address_header="X-Forwarded-For", proxy_forwarded_proto_header="X-Forwarded-Proto"
+    )
+
+    believed = told_by(Request(headers=headers, server=server))
+    ignored = told_by(Request(headers=headers))
+
+    assert (believed["scheme"], believed.get("client")) == (scheme, client)
+    assert (ignored["scheme"], ignored.get("client")) == ("http", None)
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
@@ -381,16 +449,6 @@ def test_of_a_connection_with_several_streams_only_one_is_cut_off():
 
 async def test_another_event_loop_than_daphnes_is_left_alone():
     daphne.prepare(None)
-
-
-@pytest.mark.parametrize(
-    ("target", "path"),
-    [("/a/b", "/a/b"), ("http://host:80/a/b", "/a/b"), ("https://host", "/"), ("/http://host/", "/http://host/")],
-)
-def test_the_path_of_a_whole_address_is_its_path(target, path):
-    scope, _, _ = adapt(SocketProtocol(), path=target)
-
-    assert scope["path"] == path
 
 
 async def test_a_slow_client_gets_time_to_answer_a_close_frame_of_ours():

@@ -23,13 +23,14 @@ def exchange():
 # The request message
 
 
-def test_the_request_message_has_all_that_the_server_knows(exchange):
+def test_the_request_message_has_all_that_the_server_knows():
+    exchange = HttpExchange("/sub/page/", REPLY_CHANNEL, "/sub")
     scope = {
         "type": "http",
         "http_version": "2",
         "method": "POST",
         "scheme": "https",
-        "path": "/page/",
+        "path": "/sub/page/",
         "query_string": b"a=%ff",
         "root_path": "/sub",
         "headers": [(b"Host", b"example.org"), (b"X-Twice", b"1"), (b"x-twice", b"2")],
@@ -42,7 +43,7 @@ def test_the_request_message_has_all_that_the_server_knows(exchange):
         "http_version": "2",
         "method": "POST",
         "scheme": "https",
-        "path": "/page/",
+        "path": "/sub/page/",
         "query_string": b"a=%ff",
         "root_path": "/sub",
         "headers": [[b"host", b"example.org"], [b"x-twice", b"1"], [b"x-twice", b"2"]],
@@ -180,7 +181,7 @@ STREAM = [
 
 @pytest.mark.parametrize("replies", [[{"status": 200, "content": b"1234"}], STREAM, [{"status": 404, "content": b""}]])
 def test_the_response_to_head_has_no_content_and_nothing_follows(replies):
-    exchange = HttpExchange("/page/", REPLY_CHANNEL, "HEAD")
+    exchange = HttpExchange("/page/", REPLY_CHANNEL, method="HEAD")
     begun, *rest = [event for reply in replies for event in exchange.reply(reply)]
 
     assert begun["headers"] == [tuple(header) for header in replies[0].get("headers", ())]
@@ -189,7 +190,7 @@ def test_the_response_to_head_has_no_content_and_nothing_follows(replies):
 
 
 def test_a_refusal_of_head_has_no_content_either():
-    begun, end = HttpExchange("/page/", REPLY_CHANNEL, "HEAD").refuse(503, "Please wait.")
+    begun, end = HttpExchange("/page/", REPLY_CHANNEL, method="HEAD").refuse(503, "Please wait.")
 
     assert (begun["status"], end) == (503, body())
 
@@ -273,6 +274,14 @@ def test_a_client_that_leaves_too_early_is_reported_once(exchange, replies):
     assert exchange.leave() == {"reply_channel": REPLY_CHANNEL, "path": "/page/"}
     assert exchange.leave() is None
     assert exchange.reply({"status": 200}) == []
+
+
+def test_that_a_client_below_a_root_path_leaves_is_told_with_it():
+    assert HttpExchange("/sub/page/", REPLY_CHANNEL, "/sub").leave() == {
+        "reply_channel": REPLY_CHANNEL,
+        "path": "/sub/page/",
+        "root_path": "/sub",
+    }
 
 
 @pytest.mark.parametrize("end", [{"status": 200}, {"abort": True}])

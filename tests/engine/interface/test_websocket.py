@@ -36,11 +36,12 @@ def open_socket(socket):
 # Messages to the layer
 
 
-def test_the_connect_message_has_all_that_the_server_knows(socket):
+def test_the_connect_message_has_all_that_the_server_knows():
+    socket = WebSocket("/sub/rooms/", REPLY_CHANNEL, "/sub")
     scope = {
         "type": "websocket",
         "scheme": "wss",
-        "path": "/rooms/",
+        "path": "/sub/rooms/",
         "query_string": b"a=%C3%A9",
         "root_path": "/sub",
         "headers": [(b"Host", b"example.org"), (b"cookie", b"a=1"), (b"Cookie", b"b=2")],
@@ -52,7 +53,7 @@ def test_the_connect_message_has_all_that_the_server_knows(socket):
     assert socket.connect_message(scope) == {
         "reply_channel": REPLY_CHANNEL,
         "scheme": "wss",
-        "path": "/rooms/",
+        "path": "/sub/rooms/",
         "query_string": b"a=%C3%A9",
         "root_path": "/sub",
         "headers": [[b"host", b"example.org"], [b"cookie", b"a=1"], [b"cookie", b"b=2"]],
@@ -103,6 +104,18 @@ def test_the_messages_of_a_socket_are_numbered_in_one_row(socket):
     socket.leave(1001)
 
     assert [message["order"] for message in [first, *frames, socket.take_disconnect_message()]] == [0, 1, 2, 3, 4]
+
+
+def test_below_a_root_path_every_message_has_it():
+    socket = WebSocket("/sub/rooms/", REPLY_CHANNEL, "/sub")
+    socket.reply({"accept": True})
+    frame, will = socket.receive_message({"text": "x"}), socket.last_will()
+    socket.leave(1001)
+
+    name = {"reply_channel": REPLY_CHANNEL, "path": "/sub/rooms/", "root_path": "/sub"}
+    assert frame == {**name, "text": "x", "order": 1}
+    assert will == {**name, "code": 1006, "order": None}
+    assert socket.take_disconnect_message() == {**name, "code": 1001, "order": 2}
 
 
 # The answer to the connect message

@@ -1,6 +1,9 @@
 import pytest
+from django.core.exceptions import DisallowedHost
 
 from channels import route
+from channels.handler import AsgiRequest
+from channels.message import Message
 from channels.security.websockets import BaseOriginValidator, allowed_hosts_only
 
 from ..sites import Socket
@@ -22,6 +25,9 @@ CORPUS = [
     ([b"http://[::1]:8000"], True),
     ([b"http://127.0.0.1:8000"], True),
     ([b"https://xn--mnchen-3ya.example"], True),
+    ([b"http://chat.example."], True),
+    ([b"http://chat.example.:8000"], True),
+    ([b"http://A.Wild.Example."], True),
     # Hosts that look like it.
     ([b"http://elsewhere.example"], False),
     ([b"http://chat.example.elsewhere.example"], False),
@@ -29,8 +35,9 @@ CORPUS = [
     ([b"http://a.chat.example"], False),
     ([b"http://notwild.example"], False),
     ([b"http://chat.exampl"], False),
-    ([b"http://chat.example."], False),
     ([b"http://chat-example"], False),
+    ([b"http://chat.example.."], False),
+    ([b"http://chat_.wild.example"], False),
     ([b"http://127.0.0.2"], False),
     ([b"http://2130706433"], False),
     ([b"http://[::2]"], False),
@@ -143,6 +150,103 @@ def test_that_the_origin_is_missing_is_logged_too(connects, settings, caplog):
     connects(scheme="wss")
 
     assert "its Origin is missing, allowed are https pages of no host." in caplog.text
+
+
+@pytest.mark.parametrize("header", ["https", "http", "https, http", "http, https", " https ", "HTTPS", "", None])
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_proxy_says_of_a_socket_what_it_says_of_a_page(make_site, settings, header, encrypted):
+    settings.ALLOWED_HOSTS, settings.SECURE_PROXY_SSL_HEADER = HOSTS, ("HTTP_X_FORWARDED_PROTO", "https")
+    forwarded = [[b"x-forwarded-proto", header.encode()]] if header is not None else []
+    content = {"path": "/", "headers": headers(b"http://chat.example") + forwarded}
+    request = {"method": "GET", "scheme": ["http", "https"][encrypted], **content}
+    page = AsgiRequest(Message(request, "http.request", None))
+    socket = Socket(make_site([route("websocket.connect", connect)]), scheme=["ws", "wss"][encrypted], **content)
+
+    assert socket.connect() == [{"accept": not page.is_secure()}]
+
+
+# What stands in the address of a page and thus in its Host header, and what may stand in ALLOWED_HOSTS.
+PAGES = [
+    "chat.example",
+    "CHAT.Example",
+    "chat.example.",
+    "chat.example..",
+    ".chat.example",
+    "a.chat.example",
+    "a.chat.example.",
+    "a.b.chat.example:8000",
+    "chat.example:80",
+    "chat.example.:443",
+    "chat.example:65535",
+    "notchat.example",
+    "chat_room.example",
+    "a_b.chat.example",
+    "chat-room.example",
+    "xn--mnchen-3ya.example",
+    "XN--MNCHEN-3YA.example.",
+    "localhost",
+    "LOCALHOST.",
+    "a.localhost:8000",
+    "127.0.0.1",
+    "127.0.0.1:8000",
+    "127.0.0.1.",
+    "127.1",
+    "[::1]",
+    "[::1]:8000",
+    "[::1].",
+    "[::FFFF:127.0.0.1]",
+    "[2001:DB8::1]:8000",
+    "[fe80::1%eth0]",
+    "::1",
+    "chat.example@evil.example",
+    "chat.example%2e",
+    "chat.example:",
+    "chat.example:x",
+    "*",
+]
+ALLOWED = [
+    [],
+    ["*"],
+    ["chat.example"],
+    ["CHAT.EXAMPLE"],
+    [".chat.example"],
+    ["chat.example."],
+    ["chat_room.example", ".example", "a_b.chat.example"],
+    ["xn--mnchen-3ya.example"],
+    ["münchen.example"],
+    ["localhost", "127.0.0.1", "[::1]"],
+    [".localhost"],
+    ["::1", "[2001:db8::1]", "[::ffff:127.0.0.1]"],
+    ["chat.example:8000", "https://chat.example"],
+    [""],
+]
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("hosts", ALLOWED, ids=str)
+def test_the_sockets_of_a_page_are_allowed_where_django_allows_the_page(connects, settings, hosts, debug):
+    settings.ALLOWED_HOSTS, settings.DEBUG = hosts, debug
+
+    assert {page: connects(f"https://{page}".encode()) for page in PAGES} == {
+        page: allows({"host": page}) for page in PAGES
+    }
+
+
+def test_behind_a_proxy_the_host_is_that_of_the_page(connects, settings):
+    settings.ALLOWED_HOSTS, settings.USE_X_FORWARDED_HOST = ["chat.example"], True
+
+    for page in "chat.example", "chat.example.:8000", "inner.example":
+        assert connects(f"https://{page}".encode()) is allows({"host": "inner.example", "x-forwarded-host": page})
+
+
+def allows(headers):
+    """Return whether Django answers a request with these headers."""
+    headers = [[name.encode(), value.encode()] for name, value in headers.items()]
+    request = AsgiRequest(Message({"method": "GET", "path": "/", "headers": headers}, "http.request", None))
+    try:
+        return bool(request.get_host())
+    except DisallowedHost:
+        return False
 
 
 @pytest.mark.parametrize("debug", [True, False])

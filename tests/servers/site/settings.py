@@ -8,11 +8,12 @@ ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["channels"]
 ROOT_URLCONF = "tests.servers.site.urls"
 USE_TZ = True
+FORCE_SCRIPT_NAME = os.environ.get("FORCE_SCRIPT_NAME")
 
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels.layers.inmemory.InMemoryChannelLayer",
-        "ROUTING": "tests.servers.site.routing.channel_routing",
+        "ROUTING": f"tests.servers.site.{os.environ.get('ROUTING', 'routing')}.channel_routing",
     },
 }
 CHANNELS_INTERFACE = json.loads(os.environ.get("LIMITS", "{}"))

@@ -17,6 +17,7 @@ from . import daphne
 from .http_connection import ResponseAborted
 from .limits import Limits
 from .process import EmbeddedWorkers, InterfaceProcess
+from .scope import BadTarget, joins_root_path, unify
 from .signals import watch_stop_signals
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class InterfaceApplication:
 
     ``start_workers`` is called once, when the first connection or the server's start-up comes; what it returns
     is stopped when the server stops, after the last consumer has been told of the end of its connection.
+    ``script_name`` is the prefix of the site's paths, whatever the server says.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class InterfaceApplication:
         layer: BaseChannelLayer,
         limits: Limits | None = None,
         start_workers: Callable[[], EmbeddedWorkers | None] = no_workers,
+        script_name: str = "",
     ) -> None:
         self._layer = layer
         self._limits = limits or Limits()
         self._start_workers = start_workers
+        self._script_name = script_name
         self._processes: dict[asyncio.AbstractEventLoop, InterfaceProcess] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -51,17 +55,24 @@ class InterfaceApplication:
         if kind == "lifespan":
             await self._live(receive, send)
             return
-        scope, receive, send = daphne.adapt(scope, receive, send)
-        if kind == "http":
-            try:
-                await self.process().serve_http(scope, receive, send)
-            except ResponseAborted:
-                if not daphne.cut_off(send):
-                    raise
-        elif kind == "websocket":
-            await self.process().serve_socket(scope, receive, send)
-        else:
+        if kind not in ("http", "websocket"):
             raise ValueError(f"This application serves HTTP and WebSocket, not {kind!r}.")
+        joins = joins_root_path(receive)
+        scope, receive, send = daphne.adapt(scope, receive, send)
+        try:
+            scope = unify(scope, self._script_name, self._limits.trust_root_path_header, joins)
+        except BadTarget as error:
+            logger.info("Refused: %s", error)
+            await _refuse(kind, receive, send)
+            return
+        if kind == "websocket":
+            await self.process().serve_socket(scope, receive, send)
+            return
+        try:
+            await self.process().serve_http(scope, receive, send)
+        except ResponseAborted:
+            if not daphne.cut_off(send):
+                raise
 
     def process(self) -> InterfaceProcess:
         """Return what the connections of the running event loop share."""
@@ -84,3 +95,13 @@ class InterfaceApplication:
         await receive()
         await process.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _refuse(kind: str, receive: Any, send: Any) -> None:
+    """Answer a request that has no target with status 400; a socket with 403, which all servers can."""
+    await receive()
+    if kind == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"The address of the request is not valid.\n"})

@@ -16,11 +16,14 @@ Make up for what daphne leaves to the application. Under other servers nothing h
   the file that Twisted has put it in until it is asked for.
 - It lets fifty clients wait to be accepted. When all come back at once, after a restart, the others would wait a second
   and longer for their next try: as many may wait as the system allows.
-- It passes addresses on as proxies write them, ``http://host/path``: here the path is the path.
+- Of a socket it tells the path as a parser of addresses sees it, which takes ``//host/path`` for an address; joins
+  headers of one name by commas, cookies too; and knows no scheme: all comes from its HTTP request here.
+- Of what a proxy says of its client it believes the first address, which the client may have forged, and a scheme only
+  beside an address: here it is the last address, and a scheme that is one.
 - When an application raises in the middle of a response, so that it may be cut off, daphne tries to begin
   another one, and its housekeeping dies of that: the connection is closed here.
-- Any client can set the root path by the header ``Daphne-Root-Path``, and with it every link of a page: the
-  root path is the one the server was started with.
+- Any client can set the root path by the header ``Daphne-Root-Path``, and with it every link of a page: here it is the
+  one the server was started with, and ``scope`` asks the settings whether that header is believed.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ import math
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from .daphne_request import limited_request, receive_of
 from .socket_connection import CLOSE_TIMEOUT
@@ -47,7 +51,7 @@ def adapt(scope: Any, receive: Any, send: Any) -> tuple[Any, Any, Any]:
     protocol = _protocol_behind(send)
     if protocol is None:
         return scope, receive, send
-    scope = {**scope, "root_path": protocol.server.root_path, "path": _path_of(scope["path"])}
+    scope = _told_by(protocol, scope)
     if scope["type"] == "websocket":
         socket = DaphneSocket(receive, send, protocol)
         return scope, socket.receive, socket.send
@@ -252,11 +256,35 @@ def _send_frame(protocol: Any, event: Any) -> None:
         protocol.sendMessage(event["bytes"], True)
 
 
-def _path_of(target: str) -> str:
-    """Return the path in a request's target, which may be a whole address (RFC 9112, section 3.2.2)."""
-    if not target.startswith(("http://", "https://")):
-        return target
-    return "/" + target.partition("://")[2].partition("/")[2]
+def _told_by(protocol: Any, scope: Any) -> Any:
+    """Return the scope with what the request behind it says."""
+    server, request = protocol.server, protocol if scope["type"] == "http" else _request_before(protocol)
+    scope = {**scope, "root_path": server.root_path}
+    if request is None:
+        return scope
+    raw_path, _, query = request.uri.partition(b"?")
+    headers = [(name.lower(), value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values]
+    scope |= {"raw_path": raw_path, "path": unquote(raw_path.decode("latin-1")), "query_string": query}
+    scope |= {"headers": headers, "scheme": "https" if request.isSecure() else "http"}
+    if forwarded := _last_value(headers, server.proxy_forwarded_address_header):
+        scope["client"] = [forwarded.rpartition(",")[2].strip(), 0]
+    if (scheme := _last_value(headers, server.proxy_forwarded_proto_header)) in ("http", "https", "ws", "wss"):
+        scope["scheme"] = scheme
+    return scope
+
+
+def _last_value(headers: list[tuple[bytes, bytes]], name: str | None) -> str:
+    values = [value for key, value in headers if name and key == name.lower().encode()]
+    return values[-1].decode("latin-1").strip() if values else ""
+
+
+def _request_before(protocol: Any) -> Any:
+    """Return the request with which a socket has begun; None if its client has left again."""
+    # The HTTP side of the connection is its producer until the socket is accepted. TLS has it in a wrapping.
+    transport = protocol.transport
+    producer = getattr(transport, "producer", None) or getattr(transport, "_producer", None)
+    requests = getattr(getattr(producer, "_producer", producer), "requests", None)
+    return requests[0] if requests else None
 
 
 def _may_be_passed(code: int) -> bool:

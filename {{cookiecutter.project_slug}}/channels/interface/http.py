@@ -43,10 +43,11 @@ class State(enum.Enum):
 class HttpExchange:
     """One request and its response. Methods return the ASGI events to send to the client."""
 
-    __slots__ = ("_has_content", "_left", "aborted", "path", "reply_channel", "state")
+    __slots__ = ("_has_content", "_left", "aborted", "path", "reply_channel", "root_path", "state")
 
-    def __init__(self, path: str, reply_channel: str, method: str = "GET") -> None:
+    def __init__(self, path: str, reply_channel: str, root_path: str = "", method: str = "GET") -> None:
         self.path = path
+        self.root_path = root_path
         self.reply_channel = reply_channel
         self.state = State.WAITING
         # True when the connection must be cut, so that nobody takes half a response for a whole one.
@@ -55,10 +56,8 @@ class HttpExchange:
         self._has_content = method != "HEAD"
         self._left: int | None = None
 
-    def request_message(
-        self, scope: Scope, body: bytes, body_channel: str | None, headers: list[list[bytes]] | None = None
-    ) -> Content:
-        """Return the ``http.request`` message, with other ``headers`` than those of the scope if there are any."""
+    def request_message(self, scope: Scope, body: bytes, body_channel: str | None) -> Content:
+        """Return the ``http.request`` message."""
         return {
             "reply_channel": self.reply_channel,
             "http_version": scope.get("http_version", "1.1"),
@@ -66,8 +65,8 @@ class HttpExchange:
             "scheme": scope.get("scheme", "http"),
             "path": self.path,
             "query_string": scope.get("query_string", b""),
-            "root_path": scope.get("root_path", ""),
-            "headers": headers or [[name.lower(), value] for name, value in scope.get("headers", ())],
+            "root_path": self.root_path,
+            "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
             "body": body,
             "body_channel": body_channel,
             "client": list(scope["client"]) if scope.get("client") else None,
@@ -125,7 +124,12 @@ class HttpExchange:
         if self.state is State.DONE:
             return None
         self.state = State.DONE
-        return {"reply_channel": self.reply_channel, "path": self.path}
+        return self.disconnect_message()
+
+    def disconnect_message(self) -> Content:
+        """Return the ``http.disconnect`` message, which is the last will too."""
+        message = {"reply_channel": self.reply_channel, "path": self.path}
+        return message | {"root_path": self.root_path} if self.root_path else message
 
     def _start(self, content: Content) -> list[Event]:
         try:

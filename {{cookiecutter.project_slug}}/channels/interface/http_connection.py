@@ -37,7 +37,7 @@ class HttpConnection:
         self._process = process
         self._scope = scope
         self._receive = receive
-        self._exchange = HttpExchange(scope["path"], process.replies.new_channel(), scope["method"])
+        self._exchange = HttpExchange(scope["path"], process.replies.new_channel(), scope["root_path"], scope["method"])
         self._body = RequestBody(scope, process.spool, process.limits)
         self._outbox = ResponseOutbox(send, Buffer(process.spool, process.limits.response_limit), self._send_failed)
         # Where a worker reads the body, while there is any of it that we have not sent.
@@ -194,8 +194,7 @@ class HttpConnection:
         if not self._dispatched or (self._has_will and not again):
             return None
         self._has_will = True
-        content = {"reply_channel": self._exchange.reply_channel, "path": self._exchange.path}
-        return self._process.layer.prepare_will("http.disconnect", content)
+        return self._process.layer.prepare_will("http.disconnect", self._exchange.disconnect_message())
 
     def write_off(self) -> None:
         """End the request; consumers have been told of its end already."""

@@ -41,6 +41,8 @@ class Limits:
     response_outbox_size: int = 16 * 2**20
     # At a planned stop, requests that are being answered get so long to end, and then consumers to be told of that.
     stop_grace: float = 5.0
+    # Whether the header Daphne-Root-Path names the root path. No client may be able to send it.
+    trust_root_path_header: bool = False
 
     @classmethod
     def from_settings(cls, settings: Any) -> Limits:

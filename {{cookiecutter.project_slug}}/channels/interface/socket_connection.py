@@ -43,7 +43,7 @@ class SocketConnection:
     def __init__(self, process: InterfaceProcess, scope: Scope, receive: Any, send: Any) -> None:
         self._process = process
         self._receive = receive
-        self._socket = WebSocket(scope["path"], process.replies.new_channel())
+        self._socket = WebSocket(scope["path"], process.replies.new_channel(), scope["root_path"])
         limits = process.limits
         self._outbox = Outbox(send, limits.socket_outbox_size, limits.socket_outbox_length)
         self._task: asyncio.Task[Any] | None = None

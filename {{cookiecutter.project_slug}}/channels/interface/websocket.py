@@ -41,10 +41,11 @@ class State(enum.Enum):
 class WebSocket:
     """One socket. Methods return the ASGI events to send to the client."""
 
-    __slots__ = ("_code", "_early", "_offered", "_order", "_reported", "path", "reply_channel", "state")
+    __slots__ = ("_code", "_early", "_offered", "_order", "_reported", "path", "reply_channel", "root_path", "state")
 
-    def __init__(self, path: str, reply_channel: str) -> None:
+    def __init__(self, path: str, reply_channel: str, root_path: str = "") -> None:
         self.path = path
+        self.root_path = root_path
         self.reply_channel = reply_channel
         self.state = State.CONNECTING
         self._order = 0
@@ -63,7 +64,7 @@ class WebSocket:
             "scheme": scope.get("scheme", "ws"),
             "path": self.path,
             "query_string": scope.get("query_string", b""),
-            "root_path": scope.get("root_path", ""),
+            "root_path": self.root_path,
             "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
             "subprotocols": list(self._offered),
             "client": list(scope["client"]) if scope.get("client") else None,
@@ -75,23 +76,23 @@ class WebSocket:
         """Return the ``websocket.receive`` message for a frame from the client."""
         text = event.get("text")
         data = {"text": text} if text is not None else {"bytes": event.get("bytes") or b""}
-        return {"reply_channel": self.reply_channel, "path": self.path, "order": self._next_order(), **data}
+        return {**self._name(), "order": self._next_order(), **data}
 
     def take_disconnect_message(self) -> Content | None:
         """Return the ``websocket.disconnect`` message, once, as soon as it is due."""
         if self.state is not State.CLOSED or self._reported:
             return None
         self._reported = True
-        return {
-            "reply_channel": self.reply_channel,
-            "path": self.path,
-            "code": self._code,
-            "order": self._next_order(),
-        }
+        return {**self._name(), "code": self._code, "order": self._next_order()}
 
     def last_will(self) -> Content:
         """Return the ``websocket.disconnect`` message for the case that nobody is left to send one."""
-        return {"reply_channel": self.reply_channel, "path": self.path, "code": 1006, "order": None}
+        return {**self._name(), "code": 1006, "order": None}
+
+    def _name(self) -> Content:
+        """Return what every message names its socket by, and routes choose its consumer by."""
+        name = {"reply_channel": self.reply_channel, "path": self.path}
+        return name | {"root_path": self.root_path} if self.root_path else name
 
     def forget_disconnect(self) -> None:
         """End a socket that no consumer has heard of, so that none hears of its end."""

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.http.request import validate_host
+from django.http.request import split_domain_port, validate_host
 
 from ..channel_sessions import Consumer, message_of
 from ..exceptions import DenyConnection
@@ -21,8 +21,8 @@ from ..message import Message
 
 logger = logging.getLogger(__name__)
 
-# The origin of a page (RFC 6454, section 6.2), with hosts as Django knows them.
-_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]{1,5}))?")
+# The origin of a page (RFC 6454, section 6.2).
+_ORIGIN = re.compile(r"(https?)://([!-~]+)")
 # What Django allows while DEBUG is on and ALLOWED_HOSTS is empty.
 _DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
@@ -62,13 +62,14 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
     """
     Lets sockets connect from pages of the hosts in ``ALLOWED_HOSTS``.
 
-    On a socket that is itself encrypted, the page must be too. The port is not compared: subclass for that.
+    A host is allowed if ``HttpRequest.get_host`` allows a page there. On a socket that is itself encrypted, the page
+    must be too. The port is not compared: subclass for that.
     """
 
     def validate_origin(self, message: Message, origin: str | None) -> bool:
         """Compare the host of the origin with the setting, and log why if it does not fit."""
         hosts = settings.ALLOWED_HOSTS or (_DEBUG_HOSTS if settings.DEBUG else [])
-        schemes = ("https",) if message.get("scheme") == "wss" else ("http", "https")
+        schemes = ("https",) if _is_encrypted(message) else ("http", "https")
         host = _host(origin, schemes)
         if host and validate_host(host, hosts):
             return True
@@ -93,7 +94,19 @@ def _origins(message: Message) -> list[bytes]:
 def _host(origin: str | None, schemes: tuple[str, ...]) -> str | None:
     """Return the host of an origin as ALLOWED_HOSTS writes it; None for anything but scheme, host and port."""
     match = _ORIGIN.fullmatch((origin or "").lower())
-    if match is None:
+    if match is None or match[1] not in schemes:
         return None
-    scheme, host, port = match.groups()
-    return host if scheme in schemes and 0 < int(port or 1) < 2**16 else None
+    host, port = split_domain_port(match[2])
+    # Django lets any number pass. No browser has a page there.
+    return host if len(port) <= 5 and 0 < int(port or 1) < 2**16 else None
+
+
+def _is_encrypted(message: Message) -> bool:
+    """Return whether a socket is encrypted, as ``HttpRequest.is_secure`` would say of a page."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        key, secure = settings.SECURE_PROXY_SSL_HEADER
+        name = key.removeprefix("HTTP_").replace("_", "-").lower().encode()
+        values = [value for header, value in message["headers"] if header.lower() == name]
+        if values:
+            return bool(values[0].decode("latin-1").split(",")[0].strip() == secure)
+    return bool(message.get("scheme") == "wss")
