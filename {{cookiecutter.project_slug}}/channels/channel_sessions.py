@@ -46,7 +46,7 @@ def channel_session(consumer: Consumer) -> Consumer:
     @functools.wraps(consumer)
     def inner(*args: Any, **kwargs: Any) -> Any:
         message = message_of(args)
-        if message.channel_session is not None:
+        if hasattr(message, "channel_session"):
             return consumer(*args, **kwargs)
         if message.reply_channel is None:
             raise ValueError(
@@ -171,8 +171,10 @@ def remove_session(message: Message | None = None, **kwargs: Any) -> None:
         return
     if message.reply_channel is None:
         return
-    session = message.channel_session or session_for_reply_channel(message.reply_channel.name)
-    session.delete()
+    if hasattr(message, "channel_session"):
+        message.channel_session.delete()
+    else:
+        session_for_reply_channel(message.reply_channel.name).delete()
 
 
 def _apply(changes: dict[str, Any], values: dict[str, Any]) -> None:
