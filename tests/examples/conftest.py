@@ -47,9 +47,10 @@ class Example:
         return self._start("server", command)
 
     def work(self):
-        """Start workers, and return when they read."""
-        worker = self._start("worker", [sys.executable, "manage.py", "runworker"], listens=False)
+        """Start workers, as talkative as they can be; return them when they read."""
+        worker = self._start("worker", [sys.executable, "manage.py", "runworker", "-v2"], listens=False)
         worker.wait_until(lambda: "channels:" in worker.log)
+        return worker
 
     def layer(self):
         return RedisChannelLayer(hosts=[(self._redis.host, self._redis.port)])

@@ -13,14 +13,18 @@ def example(make_example):
 
 
 @pytest.fixture(scope="module")
-def server(example):
+def worker(example):
+    return example.work()
+
+
+@pytest.fixture(scope="module")
+def server(example, worker):
     example.execute(
         "from django.contrib.auth.models import User; from chat.models import Room\n"
         f"User.objects.create_user('anna', password={PASSWORD!r})\n"
         f"User.objects.create_user('ben', password={PASSWORD!r}, is_staff=True)\n"
         "Room.objects.create(title='Lobby'); Room.objects.create(title='Office', staff_only=True)"
     )
-    example.work()
     return example.serve("daphne", "project.asgi:channel_layer", "-p", "{port}")
 
 
@@ -50,6 +54,13 @@ def test_who_has_not_signed_in_may_open_a_socket_but_join_no_room(server):
     with Browser(server).socket(SOCKET) as stranger:
         assert stranger.ask(command="join", room=1) == {"refused": "sign in first"}
         assert stranger.ask(command="say", room=1, text="hello") == {"refused": "join the room first"}
+
+
+def test_a_worker_that_is_asked_to_shows_what_it_runs(server, worker):
+    with Browser(server).socket(SOCKET) as stranger:
+        stranger.ask(command="leave", room=1)
+
+    worker.wait_until(lambda: "Running chat.consumers.leave" in worker.log)
 
 
 def test_people_in_a_room_hear_each_other_until_they_leave(sign_in):

@@ -8,7 +8,6 @@ test_reply_channels_in_a_set    a set in Redis, the way that groups replace
     ``name()`` is an attribute, ``name``; two brackets were not closed
     the connect consumer accepts the socket
     the disconnect consumer leaves the set; it left a group that nobody had joined
-    ``decode_responses`` for the connection, or channel names come back as bytes
 test_liveblog    the same by a group
     the brackets around the dict closed in the wrong order
 test_group_chat    ``ws_add`` and ``ws_disconnect`` alone, then with ``ws_message``
@@ -27,7 +26,7 @@ test_includes    prefixes, a filter on the method
 test_chat_messages    a channel of one's own, and a model
     ``Group`` was not imported; two imports stood on one line
 test_ordering    ``enforce_ordering``
-    no code in the notes; early messages wait on a channel of their own, not by ``ConsumeLater``
+    no code in the notes, so two examples of our own; early messages wait on a channel of their own, not by ``ConsumeLater``
 test_project    settings, ``asgi.py``, the channels a worker reads
     ``myproject`` and ``my_project`` are one name; settings and routing stood in one block
 test_layer_settings    a layer over Redis, by its old dotted path
