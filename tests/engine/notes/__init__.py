@@ -26,7 +26,7 @@ test_includes    prefixes, a filter on the method
 test_chat_messages    a channel of one's own, and a model
     ``Group`` was not imported; two imports stood on one line
 test_ordering    ``enforce_ordering``
-    no code in the notes, so two examples of our own; early messages wait on a channel of their own, not by ``ConsumeLater``
+    no code in the notes; early messages wait on a channel of their own, not by ``ConsumeLater``
 test_project    settings, ``asgi.py``, the channels a worker reads
     ``myproject`` and ``my_project`` are one name; settings and routing stood in one block
 test_layer_settings    a layer over Redis, by its old dotted path
