@@ -1,15 +1,17 @@
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from channels import channel_layers, route
-from channels.asgi import ChannelLayerWrapper, get_channel_layer
+from channels.asgi import _GIVEN_UP, _OLD_ARGUMENTS, _OLD_BACKENDS, ChannelLayerWrapper, get_channel_layer
 from channels.exceptions import InvalidChannelLayerError
 from channels.interface.application import InterfaceApplication
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.message import Message
 
+REPOSITORY = Path(__file__).parents[2]
 MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 
 
@@ -89,6 +91,13 @@ def test_an_old_layer_without_a_successor_is_told_with_what_to_write_instead(con
 
     with pytest.raises(InvalidChannelLayerError, match=rf"{backend}'.*Write 'channels.layers.redis.RedisChannelLayer'"):
         channel_layers["own"]
+
+
+def test_the_page_on_moving_names_every_old_path_and_argument():
+    page = (REPOSITORY / "docs" / "moving.md").read_text("utf-8")
+
+    assert [name for name in (*_OLD_BACKENDS, *_OLD_ARGUMENTS) if f"`{name}`" not in page] == []
+    assert [name for name in _GIVEN_UP if f"`{name}.…`" not in page] == []
 
 
 def test_another_layer_can_be_put_under_an_alias(configure):
