@@ -1,14 +1,17 @@
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from channels import channel_layers, route
-from channels.asgi import ChannelLayerWrapper, get_channel_layer
+from channels.asgi import _GIVEN_UP, _OLD_ARGUMENTS, _OLD_BACKENDS, ChannelLayerWrapper, get_channel_layer
 from channels.exceptions import InvalidChannelLayerError
 from channels.interface.application import InterfaceApplication
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.message import Message
 
+REPOSITORY = Path(__file__).parents[2]
 MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 
 
@@ -54,10 +57,47 @@ def test_without_a_configuration_for_tests_that_is_told(configure):
         channel_layers.make_test_backend("own")
 
 
-def test_the_old_dotted_path_is_known(configure):
-    configure(BACKEND="asgiref.inmemory.ChannelLayer", ROUTING=[], CONFIG={"expiry": 30})
+USUAL = {"expiry": 30, "group_expiry": 60, "capacity": 7, "channel_capacity": {"http.request": 200}}
+FOR_REDIS = {"hosts": [("localhost", 6379)], "prefix": "old:", "stats_prefix": "old-meta:", "connection_kwargs": {}}
+FOR_SENTINEL = {"hosts": [("localhost", 26379)], "services": ["main"], "sentinel_refresh_interval": 5}
 
-    assert type(channel_layers["own"].channel_layer) is InMemoryChannelLayer
+
+@pytest.mark.parametrize(
+    ("backend", "config", "kind"),
+    [
+        ("asgiref.inmemory.ChannelLayer", USUAL, InMemoryChannelLayer),
+        ("asgi_redis.RedisChannelLayer", USUAL | FOR_REDIS, RedisChannelLayer),
+        ("asgi_redis.core.RedisChannelLayer", FOR_REDIS, RedisChannelLayer),
+        ("asgi_redis.RedisLocalChannelLayer", FOR_REDIS, RedisChannelLayer),
+        ("asgi_redis.local.RedisLocalChannelLayer", FOR_REDIS, RedisChannelLayer),
+        ("asgi_redis.RedisSentinelChannelLayer", FOR_REDIS | FOR_SENTINEL, RedisSentinelChannelLayer),
+        ("asgi_redis.sentinel.RedisSentinelChannelLayer", FOR_SENTINEL, RedisSentinelChannelLayer),
+    ],
+)
+@pytest.mark.parametrize("key", ["CONFIG", "TEST_CONFIG"])
+def test_the_old_dotted_paths_and_their_arguments_are_known(configure, backend, config, kind, key):
+    configure(BACKEND=backend, ROUTING=[], **{key: config})
+    make = channel_layers.make_backend if key == "CONFIG" else channel_layers.make_test_backend
+    layer = make("own").channel_layer
+
+    assert type(layer) is kind
+    assert layer.expiry == config.get("expiry", 60)
+    assert layer.get_capacity("http.request") == (200 if "channel_capacity" in config else 100)
+
+
+@pytest.mark.parametrize("backend", ["asgi_ipc.IPCChannelLayer", "asgi_rabbitmq.RabbitmqChannelLayer"])
+def test_an_old_layer_without_a_successor_is_told_with_what_to_write_instead(configure, backend):
+    configure(BACKEND=backend, ROUTING=[], CONFIG={"url": "amqp://guest:guest@rabbitmq:5672/%2F"})
+
+    with pytest.raises(InvalidChannelLayerError, match=rf"{backend}'.*Write 'channels.layers.redis.RedisChannelLayer'"):
+        channel_layers["own"]
+
+
+def test_the_page_on_moving_names_every_old_path_and_argument():
+    page = (REPOSITORY / "docs" / "moving.md").read_text("utf-8")
+
+    assert [name for name in (*_OLD_BACKENDS, *_OLD_ARGUMENTS) if f"`{name}`" not in page] == []
+    assert [name for name in _GIVEN_UP if f"`{name}.…`" not in page] == []
 
 
 def test_another_layer_can_be_put_under_an_alias(configure):
@@ -86,6 +126,7 @@ def test_the_aliases_are_those_of_the_setting(configure, settings):
         ({"BACKEND": MEMORY}, r"CHANNEL_LAYERS\['own'\] has no ROUTING. Name a list of routes, for example"),
         ({**SOUND, "CONFG": {}}, "has the unknown key 'CONFG'; expected BACKEND, CONFIG, ROUTING, TEST_CONFIG"),
         ({**SOUND, "CONFIG": {"capacty": 1}}, r"CHANNEL_LAYERS\['own'\]\['CONFIG'\] does not fit .*capacty"),
+        ({**SOUND, "CONFIG": {"stats_prefix": "a"}}, "does not fit .*stats_prefix"),
         ({**SOUND, "BACKEND": "nowhere.Layer"}, "'nowhere.Layer' cannot be imported"),
         ({**SOUND, "BACKEND": "channels.layers.inmemory.Nothing"}, "has no 'Nothing'"),
     ],

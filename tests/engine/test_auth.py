@@ -220,8 +220,27 @@ def test_without_a_session_there_is_an_anonymous_user():
     assert user_of({}).is_anonymous
 
 
-def test_the_visitors_user_is_known_when_a_socket_connects_and_not_later(make_site, caplog):
-    site = make_site([route("websocket.receive", channel_session_user_from_http(say_who))])
-    site.consume("websocket.receive", text="hello")
+@pytest.mark.parametrize("decorator", [http_session_user, channel_session_user_from_http])
+def test_the_visitors_user_is_known_when_a_socket_connects_and_anonymous_later(open_socket, client, decorator, caplog):
+    routing = [
+        route("websocket.connect", channel_session_user_from_http(say_who)),
+        route(["websocket.receive", "websocket.disconnect"], decorator(say_who)),
+        route("again", channel_session_user(say_who)),
+    ]
+    socket, connected = open_socket(client, routing)
 
-    assert "A message on websocket.receive has no headers" in caplog.text
+    assert connected == "anna"
+    assert who(socket) == "anonymous"
+    # The one that is kept stays.
+    assert socket.consume("again") == [{"text": "anna"}]
+    assert socket.disconnect() == [{"text": "anonymous"}]
+    assert caplog.text == ""
+
+
+def test_with_the_way_back_the_user_is_known_on_every_message(open_socket, client):
+    both = channel_and_http_session_user_from_http(say_who)
+    socket, connected = open_socket(client, [route(["websocket.connect", "websocket.receive"], both)])
+
+    assert connected == who(socket) == "anna"
+    client.logout()
+    assert who(socket) == "anonymous"

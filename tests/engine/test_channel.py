@@ -11,6 +11,17 @@ def test_a_channel_sends_to_its_layer_at_once_outside_of_consumers(make_site):
     assert site.received("thumbnail") == [{"size": 100}]
 
 
+def test_a_name_may_be_ascii_bytes(make_site):
+    site = make_site()
+    Group(b"news").add(Channel(b"archive"))
+    Group("news").send({"text": "rain"})
+
+    assert site.received("archive") == [{"text": "rain"}]
+    for kind in (Channel, Group):
+        with pytest.raises(InvalidName):
+            kind("kü".encode())
+
+
 def test_a_full_channel_is_told_to_the_sender(make_site):
     make_site(capacity=1)
     Channel("thumbnail").send({})

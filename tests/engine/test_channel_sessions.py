@@ -1,13 +1,17 @@
 import contextlib
+import hashlib
 import threading
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import CreateError
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
+from django.http import JsonResponse
+from django.urls import path
 
 from channels import ConsumeLater, route
+from channels.auth import transfer_user
 from channels.channel_sessions import channel_session, session_for_reply_channel, session_key_of
 from channels.worker import WorkerGroup
 
@@ -58,10 +62,43 @@ def test_it_is_kept_under_a_key_made_of_the_reply_channel(make_site):
     assert len(row.pk) == 32
 
 
-def test_it_is_no_session_of_a_visitor_even_for_those_who_know_its_key(make_site):
-    make_site(ROUTES).consume("websocket.receive", text="hello", reply_channel=REPLY)
+def test_its_key_cannot_be_computed_from_the_reply_channel_alone(settings):
+    before = session_key_of(REPLY)
+    assert before != "chn" + hashlib.sha256(REPLY.encode()).hexdigest()[:29]
 
-    assert dict(SessionStore(session_key_of(REPLY)).items()) == {}
+    settings.SECRET_KEY = "another secret"
+    assert session_key_of(REPLY) != before
+
+
+def test_its_key_stays_while_a_site_replaces_its_secret(settings):
+    before = session_key_of(REPLY)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another secret", [settings.SECRET_KEY]
+
+    assert session_key_of(REPLY) == before
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+def test_it_is_no_session_of_a_visitor_even_for_those_who_know_its_key(settings, client, engine, tmp_path):
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = tmp_path
+    settings.ROOT_URLCONF = __name__
+    client.force_login(get_user_model().objects.create_user("anna"))
+    assert client.get("/").json() == {"user": "anna", "text": None}
+    mine = session()
+    transfer_user(client.session, mine)
+    mine["text"] = "hello"
+    mine.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session_key_of(REPLY)
+
+    assert session()["text"] == "hello"
+    assert client.get("/").json() == {"user": "", "text": None}
+
+
+def who(request):
+    return JsonResponse({"user": request.user.get_username(), "text": request.session.get("text")})
+
+
+urlpatterns = [path("", who)]
 
 
 def test_it_is_removed_when_the_socket_disconnects_whichever_consumer_that_has(make_site):

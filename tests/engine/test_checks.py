@@ -1,6 +1,6 @@
 import pytest
-from django.apps import apps
 from django.core.checks import run_checks
+from django.core.management import get_commands
 
 from channels import channel_layers
 from channels.checks import check_layers, check_runserver, check_session_engine
@@ -63,29 +63,22 @@ def test_the_visitors_sessions_may_be_cookies_where_channel_sessions_are_not(set
     assert check_session_engine() == []
 
 
-@pytest.fixture
-def install(monkeypatch):
-    """Return a function that says which apps are installed, in their order."""
-    configs = {config.name: config for config in apps.get_app_configs()}
+@pytest.mark.parametrize("winner", ["channels", "tests.engine.own_runserver"])
+def test_a_runserver_that_is_ours_or_extends_it_passes(monkeypatch, winner):
+    monkeypatch.setitem(get_commands(), "runserver", winner)
 
-    def install(*names):
-        monkeypatch.setattr(apps, "get_app_configs", lambda: [configs[name] for name in names])
-
-    return install
+    assert check_runserver() == []
 
 
-@pytest.mark.parametrize("rival", ["daphne", "django.contrib.staticfiles"])
-def test_another_runserver_in_front_of_ours_is_named(install, rival):
-    install("chat", rival, "channels")
+def test_a_runserver_that_knows_nothing_of_workers_is_named(monkeypatch, settings):
+    monkeypatch.setitem(get_commands(), "runserver", "django.core")
     [warning] = check_runserver()
 
     assert warning.id == "channels.W001"
-    assert warning.hint == f"Move 'channels' in front of {rival!r} in INSTALLED_APPS."
-
-
-def test_another_runserver_behind_ours_is_none_of_our_business(install):
-    install("chat", "channels", "daphne", "django.contrib.staticfiles")
-    assert check_runserver() == []
-
-    install("daphne")
+    assert warning.msg == "manage.py runserver is that of 'django.core' and runs no workers."
+    assert warning.hint == (
+        "Let its Command extend channels.management.commands.runserver.Command, "
+        "or move 'channels' in front of 'django.core' in INSTALLED_APPS."
+    )
+    settings.CHANNEL_LAYERS = {}
     assert check_runserver() == []

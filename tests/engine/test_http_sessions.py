@@ -1,9 +1,11 @@
 import logging
+from importlib import import_module
 
 import pytest
 from django.conf import settings as site_settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.backends.signed_cookies import SessionStore as CookieSessionStore
+from django.contrib.sessions.models import Session
 
 from channels import route
 from channels.http_sessions import channel_and_http_session, http_session
@@ -72,34 +74,136 @@ def test_a_session_that_has_expired_is_none(make_site, visitor):
     assert greeting(make_site, cookie(visitor.session_key)) == "none"
 
 
-def test_it_is_read_once_and_never_saved(make_site, visitor, django_assert_num_queries):
-    @http_session
+def test_it_is_read_once_and_not_saved_if_it_stays_the_same(make_site, visitor, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        assert greeting(make_site, cookie(visitor.session_key), consumer=http_session(connect)) == "Anna"
+
+
+def test_a_session_may_be_the_cookie_itself(make_site, cookie_visitor):
+    assert greeting(make_site, cookie(cookie_visitor.session_key)) == "Anna"
+    assert greeting(make_site, cookie(cookie_visitor.session_key[:-1])) == "none"
+
+
+@pytest.mark.parametrize("channel", ["websocket.receive", "websocket.disconnect"])
+def test_a_message_without_headers_has_none(make_site, channel, caplog):
+    assert make_site([route(channel, connect)]).consume(channel) == [{"text": "none"}]
+    assert caplog.text == ""
+
+
+def test_a_message_from_no_connection_cannot_have_one(make_site, caplog):
+    site = make_site([route("thumbnail", connect)])
+    site.layer.send("thumbnail", {})
+    site.work()
+
+    assert "A message on thumbnail has neither headers nor reply_channel: it comes from no connection" in caplog.text
+
+
+# What a consumer changes
+
+
+def rename(message):
+    message.http_session["name"] = "Ben"
+    message.reply_channel.send({"text": "renamed"})
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+@pytest.mark.parametrize("decorator", [http_session, channel_and_http_session])
+def test_what_a_consumer_changes_in_it_is_stored(make_site, settings, engine, decorator, tmp_path):
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = tmp_path
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    visitor = store()
+    visitor["basket"] = 7
+    visitor.save()
+
+    assert greeting(make_site, cookie(visitor.session_key), consumer=decorator(rename)) == "renamed"
+    assert dict(store(visitor.session_key).items()) == {"basket": 7, "name": "Ben"}
+
+
+def test_nothing_is_stored_when_the_consumer_fails(make_site, visitor):
     @http_session
     def consumer(message):
-        message.http_session["name"] = "Ben"
-        message.reply_channel.send({"text": message.http_session["name"]})
+        rename(message)
+        raise RuntimeError
 
-    with django_assert_num_queries(1):
-        assert greeting(make_site, cookie(visitor.session_key), consumer=consumer) == "Ben"
+    assert greeting(make_site, cookie(visitor.session_key), consumer=consumer) == "renamed"
     assert SessionStore(visitor.session_key)["name"] == "Anna"
 
 
-def test_a_session_may_be_the_cookie_itself(make_site, settings):
+def test_a_session_that_is_removed_meanwhile_stays_away(make_site, visitor, caplog):
+    @http_session
+    def consumer(message):
+        rename(message)
+        visitor.delete()
+
+    caplog.set_level(logging.INFO)
+    assert greeting(make_site, cookie(visitor.session_key), consumer=consumer) == "renamed"
+    assert not Session.objects.exists()
+    assert "removed while a consumer changed it" in caplog.text
+
+
+def test_a_session_can_be_flushed(make_site, visitor, caplog):
+    @http_session
+    def consumer(message):
+        message.http_session.flush()
+        message.reply_channel.send({"text": "flushed"})
+
+    assert greeting(make_site, cookie(visitor.session_key), consumer=consumer) == "flushed"
+    assert not Session.objects.exists()
+    assert caplog.text == ""
+
+
+def flush_and_fill(session):
+    session.flush()
+    session["name"] = "Ben"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda session: session.cycle_key(), lambda session: session.create(), flush_and_fill]
+)
+def test_a_consumer_cannot_give_its_visitor_a_new_session(make_site, visitor, change, caplog):
+    @http_session
+    def consumer(message):
+        change(message.http_session)
+
+    Socket(make_site([route("websocket.connect", consumer)]), headers=[cookie(visitor.session_key)]).connect()
+
+    assert "TypeError: A consumer cannot give its visitor a new session" in caplog.text
+    assert set(Session.objects.values_list("pk", flat=True)) <= {visitor.session_key}
+
+
+@pytest.fixture
+def cookie_visitor(settings):
+    """Give the session of a visitor that is the cookie itself."""
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     session = CookieSessionStore()
     session["name"] = "Anna"
     session.save()
-
-    assert greeting(make_site, cookie(session.session_key)) == "Anna"
-    assert greeting(make_site, cookie(session.session_key[:-1])) == "none"
+    return session
 
 
-def test_a_message_without_headers_cannot_have_one(make_site, caplog):
-    site = make_site([route("websocket.receive", connect)])
-    site.consume("websocket.receive", text="hello")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session: session.update({"name": "Ben"}),
+        lambda session: session.pop("name"),
+        lambda session: session.set_expiry(60),
+        lambda session: session.cycle_key(),
+        lambda session: session.flush(),
+        lambda session: session.save(),
+    ],
+)
+def test_a_session_that_is_the_cookie_itself_cannot_be_changed_which_is_told_at_once(
+    make_site, cookie_visitor, change, caplog
+):
+    @http_session
+    def consumer(message):
+        change(message.http_session)
+        pytest.fail("It went on.")
 
-    assert "A message on websocket.receive has no headers" in caplog.text
-    assert "channel_and_http_session for the rest" in caplog.text
+    Socket(make_site([route("websocket.connect", consumer)]), headers=[cookie(cookie_visitor.session_key)]).connect()
+
+    assert "TypeError: A consumer cannot change its visitor's session: SESSION_ENGINE keeps it in the" in caplog.text
 
 
 # The key in the URL

@@ -93,6 +93,16 @@ def test_layers_and_interface_servers_know_nothing_of_django():
     assert "django" not in names
 
 
+def test_every_module_can_be_imported_before_django_is_set_up():
+    names = [".".join(["channels", *path.relative_to(ENGINE).with_suffix("").parts]) for path in files()]
+    names = [name.removesuffix(".__init__") for name in names]
+    code = f"import importlib\nfor name in {names}: importlib.import_module(name)"
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ENGINE.parent, env=kept, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+
+
 # A process that only serves
 
 SERVER = """

@@ -62,6 +62,12 @@ def test_a_copy_has_a_content_of_its_own(message):
     assert copy.user == "anna"
 
 
+@pytest.mark.parametrize("name", ["channel_session", "http_session", "user"])
+def test_what_decorators_add_is_not_there_without_them(message, name):
+    assert not hasattr(message, name)
+    assert getattr(message, name, "a default") == "a default"
+
+
 def test_what_it_is_is_shown_without_its_content(make_site, message):
     assert repr(message) == "<Message on websocket.receive from reply.a!1>"
     assert repr(Message({}, "thumbnail", message.channel_layer)) == "<Message on thumbnail>"

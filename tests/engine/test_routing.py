@@ -1,3 +1,4 @@
+import re
 import sys
 
 import pytest
@@ -92,6 +93,10 @@ def test_a_consumer_and_a_routing_may_be_dotted_paths():
         ({"path": r"^/(?P<a>\w)", "method": r"(?P<b>\w)"}, {"path": "/x", "method": "GET"}, {"a": "x", "b": "G"}),
         ({"query_string": r"page=(?P<page>\d+)"}, {"query_string": b"page=2"}, {"page": "2"}),
         ({"query_string": r""}, {"query_string": "kü".encode()}, None),
+        ({"path": rb"^/(?P<room>[a-z]+)/$"}, {"path": "/kitchen/"}, {"room": "kitchen"}),
+        ({"path": rb"^/(?P<room>\w+)/$"}, {"path": "/küche/"}, None),
+        ({"path": re.compile(rb"^/KITCHEN", re.IGNORECASE)}, {"path": "/kitchen/"}, {}),
+        ({"query_string": rb"page=(?P<page>\d+)"}, {"query_string": b"page=2"}, {"page": "2"}),
         ({"text": r""}, {"bytes": b"x"}, None),
         ({"text": r""}, {"text": None}, None),
         ({"order": r"1"}, {"order": 1}, None),
@@ -118,7 +123,7 @@ def test_a_group_without_a_name_is_refused(make):
         make(path="^/(?P<a>a)(b)")
 
 
-@pytest.mark.parametrize("pattern", ["(", 1, None])
+@pytest.mark.parametrize("pattern", ["(", b"(", "kü".encode(), re.compile(b"a", re.LOCALE), 1, None])
 def test_a_filter_that_is_no_regular_expression_is_told(pattern):
     with pytest.raises(InvalidChannelLayerError, match=r"The filter path=.* is no regular expression"):
         route("a", consumer, path=pattern)

@@ -10,7 +10,7 @@ from http.client import HTTPException
 
 import pytest
 
-from ..baking import FOLDER, copy_repository, run
+from ..baking import FOLDER, REPOSITORY, copy_repository, run
 from .processes import ServerProcess, until_closed
 
 # What a developer writes while the server runs.
@@ -137,6 +137,97 @@ def test_runserver_without_workers_says_so_and_answers_503(project, tmp_path):
         assert (status, content) == (503, b"The server did not answer in time.\n")
         server.wait_until(lambda: "No worker is listening on http.request" in server.log)
         assert "without workers in it, no page answers" in server.log
+
+
+# Settings as they were in the days of Channels 1
+
+OLD_PROJECT = {
+    "manage.py": """
+import os, sys
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+""",
+    "settings.py": """
+import os
+SECRET_KEY = os.environ["SECRET_KEY"]
+DEBUG = True
+ROOT_URLCONF = "urls"
+STATIC_URL = "/static/"
+STATICFILES_DIRS = ["assets"]
+INSTALLED_APPS = os.environ["APPS"].split()
+CHANNEL_LAYERS = {"default": {"BACKEND": "asgiref.inmemory.ChannelLayer", "ROUTING": "routing.channel_routing"}}
+if "NO_LAYERS" in os.environ:
+    del CHANNEL_LAYERS
+""",
+    "urls.py": """
+from django.http import HttpResponse
+from django.urls import path
+urlpatterns = [path("", lambda request: HttpResponse("a page"))]
+""",
+    "routing.py": """
+from channels.routing import route
+def echo(message):
+    message.reply_channel.send({"text": message["text"]})
+channel_routing = [route("websocket.receive", echo)]
+""",
+    "assets/site.css": "body {}",
+}
+
+
+@pytest.fixture
+def old_project(tmp_path):
+    """A project without ASGI_APPLICATION, with a page, a static file and an echo."""
+    for name, text in OLD_PROJECT.items():
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / name).write_text(text)
+    return tmp_path / "project"
+
+
+def serve_old(project, folder, apps, *options, **variables):
+    engine = str(REPOSITORY / FOLDER)
+    return ServerProcess([*RUNSERVER, *options], folder, cwd=project, PYTHONPATH=engine, APPS=apps, **variables)
+
+
+@pytest.mark.parametrize(
+    "apps",
+    [
+        "channels django.contrib.staticfiles",
+        "django.contrib.staticfiles channels",
+        "daphne django.contrib.staticfiles channels",
+        "whitenoise.runserver_nostatic django.contrib.staticfiles channels",
+    ],
+)
+def test_runserver_is_ours_wherever_the_app_stands(old_project, tmp_path, apps):
+    with serve_old(old_project, tmp_path, apps) as server:
+        with server.open_socket("/") as websocket:
+            websocket.send("hello")
+            assert websocket.recv(timeout=10) == "hello"
+        assert server.fetch("/") == (200, b"a page")
+        assert server.fetch("/static/site.css") == (200, b"body {}")
+        assert "WARNING" not in server.log
+
+
+def test_whitenoise_extends_our_runserver_where_it_stands_in_front_of_it(old_project, tmp_path):
+    apps = "whitenoise.runserver_nostatic channels django.contrib.staticfiles"
+    with serve_old(old_project, tmp_path, apps) as server:
+        with server.open_socket("/") as websocket:
+            websocket.send("hello")
+            assert websocket.recv(timeout=10) == "hello"
+        # It leaves static files to a middleware, which this site has not got.
+        assert server.fetch("/static/site.css")[0] == 404
+        assert "WARNING" not in server.log
+
+
+@pytest.mark.parametrize("apps", ["channels django.contrib.staticfiles", "django.contrib.staticfiles channels"])
+@pytest.mark.parametrize(("options", "variables"), [((), {"NO_LAYERS": "1"}), (("--noasgi",), {})])
+def test_runserver_is_that_of_django_without_layers_and_where_it_is_asked_for(
+    old_project, tmp_path, apps, options, variables
+):
+    with serve_old(old_project, tmp_path, apps, *options, **variables) as server:
+        assert server.fetch("/") == (200, b"a page")
+        assert server.fetch("/static/site.css") == (200, b"body {}")
+        assert "Daphne" not in server.log
 
 
 # runworker

@@ -1,16 +1,30 @@
-"""The Django app: its checks are registered."""
+"""The Django app: its checks are registered, and ``manage.py runserver`` is its own."""
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.core.management import get_commands
+
+# Apps whose runserver ours replaces: it does what theirs do. WhiteNoise's extends the one that comes next.
+_REPLACED = {"daphne", "django.contrib.staticfiles"}
+_EXTENDING = "whitenoise.runserver_nostatic"
 
 
 class ChannelsConfig(AppConfig):
-    """The engine as an app; list it first in ``INSTALLED_APPS``, so that its ``runserver`` is the one."""
+    """The engine as an app; it may stand anywhere in ``INSTALLED_APPS``."""
 
     name = "channels"
     verbose_name = "Channels"
 
     def ready(self) -> None:
-        """Register the checks."""
+        """Register the checks, and take ``runserver`` from the apps in front that know nothing of workers."""
         from . import checks  # noqa: F401
+
+        names = [config.name for config in apps.get_app_configs()]
+        # Where Django looks commands up: by the order of the apps, the first of them would win.
+        commands = get_commands()
+        if _REPLACED.intersection(names[: names.index(self.name)]) and commands["runserver"] in {
+            *_REPLACED,
+            _EXTENDING,
+        }:
+            commands["runserver"] = self.name

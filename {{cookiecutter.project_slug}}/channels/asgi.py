@@ -26,11 +26,23 @@ if TYPE_CHECKING:
 __all__ = ["ChannelLayerManager", "ChannelLayerWrapper", "channel_layers", "from_url", "get_channel_layer"]
 
 # The dotted paths of the layers of Channels 1, so that its settings go on working.
+_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
+_REDIS = "channels.layers.redis.RedisChannelLayer"
+_SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
 _OLD_BACKENDS = {
-    "asgiref.inmemory.ChannelLayer": "channels.layers.inmemory.InMemoryChannelLayer",
-    "asgi_redis.RedisChannelLayer": "channels.layers.redis.RedisChannelLayer",
-    "asgi_redis.RedisSentinelChannelLayer": "channels.layers.redis.RedisSentinelChannelLayer",
+    "asgiref.inmemory.ChannelLayer": _MEMORY,
+    "asgi_redis.RedisChannelLayer": _REDIS,
+    "asgi_redis.core.RedisChannelLayer": _REDIS,
+    "asgi_redis.RedisLocalChannelLayer": _REDIS,
+    "asgi_redis.local.RedisLocalChannelLayer": _REDIS,
+    "asgi_redis.RedisSentinelChannelLayer": _SENTINEL,
+    "asgi_redis.sentinel.RedisSentinelChannelLayer": _SENTINEL,
 }
+# Arguments of theirs that would change nothing: statistics lie below the layer's prefix, and sentinels are asked anew
+# for every connection.
+_OLD_ARGUMENTS = {"stats_prefix", "sentinel_refresh_interval"}
+# The packages of those that have no successor.
+_GIVEN_UP = {"asgi_ipc", "asgi_rabbitmq"}
 _KEYS = {"BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG"}
 
 
@@ -136,9 +148,12 @@ class ChannelLayerManager:
         config = self._config(alias)
         if config_key not in config and config_key == "TEST_CONFIG":
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no TEST_CONFIG, which tests need.")
-        backend = _OLD_BACKENDS.get(config["BACKEND"], config["BACKEND"])
+        backend, arguments = config["BACKEND"], config.get(config_key, {})
+        if backend in _OLD_BACKENDS:
+            backend = _OLD_BACKENDS[backend]
+            arguments = {name: value for name, value in arguments.items() if name not in _OLD_ARGUMENTS}
         try:
-            layer = import_target(backend)(**config.get(config_key, {}))
+            layer = import_target(backend)(**arguments)
         except TypeError as error:
             raise InvalidChannelLayerError(
                 f"CHANNEL_LAYERS[{alias!r}][{config_key!r}] does not fit {backend}: {error}."
@@ -154,6 +169,12 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(
                 f"CHANNEL_LAYERS[{alias!r}] has no BACKEND. "
                 "Name a layer class, for example 'channels.layers.inmemory.InMemoryChannelLayer'."
+            )
+        if str(config["BACKEND"]).partition(".")[0] in _GIVEN_UP:
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] has the BACKEND {config['BACKEND']!r}, a layer of Channels 1 that is not "
+                f"there any more. Write {_REDIS!r}, with the hosts of a Redis server in CONFIG; or, where one process "
+                f"is all there is, {_MEMORY!r}."
             )
         if "ROUTING" not in config:
             raise InvalidChannelLayerError(

@@ -11,7 +11,6 @@ import functools
 from typing import Any
 
 from django.contrib import auth
-from django.contrib.auth.models import AnonymousUser
 from django.utils.functional import SimpleLazyObject
 
 from .channel_sessions import Consumer, channel_session, message_of
@@ -56,41 +55,40 @@ def http_session_user(consumer: Consumer) -> Consumer:
 
 
 def channel_session_user_from_http(consumer: Consumer) -> Consumer:
-    """Give a connect consumer ``message.user`` from the visitor's session, and keep it in the channel session."""
+    """
+    Give a connect consumer ``message.user`` from the visitor's session, and keep it in the channel session.
 
-    @http_session
-    @channel_session
-    @functools.wraps(consumer)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        return _adopt_user(consumer, args, kwargs)
-
-    return inner
+    Later messages of a socket come without that: on them it gives an anonymous user, ``channel_session_user`` the one
+    that was kept.
+    """
+    return http_session(channel_session(_keeping_user(consumer)))
 
 
 def channel_and_http_session_user_from_http(consumer: Consumer) -> Consumer:
-    """Do the same, and keep the way back to the visitor's session for ``channel_and_http_session``."""
-
-    @channel_and_http_session
-    @functools.wraps(consumer)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        return _adopt_user(consumer, args, kwargs)
-
-    return inner
+    """Do the same, with ``channel_and_http_session``: so it finds the user on every message."""
+    return channel_and_http_session(_keeping_user(consumer))
 
 
 def user_of(session: Any) -> Any:
     """Return the user that is logged in to a session, looked up when it is first used; anonymous without one."""
     if session is None:
+        # A model's module cannot be imported before the apps are ready.
+        from django.contrib.auth.models import AnonymousUser
+
         return AnonymousUser()
     return SimpleLazyObject(lambda: auth.get_user(_Request(session)))  # type: ignore[arg-type]
 
 
-def _adopt_user(consumer: Consumer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    message = message_of(args)
-    if message.http_session is not None:
-        transfer_user(message.http_session, message.channel_session)
-    message.user = user_of(message.channel_session)
-    return consumer(*args, **kwargs)
+def _keeping_user(consumer: Consumer) -> Consumer:
+    @functools.wraps(consumer)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        message = message_of(args)
+        if message.http_session is not None:
+            transfer_user(message.http_session, message.channel_session)
+        message.user = user_of(message.http_session)
+        return consumer(*args, **kwargs)
+
+    return inner
 
 
 class _Request:

@@ -19,8 +19,8 @@ class Channel:
     The layer is found by ``alias``, or given as ``channel_layer``. Raises ``InvalidName``.
     """
 
-    def __init__(self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
-        self.name = require_channel_name(name)
+    def __init__(self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
+        self.name = require_channel_name(_text(name))
         self.channel_layer = channel_layer or _find_layer(alias)
 
     @classmethod
@@ -54,8 +54,8 @@ class Group:
     The layer is found by ``alias``, or given as ``channel_layer``. Raises ``InvalidName``.
     """
 
-    def __init__(self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
-        self.name = require_group_name(name)
+    def __init__(self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
+        self.name = require_group_name(_text(name))
         self.channel_layer = channel_layer or _find_layer(alias)
 
     def add(self, channel: Channel | str) -> None:
@@ -92,6 +92,11 @@ def _send(layer: BaseChannelLayer, name: str, content: Content, immediately: boo
         layer.send_group(name, content)
     else:
         layer.send(name, content)
+
+
+def _text(name: str | bytes) -> str:
+    """Return a name as text: clients of a store, which may have kept it, give bytes."""
+    return name.decode("ascii", "replace") if isinstance(name, bytes) else name
 
 
 def _find_layer(alias: str) -> Any:

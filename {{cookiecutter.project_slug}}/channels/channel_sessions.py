@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -20,6 +19,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router, transaction
+from django.utils.crypto import salted_hmac
 
 from .message import Message
 from .signals import consumer_finished
@@ -27,6 +27,7 @@ from .signals import consumer_finished
 Consumer = Callable[..., Any]
 
 _MISSING = object()
+_SALT = "channels.session"
 # Each attempt means that another consumer has just created or removed the row.
 _SAVE_ATTEMPTS = 5
 # An unchanged session is kept for two weeks, in seconds, also where visitors are logged out much sooner: sockets
@@ -46,7 +47,7 @@ def channel_session(consumer: Consumer) -> Consumer:
     @functools.wraps(consumer)
     def inner(*args: Any, **kwargs: Any) -> Any:
         message = message_of(args)
-        if message.channel_session is not None:
+        if hasattr(message, "channel_session"):
             return consumer(*args, **kwargs)
         if message.reply_channel is None:
             raise ValueError(
@@ -70,8 +71,10 @@ def session_for_reply_channel(reply_channel: str) -> Any:
 
 
 def session_key_of(reply_channel: str) -> str:
-    """Return the session key that belongs to a reply channel."""
-    return "chn" + hashlib.sha256(reply_channel.encode()).hexdigest()[:29]
+    """Return the session key that belongs to a reply channel: nobody can tell it who only knows that, from a log."""
+    # While a site replaces its secret, the sockets that are open keep their sessions.
+    secret = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS][-1]
+    return "chn" + salted_hmac(_SALT, reply_channel, secret, algorithm="sha256").hexdigest()[:29]
 
 
 if TYPE_CHECKING:
@@ -82,6 +85,10 @@ else:
 
 class ChannelSessionMixin(_Store):
     """What makes a session store one for channel sessions."""
+
+    # Other names than those of the engine: a visitor whose cookie has the key of a channel session cannot open it.
+    cache_key_prefix = _SALT
+    key_salt = _SALT
 
     def __init__(self, session_key: str) -> None:
         self._fixed_key = session_key
@@ -171,8 +178,10 @@ def remove_session(message: Message | None = None, **kwargs: Any) -> None:
         return
     if message.reply_channel is None:
         return
-    session = message.channel_session or session_for_reply_channel(message.reply_channel.name)
-    session.delete()
+    if hasattr(message, "channel_session"):
+        message.channel_session.delete()
+    else:
+        session_for_reply_channel(message.reply_channel.name).delete()
 
 
 def _apply(changes: dict[str, Any], values: dict[str, Any]) -> None:

@@ -3,16 +3,16 @@ System checks: mistakes that are better told at the start than by the first visi
 
     channels.E001   a channel layer or its routing cannot be made
     channels.E002   channel sessions cannot be kept in cookies
-    channels.W001   another app's runserver is in front of ours
+    channels.W001   runserver is another app's, and does not extend ours
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.management import get_commands, load_command_class
 
 from .asgi import channel_layers
 from .exceptions import InvalidChannelLayerError
@@ -43,16 +43,17 @@ def check_session_engine(**kwargs: Any) -> list[CheckMessage]:
 
 @register("channels")
 def check_runserver(**kwargs: Any) -> list[CheckMessage]:
-    """Name the app whose runserver is in front of ours."""
-    ours = "channels"
-    rivals = ["django.contrib.staticfiles", "daphne", "whitenoise.runserver_nostatic"]
-    names = [config.name for config in apps.get_app_configs()]
-    if ours not in names:
+    """Name the app whose runserver is used and runs no workers."""
+    winner = get_commands()["runserver"]
+    if winner == "channels" or not channel_layers.configs:
         return []
-    winners = [name for name in names[: names.index(ours)] if name in rivals]
-    if not winners:
+    from .management.commands.runserver import Command
+
+    command = load_command_class(winner, "runserver")
+    if isinstance(command, Command):
         return []
-    hint = f"Move 'channels' in front of {winners[0]!r} in INSTALLED_APPS."
-    return [
-        Warning(f"manage.py runserver is that of {winners[0]!r} and runs no workers.", hint=hint, id="channels.W001")
-    ]
+    hint = (
+        f"Let its Command extend {Command.__module__}.Command, "
+        f"or move 'channels' in front of {winner!r} in INSTALLED_APPS."
+    )
+    return [Warning(f"manage.py runserver is that of {winner!r} and runs no workers.", hint=hint, id="channels.W001")]

@@ -17,10 +17,10 @@ class Message:
     carried it, to hand on to ``Channel`` and ``Group`` in projects with several.
     """
 
-    # Set by the decorators in sessions and auth.
-    channel_session: Any = None
-    http_session: Any = None
-    user: Any = None
+    # Set by the decorators in sessions and auth: without them a message has none of these.
+    channel_session: Any
+    http_session: Any
+    user: Any
     # True when the message was put back or waits for another, so that its consumer will run later.
     comes_again = False
 

@@ -200,8 +200,12 @@ def _compile(filters: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
 
 def _compile_one(key: str, pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern)
-    except (TypeError, re.error) as error:
+        compiled: re.Pattern[Any] = re.compile(pattern)
+        if isinstance(compiled.pattern, bytes):
+            # Values are matched as text, bytes only if they are ASCII.
+            compiled = re.compile(compiled.pattern.decode("ascii"), compiled.flags | re.ASCII)
+        return compiled
+    except (TypeError, ValueError, re.error) as error:
         raise InvalidChannelLayerError(f"The filter {key}={pattern!r} is no regular expression: {error}.") from error
 
 

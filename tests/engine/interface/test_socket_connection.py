@@ -93,8 +93,8 @@ async def test_an_unanswered_socket_is_rejected_and_the_log_says_that_no_worker_
     assert socket.sent == [close(1000)]
     assert caplog.messages == [
         "Socket '/rooms/' rejected: no consumer has answered its websocket.connect message within 2 s. A connect "
-        "consumer must send {'accept': True} to message.reply_channel. No worker is listening on websocket.connect: "
-        "start one with 'manage.py runworker'."
+        "consumer must send {'accept': True} to message.reply_channel; what it sends to a group accepts no socket. No "
+        "worker is listening on websocket.connect: start one with 'manage.py runworker'."
     ]
 
 

@@ -8,7 +8,6 @@ test_reply_channels_in_a_set    a set in Redis, the way that groups replace
     ``name()`` is an attribute, ``name``; two brackets were not closed
     the connect consumer accepts the socket
     the disconnect consumer leaves the set; it left a group that nobody had joined
-    ``decode_responses`` for the connection, or channel names come back as bytes
 test_liveblog    the same by a group
     the brackets around the dict closed in the wrong order
 test_group_chat    ``ws_add`` and ``ws_disconnect`` alone, then with ``ws_message``

@@ -1,7 +1,13 @@
 """Counting with ``enforce_ordering``: the messages of a socket run in their order, whichever comes first."""
 
-import pytest
+# ruff: noqa: UP031
 
+import pytest
+from django.conf import settings as site_settings
+from django.contrib.auth import get_user_model
+
+from channels import Group
+from channels.auth import channel_session_user, channel_session_user_from_http
 from channels.routing import route
 from channels.sessions import enforce_ordering
 
@@ -38,3 +44,51 @@ def test_messages_are_counted_in_the_order_in_which_they_were_sent(make_site):
         site.work()
 
     assert [reply["text"] for reply in socket.received()] == ["1. one", "2. two", "3. three"]
+
+
+# With users: the decorator stands outermost, around the one that finds the user.
+
+
+@enforce_ordering
+@channel_session_user_from_http
+def enter(message):
+    message.reply_channel.send({"accept": True})
+    Group("initial-%s" % message.user.username[0]).add(message.reply_channel)
+
+
+@enforce_ordering
+@channel_session_user
+def speak(message):
+    Group("initial-%s" % message.user.username[0]).send({"text": "%s: %s" % (message.user, message["text"])})
+
+
+@enforce_ordering
+@channel_session_user
+def go(message):
+    Group("initial-%s" % message.user.username[0]).discard(message.reply_channel)
+
+
+user_routing = [
+    route("websocket.connect", enter),
+    route("websocket.receive", speak),
+    route("websocket.disconnect", go),
+]
+
+
+def test_what_a_user_says_is_heard_in_order_and_the_end_comes_last(make_site, client):
+    client.force_login(get_user_model().objects.create_user("anna"))
+    cookie = client.cookies[site_settings.SESSION_COOKIE_NAME]
+    site = make_site(user_routing)
+    socket = Socket(site, headers=[[b"cookie", f"{cookie.key}={cookie.value}".encode()]])
+    messages = [
+        ("websocket.connect", socket.message(**socket.hello)),
+        ("websocket.receive", socket.message(text="one")),
+        ("websocket.receive", socket.message(text="two")),
+        ("websocket.disconnect", socket.message(code=1000)),
+    ]
+    for channel, message in reversed(messages):
+        site.layer.send(channel, message)
+        site.work()
+
+    assert socket.received() == [{"accept": True}, {"text": "anna: one"}, {"text": "anna: two"}]
+    assert site.layer.group_channels("initial-a") == []

@@ -20,7 +20,7 @@ class BlogUpdate(models.Model):
 
 
 class RedisInMemory:
-    """Stands in for ``redis.Redis("localhost", 6379, decode_responses=True)``."""
+    """Stands in for ``redis.Redis("localhost", 6379)``, which gives bytes."""
 
     def __init__(self):
         self.sets = {}
@@ -32,7 +32,7 @@ class RedisInMemory:
         self.sets.setdefault(name, set()).discard(value)
 
     def smembers(self, name):
-        return set(self.sets.get(name, ()))
+        return {value.encode() for value in self.sets.get(name, ())}
 
 
 redis_conn = RedisInMemory()

@@ -241,7 +241,8 @@ class SocketConnection:
             self._process.warn_unanswered(
                 "websocket.connect",
                 "Socket %r rejected: no consumer has answered its websocket.connect message within %s s. "
-                "A connect consumer must send {'accept': True} to message.reply_channel.",
+                "A connect consumer must send {'accept': True} to message.reply_channel; what it sends to a group "
+                "accepts no socket.",
                 self._socket.path,
                 self._process.limits.handshake_timeout,
             )

@@ -6,6 +6,7 @@ from typing import Any
 
 from daphne.management.commands.runserver import Command as DaphneCommand
 from django.conf import settings
+from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.management.base import CommandParser
 
 from channels.asgi import channel_layers
@@ -32,12 +33,14 @@ class Command(DaphneCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the server; without channel layers, Django's own."""
-        options["use_asgi"] = options["use_asgi"] and DEFAULT_CHANNEL_LAYER in channel_layers
-        super().handle(*args, **options)
+        self._use_asgi = options["use_asgi"] and DEFAULT_CHANNEL_LAYER in channel_layers
+        # daphne's command would insist on the setting ASGI_APPLICATION, which it is not going to need.
+        super().handle(*args, **{**options, "use_asgi": False})
 
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Start the workers, then daphne."""
-        workers = self._start_workers(options) if options["use_asgi"] else None
+        options["use_asgi"] = self._use_asgi
+        workers = self._start_workers(options) if self._use_asgi else None
         try:
             super().inner_run(*args, **options)
         finally:
@@ -48,6 +51,11 @@ class Command(DaphneCommand):
         """Return the ASGI application of the default channel layer."""
         return channel_layers[DEFAULT_CHANNEL_LAYER]
 
+    def get_handler(self, *args: Any, **options: Any) -> Any:
+        """Return what Django's own server serves: the views, and static files as its own command does."""
+        handler = super().get_handler(*args, **options)
+        return StaticFilesHandler(handler) if _serves_static(options) else handler
+
     def _start_workers(self, options: dict[str, Any]) -> WorkerGroup | None:
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
         if not options["run_worker"]:
@@ -56,9 +64,13 @@ class Command(DaphneCommand):
                     "The in-memory channel layer ends with this process: without workers in it, no page answers."
                 )
             return None
-        static = options.get("use_static_handler", False) and (settings.DEBUG or options.get("insecure_serving", False))
-        prepare_router(layer, serve_static=static)
+        prepare_router(layer, serve_static=_serves_static(options))
         workers = WorkerGroup(layer, THREADS if options.get("use_threading", True) else 1)
         workers.start()
         self.stdout.write(f"{len(workers.workers)} worker threads read {', '.join(workers.channels)}")
         return workers
+
+
+def _serves_static(options: dict[str, Any]) -> bool:
+    # The option is there if the app for static files is.
+    return bool(options.get("use_static_handler") and (settings.DEBUG or options.get("insecure_serving")))

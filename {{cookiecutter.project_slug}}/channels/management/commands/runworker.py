@@ -50,8 +50,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers, here or in processes of their own."""
         if options["verbosity"] > 1:
-            # What each message goes through.
-            logging.getLogger("channels").setLevel(logging.DEBUG)
+            # What each message goes through, also where the site's LOGGING says nothing of it.
+            logger = logging.getLogger("channels")
+            logger.setLevel(logging.DEBUG)
+            if not logger.hasHandlers():
+                logger.addHandler(logging.StreamHandler())
         layer = self._layer(options["layer"])
         self._channels(layer, options)
         if options["processes"] > 1 and options["reload"]:
