@@ -7,8 +7,9 @@ import shutil
 import subprocess
 
 import pytest
-from django.core.management import get_commands, load_command_class
+from django.core.management import CommandError, get_commands, load_command_class
 
+from channels.exceptions import InvalidChannelLayerError
 from channels.routing import import_target
 
 from ..baking import FOLDER, REPOSITORY, clean_environment
@@ -26,13 +27,14 @@ def check_python(arguments):
     """``python manage.py …`` and ``python -m …``."""
     first, name, *rest = arguments
     if first == "manage.py":
+        assert name in get_commands(), f"there is no command {name}"
         command = load_command_class(get_commands()[name], name)
         command.create_parser(first, name).parse_args(rest)
         return
     assert first == "-m"
     assert importlib.util.find_spec(name), f"there is no module {name}"
-    missing = [path for path in rest if "/" in path and path[0] != "." and not (REPOSITORY / path).exists()]
-    assert name != "pytest" or missing == []
+    for path in rest if name == "pytest" else []:
+        assert "/" not in path or (REPOSITORY / path).exists(), f"there is no {path}"
 
 
 def check_server(arguments):
@@ -50,7 +52,7 @@ def check_make(arguments):
     makefile = (REPOSITORY / "Makefile").read_text("utf-8")
     for argument in arguments:
         name, is_variable, _ = argument.partition("=")
-        pattern = rf"\$[({{]{name}\b" if is_variable else rf"^{name}:"
+        pattern = rf"\$\(?{name}\b" if is_variable else rf"^{name}:"
         assert re.search(pattern, makefile, re.MULTILINE), f"the Makefile has no {name}"
 
 
@@ -69,13 +71,42 @@ CHECKS = {
 def test_the_commands_of_a_page_exist(page):
     for block in blocks_of(page, "console"):
         for command in commands_in(block.text):
-            check = next((check for name, check in CHECKS.items() if re.fullmatch(name, command[0])), check_program)
             check(command)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python manage.py runworkers",
+        "python manage.py runworker --thread 4 --nonsense",
+        "python -m nonsense",
+        "python -m pytest tests/nonsense.py",
+        "make nonsense",
+        "make test NONSENSE=1",
+        "daphne --nonsense config.asgi:channel_layer",
+        "daphne config.asgi:nonsense",
+        "PORT=1 nonsense # a comment",
+    ],
+)
+def test_a_command_that_does_not_exist_is_noticed(text):
+    with pytest.raises((AssertionError, CommandError, InvalidChannelLayerError), match=r"nonsense|runworkers|NONSENSE"):
+        check(*commands_in(text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_make_commands_in_the_sentences_of_a_page_exist(page):
+    for command in re.findall(r"`make ([^`]+)`", (REPOSITORY / page).read_text("utf-8")):
+        check_make(shlex.split(command))
 
 
 @pytest.mark.parametrize("page", TYPED)
 def test_the_commands_of_other_pages_are_typed_by_a_test(page):
     assert "blocks_of(" in (REPOSITORY / TYPED[page]).read_text("utf-8")
+
+
+def check(command):
+    """Fail unless a command, a list of words, exists."""
+    next((check for name, check in CHECKS.items() if re.fullmatch(name, command[0])), check_program)(command)
 
 
 def commands_in(text):
