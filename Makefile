@@ -90,8 +90,7 @@ $(DEMO)/cookiecutter:
 	@touch $@
 
 test: $(TOOLS)/installed
-	$(TOOLS)/bin/python -m pytest -n 2 --dist loadfile -m 'not alone' $(TESTS)
-	$(TOOLS)/bin/python -m pytest -m alone $(TESTS)
+	$(TOOLS)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 score: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
