@@ -9,7 +9,10 @@ DEMO := build/demo
 ANSWERS :=
 EXTRA :=
 SITE := $(DEMO)/my_chat
+# Another Django in another environment, and only some of the tests, if asked for.
 TOOLS := build/tools
+DJANGO :=
+TESTS := tests
 UV := $(shell command -v uv)
 
 ifdef UV
@@ -48,7 +51,7 @@ endef
 help:
 	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "make demo-redis    the same over Redis, with its interface server and worker as processes of their own"
-	@echo "make test     run every test"
+	@echo "make test     run every test (TESTS=tests/engine PYTHON=... DJANGO=... TOOLS=build/other)"
 	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 SEED=... QUICK=1)"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
@@ -87,7 +90,7 @@ $(DEMO)/cookiecutter:
 	@touch $@
 
 test: $(TOOLS)/installed
-	$(TOOLS)/bin/python -m pytest
+	$(TOOLS)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 score: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
@@ -107,7 +110,7 @@ $(TOOLS)/installed: pyproject.toml
 ifndef UV
 	$(call install,$(TOOLS)) "pip>=25.1"
 endif
-	$(call install,$(TOOLS)) --group dev
+	$(call install,$(TOOLS)) --group dev $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
 # Makes its environments itself, in build/bench.

@@ -152,7 +152,9 @@ def make_certificates(folder):
     if not shutil.which("openssl"):
         missing("There is no openssl to make certificates with: apt-get install openssl")
     name = ["-subj", "/CN=Test authority", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
-    _openssl("req", "-x509", *name, "-keyout", folder / "ca.key", "-out", authority)
+    # From 3.13 on Python accepts no authority that does not say what its key is for.
+    usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    _openssl("req", "-x509", *name, *usage, "-keyout", folder / "ca.key", "-out", authority)
     _openssl("req", "-new", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=x", "-keyout", key, "-out", folder / "csr")
     extension = folder / "names"
     extension.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")

@@ -67,15 +67,6 @@ def test_the_folders_and_files_a_document_names_exist(document):
         assert known or name.startswith("build/"), f"{document} names {name}, which is not there"
 
 
-def test_every_make_target_a_document_names_exists():
-    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
-
-    for document in DOCUMENTS:
-        for in_line, in_block in re.findall(r"`make ([^`]+)`|^make (.+)$", read(document), re.MULTILINE):
-            words = (in_line or in_block).split()
-            assert {word for word in words if "=" not in word} <= targets, document
-
-
 def test_make_without_a_target_lists_every_target():
     shown = subprocess.run(["make"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
 

@@ -24,6 +24,7 @@ from channels.interface.limits import Limits
 from channels.supervisor import STOP_TIMEOUT
 
 from ..baking import REPOSITORY, Baker, clean_environment
+from ..docs.pages import blocks_of
 from ..servers.processes import ServerProcess
 from ..services import free_port, missing
 from .test_project import COMBINATIONS, combination_name
@@ -239,10 +240,9 @@ def test_the_commands_of_the_page_are_about_what_there_is(redis_project, tmp_pat
         (tmp_path / "etc" / folder).mkdir(parents=True)
     environment = clean_environment() | {"PIP_NO_INDEX": "1"}
     environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
-    page = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
 
-    for commands in re.findall(r"^```console\n(.+?)^```", page, re.DOTALL | re.MULTILINE):
-        shell = ["bash", "-e", "-c", commands.replace("/etc/", f"{tmp_path}/etc/")]
+    for block in blocks_of("docs/deploy.md", "console"):
+        shell = ["bash", "-e", "-c", block.text.replace("/etc/", f"{tmp_path}/etc/")]
         subprocess.run(shell, cwd=redis_project, env=environment, check=True, stdout=subprocess.DEVNULL)
 
     asked = calls.read_text().splitlines()

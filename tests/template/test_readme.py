@@ -6,7 +6,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from ..baking import clean_environment
+from ..baking import FOLDER, clean_environment
+from ..docs.pages import blocks_of
 from ..services import free_port
 from .serving import serve
 
@@ -17,7 +18,7 @@ ENVIRONMENT = clean_environment() | {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSI
 def test_the_commands_of_the_readme_start_and_test_the_site(bake):
     project = bake()
     make_environment(project)
-    start, check = re.findall(r"^```console\n(.+?)^```", (project / "README.md").read_text("utf-8"), re.S | re.M)
+    start, check = (block.text for block in blocks_of(f"{FOLDER}/README.md", "console"))
 
     assert page_served_by(start, project).status == 200
     activate = start.splitlines()[0]

@@ -6,19 +6,11 @@ import subprocess
 
 import pytest
 
-from channels import channel_layers
-from channels.asgi import ChannelLayerWrapper
-from channels.layers.inmemory import InMemoryChannelLayer
-
-from .baking import REPOSITORY, clean_environment, copy_repository, read_env
-from .engine.sites import Site, Socket
+from ..baking import REPOSITORY, clean_environment, copy_repository, read_env
+from .pages import blocks_of
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
 QUESTIONS = json.loads((REPOSITORY / "cookiecutter.json").read_text("utf-8"))
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.+?)^```", README, re.DOTALL | re.MULTILINE)
 
 
 def test_the_readme_explains_every_question():
@@ -42,7 +34,7 @@ def test_the_readmes_cookiecutter_commands_make_projects(tmp_path):
     copy_repository(tmp_path / "path" / "to" / "chan-template")
     environment = clean_environment() | {"HOME": str(tmp_path), "PIP_NO_INDEX": "1"}
 
-    demo, ask, tell = blocks("console")
+    demo, ask, tell = (block.text for block in blocks_of("README.md", "console"))
     for commands in (ask, tell):
         shell = ["bash", "-e", "-c", commands]
         subprocess.run(shell, cwd=tmp_path, env=environment, input="\n" * 9, text=True, check=True)
@@ -52,23 +44,30 @@ def test_the_readmes_cookiecutter_commands_make_projects(tmp_path):
     assert read_env(tmp_path / "village_hall" / ".env")["SITE_NAME"] == "Village Hall"
 
 
-# Workers look after the connections of the database, which other tests may have opened.
-@pytest.mark.django_db
-def test_the_readmes_example_carries_messages_between_the_browsers_of_a_room():
-    names = {}
-    exec(blocks("python")[0], names)
-    layer = ChannelLayerWrapper(InMemoryChannelLayer(), "default", names["channel_routing"])
-    replaced = channel_layers.set("default", layer)
-    try:
-        ada, bob, eve = (Socket(Site(layer), path) for path in ("/hall/", "/hall/", "/attic/"))
-        connected = [socket.connect() for socket in (ada, bob, eve)]
-        said = ada.send("hello")
-        heard = [bob.received(), eve.received()]
-        bob.disconnect()
-        ada.send("still there?")
+@pytest.fixture
+def site(serve):
+    return serve("README.md", "channel_routing")
 
-        assert connected == [[{"accept": True}]] * 3
-        assert [said, *heard] == [[{"text": "hello"}], [{"text": "hello"}], []]
-        assert bob.received() == []
-    finally:
-        channel_layers.set("default", replaced)
+
+def test_the_readmes_example_carries_messages_between_the_browsers_of_a_room(site, open_socket):
+    ada, bob, eve = (open_socket(site, path) for path in ("/hall/", "/hall/", "/attic/"))
+    connected = [socket.connect() for socket in (ada, bob, eve)]
+    said = ada.send("hello")
+    heard = [bob.received(), eve.received()]
+    bob.disconnect()
+    ada.send("still there?")
+
+    assert connected == [[{"accept": True}]] * 3
+    assert [said, *heard] == [[{"text": "hello"}], [{"text": "hello"}], []]
+    assert bob.received() == []
+
+
+@pytest.mark.parametrize("path", ["/中文/", "/Gruß/", "/a b/", f"/{'a' * 300}/", "/", "/hall/more/", "/../hall/"])
+def test_the_readmes_example_refuses_what_can_be_no_name_of_a_group(site, open_socket, caplog, path):
+    assert open_socket(site, path).connect() == [{"accept": False}]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://chat.example.org", "null", ""])
+def test_the_readmes_example_refuses_pages_of_other_sites(site, open_socket, origin):
+    assert open_socket(site, origin=origin).connect() == [{"accept": False}]

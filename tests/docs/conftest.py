@@ -1,0 +1,44 @@
+"""What the code of the documents runs on: a fresh layer, and a site whose host is chat.example."""
+
+import pytest
+
+from channels import route
+
+from ..engine.conftest import make_site, nothing_is_left_over  # noqa: F401
+from ..engine.sites import Socket
+from .pages import program
+
+HOST = "chat.example"
+
+
+@pytest.fixture(autouse=True)
+def fresh_site(make_site, settings):  # noqa: F811
+    settings.ALLOWED_HOSTS = [HOST]
+    make_site()
+
+
+@pytest.fixture
+def serve(make_site):  # noqa: F811
+    """
+    Return a function that makes a site of a block; name the page, and what the block defines.
+
+    The block's own routing counts. A consumer without one gets the messages of the channel that is named.
+    """
+
+    def serve(page, name, channel=None):
+        block = program(page, name)
+        routing = block.channel_routing if channel is None else [route(channel, getattr(block, name))]
+        return make_site(routing, default_routes=True)
+
+    return serve
+
+
+@pytest.fixture
+def open_socket():
+    """Return a function that gives a browser's socket to a site, from one of its own pages unless said otherwise."""
+
+    def open_socket(site, path="/hall/", origin=f"http://{HOST}", cookie=""):
+        headers = [[b"origin", origin.encode()], [b"cookie", cookie.encode()]]
+        return Socket(site, path, headers=headers)
+
+    return open_socket
