@@ -80,7 +80,7 @@ class HttpConnection:
         try:
             if await dispatch(self._process.layer, "http.request", message):
                 return body_channel
-            logger.warning("Request %r refused: %s", self._exchange.path, self._process.why_refused("http.request"))
+            self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
             self._refuse(503, "The server is busy. Please try again.")
         except MessageTooLarge as error:
             logger.warning("Request %r refused: %s", self._exchange.path, error)
