@@ -9,12 +9,22 @@ def main():
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError, connection
     except ImportError as error:
         raise ImportError(
             f"Django is not installed for {sys.executable}. Activate the virtual environment, "
             "or install what the site needs: python -m pip install -r requirements.txt"
         ) from error
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        if connection.connection is not None or "--traceback" in sys.argv:
+            raise
+        sys.exit(
+            f"The database cannot be reached: {error}\n"
+            "DATABASE_URL in the environment or in .env names it. Start its server, or change the address; and if the "
+            f"server has no such database yet, make it: createdb {connection.settings_dict['NAME']}"
+        )
 
 
 if __name__ == "__main__":
