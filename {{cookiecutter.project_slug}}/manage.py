@@ -3,6 +3,7 @@
 
 import os
 import sys
+import traceback
 
 
 def main():
@@ -18,7 +19,8 @@ def main():
     try:
         execute_from_command_line(sys.argv)
     except OperationalError as error:
-        if connection.connection is not None or "--traceback" in sys.argv:
+        frames = traceback.extract_tb(error.__traceback__)
+        if "--traceback" in sys.argv or not any(frame.name == "get_new_connection" for frame in frames):
             raise
         sys.exit(
             f"The database cannot be reached: {error}\n"

@@ -130,7 +130,9 @@ def test_a_cluster_in_which_keys_lie_elsewhere_is_told_with_what_to_write(cluste
         lambda: asyncio.run(layer.renew_lease("reply.x!")),
         lambda: layer.renew_worker("busy", []),
     ):
-        with pytest.raises(ChannelLayerUnavailable, match=r"Redis cluster.*\(\?prefix=\{chat\}: in CHANNEL_LAYER_URL\)"):
+        with pytest.raises(
+            ChannelLayerUnavailable, match=r"Redis cluster.*\(\?prefix=\{chat\}: in CHANNEL_LAYER_URL\)"
+        ):
             use()
 
 
