@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 from http.client import HTTPException
 
@@ -67,6 +68,26 @@ def interrupt(server):
 
 
 # runserver
+
+
+@pytest.mark.parametrize("options", [[], ["--noreload"], ["--noworker"]])
+def test_runserver_says_that_its_port_is_taken_and_ends(project, options):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = "127.0.0.1:{}".format(other.getsockname()[1])
+
+        refused = manage(project, "runserver", address, *options)
+
+    assert refused.returncode == 1
+    assert f"This server cannot listen on {address}: Address already in use." in refused.stdout
+    assert "manage.py runserver 8001" in refused.stdout
+    assert "Traceback" not in refused.stdout
+
+
+def test_runserver_says_that_an_address_is_not_of_this_machine(project):
+    refused = manage(project, "runserver", "192.0.2.1:8000", "--noreload")
+
+    assert refused.returncode == 1
+    assert "cannot listen on 192.0.2.1:8000: Cannot assign requested address." in refused.stdout
 
 
 def test_runserver_serves_a_page(runserver):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from daphne.management.commands.runserver import Command as DaphneCommand
+from daphne.server import Server
 from django.conf import settings
 from django.core.management.base import CommandParser
 
@@ -15,9 +17,30 @@ from channels.worker import WorkerGroup, prepare_router
 THREADS = 4
 
 
+class CannotListen(Exception):
+    """Is raised where daphne cannot listen."""
+
+
+class DevelopmentServer(Server):
+    """Daphne's server, which comes back as if it had run when it cannot listen: here it says why."""
+
+    def listen_error(self, failure: Any) -> None:
+        """Take note of the reason, and start nothing."""
+        error = getattr(failure.value, "socketError", failure.value)
+        self.reason = getattr(error, "strerror", None) or str(error)
+        self.stop()
+
+    def run(self) -> None:
+        """Run the server. Raises ``CannotListen``."""
+        super().run()
+        if self.abort_start:
+            raise CannotListen(self.reason)
+
+
 class Command(DaphneCommand):
     """Runs daphne with the default channel layer, and workers beside it unless told otherwise."""
 
+    server_cls = DevelopmentServer
     help = "Starts a development server: daphne as interface server, and worker threads."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,11 +61,22 @@ class Command(DaphneCommand):
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Start the workers, then daphne."""
         workers = self._start_workers(options) if options["use_asgi"] else None
+        problem = None
         try:
             super().inner_run(*args, **options)
+        except CannotListen as error:
+            problem = error
         finally:
             if workers is not None:
                 workers.stop(drain=True, timeout=10)
+        if problem is not None:
+            self.stderr.write(
+                f"This server cannot listen on {self.addr}:{self.port}: {problem}. Stop what listens there, "
+                "or name another port, for example: manage.py runserver 8001"
+            )
+            self.stdout.flush()
+            # With reload this is a thread, from which only the system can end the process.
+            os._exit(1)
 
     def get_application(self, options: dict[str, Any]) -> Any:
         """Return the ASGI application of the default channel layer."""
