@@ -88,7 +88,7 @@ def problem_with_template(repository):
 def problems(answers):
     """Yield one sentence for each answer that cannot be used, and for a template that cannot be."""
     if "__prompts__" in answers:
-        # Whoever does not know what these are takes them for answers. Other sentences would speak of its other mistakes.
+        # Whoever does not know what these are takes them for answers, and would be wrong about others too.
         yield "This needs cookiecutter 2.2 or newer: python3 -m pip install --upgrade cookiecutter"
         return
     if problem := problem_with_template(answers.get("_repo_dir")):

@@ -8,8 +8,9 @@ as much as the commands themselves.
 
 from __future__ import annotations
 
+import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hiredis import Reader, pack_command
@@ -51,6 +52,19 @@ class StoreIsFull(ChannelLayerUnavailable):
     """Is raised when the store takes nothing more for want of memory; nothing of what was asked for has been done."""
 
 
+def readable(descriptors: Collection[int], seconds: float) -> set[int]:
+    """Return which descriptors can be read as soon as one can, or none after some seconds."""
+    if not descriptors:
+        return set()
+    if not hasattr(select, "poll"):
+        # On Windows, where the other one takes descriptors of any size.
+        return set(select.select(descriptors, (), (), seconds)[0])
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+
+
 def packed(commands: Sequence[Command]) -> bytes:
     """Return commands as they are written to the store."""
     return b"".join([command if isinstance(command, bytes) else pack_command(command) for command in commands])
@@ -86,8 +100,8 @@ def refusal(answer: ResponseError) -> ChannelLayerUnavailable:
         error: ChannelLayerUnavailable = StoreIsFull(f"The store has no memory left: {answer}")
     elif isinstance(answer, MovedError) or any(words in str(answer) for words in _CLUSTER):
         error = ChannelLayerUnavailable(
-            "The store is a node of a Redis cluster. All keys of a layer must lie in one slot, which braces in its prefix "
-            f"bring about (?prefix={{chat}}: in CHANNEL_LAYER_URL), and on the node that the layer is given: {answer}"
+            "The store is a node of a Redis cluster. All keys of a layer must lie in one slot, by braces in its prefix "
+            f"(?prefix={{chat}}: in CHANNEL_LAYER_URL), and on the node that the layer is given: {answer}"
         )
     else:
         error = ChannelLayerUnavailable(f"The store refuses: {answer}")

@@ -8,10 +8,11 @@ from typing import Any
 from daphne.management.commands.runserver import Command as DaphneCommand
 from daphne.server import Server
 from django.conf import settings
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from channels.asgi import channel_layers
 from channels.channel import DEFAULT_CHANNEL_LAYER
+from channels.exceptions import InvalidChannelLayerError
 from channels.worker import WorkerGroup, prepare_router
 
 THREADS = 4
@@ -56,6 +57,11 @@ class Command(DaphneCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the server; without channel layers, Django's own."""
         options["use_asgi"] = options["use_asgi"] and DEFAULT_CHANNEL_LAYER in channel_layers
+        try:
+            if options["use_asgi"]:
+                channel_layers[DEFAULT_CHANNEL_LAYER]
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from error
         super().handle(*args, **options)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
