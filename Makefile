@@ -70,6 +70,7 @@ demo-redis:
 	@cd $(SITE) && PORT=$(PORT) exec ../venv/bin/python ../template/demo/procfile.py
 
 .free-port:
+	$(check_python)
 	@$(PYTHON) -c 'import socket; socket.create_server(("127.0.0.1", int("$(PORT)"))).close()' 2>/dev/null || { \
 		echo "Port $(PORT) cannot be listened on: another program has it, or it is none." \
 		"Name another one, for example: make demo PORT=9000"; exit 1; }
