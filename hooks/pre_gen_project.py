@@ -67,7 +67,13 @@ def problem_with_email(email):
 
 
 def problem_with_template(repository):
-    """Return a sentence if the template was used as a project: cookiecutter would copy what has gathered in it."""
+    """
+    Return a sentence if the template was used as a project: cookiecutter would copy what has gathered in it.
+
+    Cruft, which names no repository, has a clone of its own.
+    """
+    if repository is None:
+        return None
     # The path may be relative to where cookiecutter was started; hooks run in the new project.
     folders = Path(os.environ.get("PWD", ""), repository).glob("*cookiecutter.project_slug*")
     found = [name for folder in folders for name in PRIVATE if (folder / name).exists()]
@@ -81,7 +87,11 @@ def problem_with_template(repository):
 
 def problems(answers):
     """Yield one sentence for each answer that cannot be used, and for a template that cannot be."""
-    if problem := problem_with_template(answers["_repo_dir"]):
+    if "__prompts__" in answers:
+        # Whoever does not know what these are takes them for answers, and would be wrong about others too.
+        yield "This needs cookiecutter 2.2 or newer: python3 -m pip install --upgrade cookiecutter"
+        return
+    if problem := problem_with_template(answers.get("_repo_dir")):
         yield problem
     checks = dict.fromkeys(FREE_TEXT, problem_with_text) | {
         "project_slug": problem_with_slug,

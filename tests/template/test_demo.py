@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -65,10 +66,29 @@ def test_make_demo_redis_runs_the_procfile_and_its_worker_can_be_replaced(clone,
             assert server.process.poll() is None, server.log.read_text()
             time.sleep(0.05)
         later = server.fetch("/")
+        # What listens on every address of this machine has it as well.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port))
 
     assert page.status == 200
     assert later.status == 200
     assert {name: len(pids) for name, pids in lines.items()} == {"web": 1, "worker": 1}
+
+
+@pytest.mark.parametrize("target", ["demo", "demo-redis"])
+def test_a_port_that_is_taken_is_told_at_once(clone, environment, target):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = subprocess.run(
+            ["make", target, f"PORT={port}"], cwd=clone, env=environment, capture_output=True, text=True
+        )
+
+    assert refused.returncode != 0
+    assert refused.stdout == (
+        f"Port {port} cannot be listened on: another program has it, or it is none. "
+        "Name another one, for example: make demo PORT=9000\n"
+    )
+    assert not (clone / "build").exists()
 
 
 def started(server):

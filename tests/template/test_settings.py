@@ -80,9 +80,54 @@ def test_lists_are_separated_by_commas(settings_of):
     assert settings_of("ALLOWED_HOSTS", ALLOWED_HOSTS="a.example,b.example") == ["a.example", "b.example"]
 
 
+@pytest.mark.parametrize("name", ["ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SECRET_KEY_FALLBACKS"])
+def test_blanks_around_the_items_of_a_list_do_not_count(settings_of, name):
+    assert settings_of(name, **{name: " https://a.example , https://b.example,, "}) == [
+        "https://a.example",
+        "https://b.example",
+    ]
+
+
+def test_blanks_around_keys_and_hosts_of_the_channel_layer_do_not_count(settings_of):
+    urls = ["redis://10.0.0.5/0, redis://10.0.0.6/0", "redis+sentinel://10.0.0.5, 10.0.0.6/main, other"]
+
+    layers = [settings_of("CHANNEL_LAYERS", CHANNEL_LAYER_URL=url, CHANNEL_LAYER_KEYS="new, old") for url in urls]
+
+    configs = [layer["default"]["CONFIG"] for layer in layers]
+    assert [config["symmetric_encryption_keys"] for config in configs] == [["new", "old"]] * 2
+    assert configs[0]["hosts"] == ["redis://10.0.0.5/0", "redis://10.0.0.6/0"]
+    assert configs[1]["hosts"] == [["10.0.0.5", 26379], ["10.0.0.6", 26379]]
+    assert configs[1]["services"] == ["main", "other"]
+
+
 def test_a_text_may_start_with_a_dollar_sign(settings_of):
     assert settings_of("SITE_NAME", SITE_NAME="$HOME") == "$HOME"
     assert settings_of("SECRET_KEY", SECRET_KEY="$abc") == "$abc"
+    assert settings_of("SECRET_KEY_FALLBACKS", SECRET_KEY_FALLBACKS="$abc,$def") == ["$abc", "$def"]
+
+
+@pytest.mark.parametrize("level", ["debug", "DEBUG", " Debug "])
+def test_the_log_level_may_be_written_in_any_case(settings_of, level):
+    assert settings_of("LOGGING", LOG_LEVEL=level)["root"]["level"] == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("LOG_LEVEL", "loud", "LOG_LEVEL is 'loud'; expected one of CRITICAL, FATAL, ERROR,"),
+        ("WORKER_THREADS", "four", "WORKER_THREADS is 'four'; expected a whole number, for example 4."),
+        ("WORKER_THREADS", "-1", "WORKER_THREADS is '-1'; expected a whole number, for example 4."),
+        ("HSTS_SECONDS", "1 year", "HSTS_SECONDS is '1 year'; expected a whole number, for example 60."),
+        ("DATABASE_URL", "db.sqlite3", "DATABASE_URL begins with 'db.sqlite3'; expected a URL such as sqlite:///"),
+        ("DATABASE_URL", "mongo://host/db", "DATABASE_URL begins with 'mongo'; expected a URL such as sqlite:///"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_in_a_sentence(bare_project, name, value, expected):
+    refused = run(bare_project, "manage.py", "check", check=False, **SECRET, **{name: value})
+
+    assert refused.returncode == 1
+    assert f"ImproperlyConfigured: {expected}" in refused.stdout
+    assert refused.stdout.endswith("Change it in the environment or in .env.\n")
 
 
 def test_the_memory_layer_has_workers_beside_the_interface_server(settings_of):
@@ -123,6 +168,46 @@ def test_other_databases_get_no_options_of_sqlite(settings_of):
 
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", 5433, "chat")
     assert "OPTIONS" not in database
+
+
+@pytest.mark.parametrize(
+    ("query", "age", "checks"),
+    [
+        ("", 60, True),
+        ("?conn_max_age=0", 0, True),
+        ("?conn_max_age=0&conn_health_checks=false", 0, False),
+        ("?CONN_MAX_AGE=none&CONN_HEALTH_CHECKS=no", None, False),
+        ("?conn_max_age=2.5&conn_health_checks=TRUE", 2.5, True),
+    ],
+)
+def test_what_the_url_of_the_database_says_wins(settings_of, query, age, checks):
+    database = settings_of("DATABASES", DATABASE_URL=f"postgres://db.example/chat{query}")["default"]
+
+    assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (age, checks)
+
+
+def test_options_of_the_database_driver_are_numbers_truth_values_or_texts(settings_of):
+    query = "connect_timeout=5&sslmode=require&require_auth=none&pool=true&tcp_user_timeout=1.5"
+
+    database = settings_of("DATABASES", DATABASE_URL=f"postgres://db.example/1?{query}")["default"]
+
+    assert database["NAME"] == "1"
+    assert database["OPTIONS"] == {
+        "connect_timeout": 5,
+        "sslmode": "require",
+        "require_auth": "none",
+        "pool": True,
+        "tcp_user_timeout": 1.5,
+    }
+
+
+def test_options_of_sqlite_in_the_url_leave_the_others_as_they_are(settings_of):
+    usual, own = (
+        settings_of("DATABASES", DATABASE_URL=f"sqlite:///x.db{query}")["default"]["OPTIONS"]
+        for query in ("", "?timeout=60&cached_statements=7")
+    )
+
+    assert own == usual | {"timeout": 60, "cached_statements": 7}
 
 
 def test_the_environment_wins_over_the_env_file(project):

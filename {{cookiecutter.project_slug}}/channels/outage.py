@@ -48,9 +48,19 @@ class Outage:
             text = "This process cannot reach %s, and goes on trying: %s"
             logger.error(text, self._what, error, exc_info=None if known else error)
 
+    def hinders(self, error: Exception, text: str) -> None:
+        """Log what could not be done for a failure, and is not tried again; in an outage nobody needs to hear of it."""
+        known = isinstance(error, ChannelLayerUnavailable)
+        level = logging.DEBUG if known and self._failing else logging.ERROR
+        logger.log(level, "%s: %s", text, error, exc_info=None if known else error)
+
+    def lasts(self, kind: str) -> bool:
+        """Say whether something of this kind has failed and not worked since."""
+        return kind in self._failing
+
     def is_over(self, kind: str = "work") -> None:
         """Take note of a success of some kind."""
-        if kind not in self._failing:
+        if not self.lasts(kind):
             return
         with self._changing:
             was_last = self._failing == {kind}

@@ -2,14 +2,15 @@
 Wait for signals like for anything else that can be read.
 
 A signal handler runs in the middle of whatever the main thread does, where it may neither lock nor log. So the
-handlers here do nothing: the interpreter writes the number of each signal into a pipe, and the main thread reads it.
+handlers here do nothing: the interpreter writes the number of each signal into a socket, and the main thread reads it
+from the other end. On Windows only sockets can be waited for.
 """
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
+import socket
 from types import FrameType
 
 
@@ -18,10 +19,10 @@ class SignalPipe:
 
     def __init__(self, *numbers: int) -> None:
         self._numbers = frozenset(numbers)
-        self._reader, writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(writer, False)
-        signal.set_wakeup_fd(writer)
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno())
         for number in numbers:
             signal.signal(number, _ignore)
 
@@ -33,10 +34,10 @@ class SignalPipe:
                 selector.register(other, selectors.EVENT_READ)
             selector.select(timeout)
         try:
-            return [number for number in os.read(self._reader, 4096) if number in self._numbers]
+            return [number for number in self._reader.recv(4096) if number in self._numbers]
         except BlockingIOError:
             return []
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
-    """Do nothing; the pipe has the number."""
+    """Do nothing; the socket has the number."""

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .exceptions import ChannelLayerUnavailable
 from .layers.base import BaseChannelLayer, Held
 from .message import Message
 from .routing import describe
@@ -90,6 +89,5 @@ def report(
     try:
         layer.end_worker(worker)
     except Exception as error:
-        known = isinstance(error, ChannelLayerUnavailable)
-        text = "The channel layer could not be told that this worker process ends, but will notice: %s"
-        logger.error(text, error, exc_info=not known)
+        text = "The channel layer could not be told that this worker process ends, but will notice"
+        layer.outage.hinders(error, text)

@@ -103,12 +103,14 @@ class Worker:
         try:
             if self._drain:
                 self._finish_what_waits()
-        except Exception:
-            logger.exception("What waits in the channel layer could not be finished before the stop")
+        except Exception as error:
+            text = "What waits in the channel layer could not be finished before the stop"
+            self._layer.outage.hinders(error, text)
         try:
             self._leave()
-        except Exception:
-            logger.exception("The worker has ended, and the channel layer could not be told of its last message")
+        except Exception as error:
+            text = "The worker has ended, and the channel layer could not be told of its last message"
+            self._layer.outage.hinders(error, text)
 
     def _finish_what_waits(self) -> None:
         deadline = time.monotonic() + DRAIN_TIMEOUT

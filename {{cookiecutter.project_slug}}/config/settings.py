@@ -5,37 +5,34 @@ The environment wins over the file; `.env.example` lists every variable. Interfa
 load this module and nothing else of the site, so it imports no app and no model.
 """
 
-import os
 from pathlib import Path
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from channels.layers import from_url
 
+from .environment import Environment
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# In a copy of the environment: child processes read the file themselves, as it is when they start.
-environ.Env.ENVIRON = dict(os.environ)
-env = environ.Env()
+env = Environment()
 env.read_env(BASE_DIR / ".env")
 
-# Free text is read without `env`, which takes a leading $ for the name of another variable.
-SECRET_KEY = env.ENVIRON.get("SECRET_KEY", "")
+SECRET_KEY = env.text("SECRET_KEY")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Put a long random one into .env (start from .env.example) or into "
         'the environment; this makes one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
     )
 # Keys that are still accepted while you replace SECRET_KEY.
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
 
 DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.texts("CSRF_TRUSTED_ORIGINS")
 
-SITE_NAME = env.ENVIRON.get("SITE_NAME", "Chat")
-SITE_DESCRIPTION = env.ENVIRON.get("SITE_DESCRIPTION", "")
+SITE_NAME = env.text("SITE_NAME", "Chat")
+SITE_DESCRIPTION = env.text("SITE_DESCRIPTION")
 
 # Applications. The first app with a `runserver` command wins it: "channels" extends that of "daphne".
 
@@ -89,16 +86,18 @@ CHANNEL_LAYERS = {
     "default": from_url(CHANNEL_LAYER_URL, routing="config.routing.channel_routing"),
 }
 # Messages are encrypted with the first of these, and read with any. Only a layer over Redis knows them.
-if CHANNEL_LAYER_KEYS := env.list("CHANNEL_LAYER_KEYS", default=[]):
+if CHANNEL_LAYER_KEYS := env.texts("CHANNEL_LAYER_KEYS"):
     CHANNEL_LAYERS["default"]["CONFIG"]["symmetric_encryption_keys"] = CHANNEL_LAYER_KEYS
 # Workers that run as threads inside the interface server. No other process can reach a layer in
 # memory, so there they are the only workers; with any other layer start `manage.py runworker`.
-WORKER_THREADS = env.int("WORKER_THREADS", default=4 if CHANNEL_LAYER_URL.startswith("memory:") else 0)
+WORKER_THREADS = env.count("WORKER_THREADS", default=4 if CHANNEL_LAYER_URL.startswith("memory:") else 0)
 
 # Database
 
-DATABASES = {"default": env.db("DATABASE_URL", default="sqlite:///db.sqlite3")}
-DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+# What DATABASE_URL says, also in its query (?conn_max_age=0), wins over what stands here.
+DATABASES = {
+    "default": env.database("DATABASE_URL", "sqlite:///db.sqlite3", CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True),
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"] |= {
         # A relative path starts beside manage.py, wherever the process was started.
@@ -110,6 +109,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
+            **DATABASES["default"].get("OPTIONS", {}),
         },
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -135,7 +135,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 USE_HTTPS = env.bool("USE_HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = USE_HTTPS
-SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=60) if USE_HTTPS else 0
+SECURE_HSTS_SECONDS = env.count("HSTS_SECONDS", default=60) if USE_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = USE_HTTPS
 SECURE_HSTS_PRELOAD = USE_HTTPS
 SESSION_COOKIE_SECURE = USE_HTTPS
@@ -182,7 +182,7 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
     },
-    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": env.log_level("LOG_LEVEL", default="INFO")},
     # Without handlers of its own, "django" reports once, through the root.
     "loggers": {"django": {"handlers": []}},
 }

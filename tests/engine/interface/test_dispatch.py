@@ -48,7 +48,7 @@ async def test_patience_ends(layer):
     assert loop.time() - started == pytest.approx(10)
 
 
-async def test_a_layer_that_fails_is_tried_again_and_logged(layer, monkeypatch, caplog):
+async def test_a_layer_that_fails_is_tried_again_and_logged_once(layer, monkeypatch, caplog):
     failures = [OSError("no connection")] * 2
     working = layer.send_many_async
 
@@ -61,7 +61,10 @@ async def test_a_layer_that_fails_is_tried_again_and_logged(layer, monkeypatch, 
 
     assert await dispatch(layer, "news", {"text": "1"}, patience=10)
     assert layer.receive(["news"]) == ("news", {"text": "1"})
-    assert caplog.messages == ["Sending to news failed"] * 2
+    assert caplog.messages == [
+        "This process cannot reach the channel layer, and goes on trying: no connection",
+        "This process reaches the channel layer again, after 0.0 s",
+    ]
 
 
 async def test_an_outage_of_the_layer_is_outwaited_longer_than_a_full_channel(layer, monkeypatch):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 import random
 
 from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Content, Send
 
-logger = logging.getLogger(__name__)
+# What an outage is told that an interface process cannot do.
+SENDS = "sends"
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
@@ -43,7 +43,7 @@ async def dispatch(
     batch = [send._replace(reply_channel=reply_channel, will=will) if reply_channel else send]
     loop = asyncio.get_running_loop()
     before, started, pause = _Outcome.TAKEN, loop.time(), _FIRST_PAUSE
-    while (outcome := await _attempt(layer, batch, before)) is not _Outcome.TAKEN:
+    while (outcome := await _attempt(layer, batch)) is not _Outcome.TAKEN:
         if outcome is not before:
             # After an outage everybody is in a hurry, and the wait for room begins only now.
             before, started, pause = outcome, loop.time(), _FIRST_PAUSE
@@ -56,17 +56,14 @@ async def dispatch(
     return True
 
 
-async def _attempt(layer: BaseChannelLayer, batch: list[Send], before: _Outcome) -> _Outcome:
+async def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> _Outcome:
     try:
-        return _Outcome.FULL if await layer.send_many_async(batch) else _Outcome.TAKEN
-    except ChannelLayerUnavailable as error:
-        # Not at every try of everybody who waits.
-        level = logging.DEBUG if before is _Outcome.FAILED else logging.ERROR
-        logger.log(level, "Sending to %s failed: %s", batch[0].name, error)
-        if not error.uncertain:
+        refused = await layer.send_many_async(batch)
+    except Exception as error:
+        layer.outage.goes_on(error, SENDS)
+        if not isinstance(error, ChannelLayerUnavailable) or not error.uncertain:
             return _Outcome.FAILED
         layer.statistics.count_dropped(batch[0].name, "uncertain", "The connection broke while it was sent.")
         return _Outcome.TAKEN
-    except Exception:
-        logger.exception("Sending to %s failed", batch[0].name)
-        return _Outcome.FAILED
+    layer.outage.is_over(SENDS)
+    return _Outcome.FULL if refused else _Outcome.TAKEN

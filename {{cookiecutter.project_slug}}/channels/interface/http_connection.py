@@ -109,7 +109,7 @@ class HttpConnection:
         self._dispatched = True
         try:
             if not await dispatch(self._process.layer, "http.request", message):
-                logger.warning("Request %r refused: %s", self._exchange.path, self._process.why_refused("http.request"))
+                self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
                 self._refuse(503, "The server is busy. Please try again.")
             elif self._body_channel is not None and not self._done.done():
                 self._begin("body", self._hand_on_body(self._body_channel))

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ..layers.base import BaseChannelLayer, Content
 from ..names import local_part
-from .dispatch import dispatch
+from .dispatch import SENDS, dispatch
 from .http_connection import HttpConnection
 from .lease import LeaseKeeper
 from .limits import Limits
@@ -93,17 +93,19 @@ class InterfaceProcess:
     async def _forget_will(self, local: str) -> None:
         try:
             await self.layer.set_wills(self.replies.queue, [(local, None)])
-        except Exception:
-            logger.exception("The last will of a connection could not be taken back")
+        except Exception as error:
+            self.layer.outage.hinders(error, "The last will of a connection could not be taken back")
 
     def _keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(coroutine)
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
 
-    def why_refused(self, channel: str) -> str:
-        """Say why a message from a client was not taken."""
-        return "the server is stopping." if self.stopping else self.layer.describe_full(channel)
+    def log_refused(self, what: str, path: str, channel: str) -> None:
+        """Say why a message from a client was not taken, unless that is an outage: it is told of for all at once."""
+        why = "the server is stopping." if self.stopping else self.layer.describe_full(channel)
+        level = logging.DEBUG if self.layer.outage.lasts(SENDS) else logging.WARNING
+        logger.log(level, "%s: %s", what % path, why)
 
     def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         """Log that nobody has answered a message, and whether any worker reads its channel."""
@@ -173,8 +175,9 @@ class InterfaceProcess:
     async def _end_lease(self) -> None:
         try:
             await self.layer.end_lease(self.replies.queue)
-        except Exception:
-            logger.exception("Ending the lease of this process failed; the channel layer will notice its end")
+        except Exception as error:
+            text = "Ending the lease of this process failed, and the channel layer will notice its end"
+            self.layer.outage.hinders(error, text)
 
     def _start_anew(self) -> None:
         """End all connections without a word to the consumers: they have been told that this process is dead."""

@@ -113,7 +113,7 @@ class SocketConnection:
 
     async def _refuse(self, scope: Scope) -> None:
         """Reject a socket that no consumer will hear of: with status 503 where the server can, else with 1013."""
-        logger.warning("Socket %r refused: %s", self._socket.path, self._process.why_refused("websocket.connect"))
+        self._process.log_refused("Socket %r refused", self._socket.path, "websocket.connect")
         self._forget()
         if "websocket.http.response" in (scope.get("extensions") or {}):
             headers = [(b"retry-after", b"5"), (b"content-length", b"0")]
@@ -154,7 +154,7 @@ class SocketConnection:
                 outage_patience=limits.outage_timeout,
             ):
                 return None
-            logger.warning("Socket %r closed: %s", self._socket.path, self._process.why_refused("websocket.receive"))
+            self._process.log_refused("Socket %r closed", self._socket.path, "websocket.receive")
             return TRY_AGAIN_LATER
         except MessageTooLarge as error:
             logger.warning("Socket %r closed: %s", self._socket.path, error)

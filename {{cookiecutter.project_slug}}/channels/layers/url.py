@@ -41,7 +41,7 @@ def _redis(urls: str) -> dict[str, Any]:
     hosts: list[str] = []
     config: dict[str, Any] = {}
     scheme = urls.partition("://")[0]
-    for url in urls.split(","):
+    for url in map(str.strip, urls.split(",")):
         host, options = _take_options(
             url if "://" in url else f"{scheme}://{url}", {**_OPTIONS, "prefix": str}, rest=True
         )
@@ -68,7 +68,7 @@ def _sentinel(url: str) -> dict[str, Any]:
     masters = {"username": unquote(user), "password": unquote(password), "db": _number(database or "0"), **tls}
     return {
         "hosts": [_address(address) for address in addresses.split(",")],
-        "services": services.split(","),
+        "services": [service.strip() for service in services.split(",")],
         "connection_kwargs": {name: value for name, value in masters.items() if value},
         "sentinel_kwargs": {name: value for name, value in own.items() if value},
         **options,
@@ -76,7 +76,7 @@ def _sentinel(url: str) -> dict[str, Any]:
 
 
 def _address(text: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
+    parts = urlsplit(f"//{text.strip()}")
     try:
         return parts.hostname or "localhost", parts.port or 26379
     except ValueError as error:

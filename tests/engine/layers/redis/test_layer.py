@@ -13,18 +13,19 @@ from channels.names import prefix_of
 from channels.test.conformance import ChannelLayerConformance
 
 from ....services import free_port
-from ....stores import make_redis
+from ....stores import make_cluster, make_redis
 
 
 class TestRedisChannelLayer(ChannelLayerConformance):
     expiry = group_expiry = 2
+    prefix = "test-{}:"
 
     @pytest.fixture(autouse=True)
     def server(self, valkey):
         self.hosts = [(valkey.host, valkey.port)]
 
     def make_layer(self, **options):
-        return RedisChannelLayer(hosts=self.hosts, prefix=f"test-{secrets.token_hex(8)}:", **options)
+        return RedisChannelLayer(hosts=self.hosts, prefix=self.prefix.format(secrets.token_hex(8)), **options)
 
     def advance(self, layer, seconds):
         time.sleep(seconds)
@@ -99,6 +100,40 @@ class TestRedisChannelLayerOverRedisItself(TestRedisChannelLayer):
     @pytest.fixture(autouse=True)
     def server(self, redis):
         self.hosts = [(redis.host, redis.port)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The two nodes of a cluster, each with half of the slots."""
+    with make_cluster(tmp_path_factory.mktemp("cluster"), nodes=2) as nodes:
+        yield nodes
+
+
+class TestRedisChannelLayerInACluster(TestRedisChannelLayer):
+    many = 1_000
+    # All keys of a layer lie in the slot that the part in braces leads to: that of "test-1" is on the second node.
+    prefix = "{{test-1}}{}:"
+
+    @pytest.fixture(autouse=True)
+    def server(self, cluster):
+        self.hosts = [(cluster[1].host, cluster[1].port)]
+
+
+@pytest.mark.parametrize(("prefix", "node"), [("shop:", 0), ("shop:", 1), ("{test-1}:", 0)])
+def test_a_cluster_in_which_keys_lie_elsewhere_is_told_with_what_to_write(cluster, prefix, node):
+    layer = RedisChannelLayer(hosts=[(cluster[node].host, cluster[node].port)], prefix=prefix)
+
+    for use in (
+        lambda: layer.send("jobs", {}),
+        lambda: layer.receive(["jobs", "news"]),
+        lambda: layer.group_add("room", "reply.x!1"),
+        lambda: asyncio.run(layer.renew_lease("reply.x!")),
+        lambda: layer.renew_worker("busy", []),
+    ):
+        with pytest.raises(
+            ChannelLayerUnavailable, match=r"Redis cluster.*\(\?prefix=\{chat\}: in CHANNEL_LAYER_URL\)"
+        ):
+            use()
 
 
 @pytest.fixture

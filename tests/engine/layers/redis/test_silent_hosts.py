@@ -90,7 +90,7 @@ def test_an_answer_that_has_come_is_read_however_late_its_thread_looks(valkey, s
     with stopped(sleeper):
         layer.receive(["jobs"])
     link = layer._hosts[1].pops.link()
-    assert several._readable([link.descriptor], 5)
+    assert several.readable([link.descriptor], 5)
     # As if its consumer had taken long.
     link.pending_since -= 2 * several.GIVE_UP
 
@@ -113,7 +113,7 @@ def test_a_host_that_has_failed_is_asked_while_the_only_other_one_is_silent(valk
 def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkeypatch):
     layer = make_layer(hosts)
     layer._pop_any(["jobs"], 0.1)
-    readable, calls = several._readable, []
+    readable, calls = several.readable, []
 
     def stand_still(descriptors, seconds):
         if descriptors:
@@ -123,7 +123,7 @@ def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkey
         time.sleep(2 * several.PROMPT)
         return set()
 
-    monkeypatch.setattr(several, "_readable", stand_still)
+    monkeypatch.setattr(several, "readable", stand_still)
     send_to(layer, 0, {})
 
     assert layer._pop_any(["jobs"], 0.5) == ("jobs", {})

@@ -8,8 +8,9 @@ as much as the commands themselves.
 
 from __future__ import annotations
 
+import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hiredis import Reader, pack_command
@@ -19,6 +20,7 @@ from redis.exceptions import (
     ClusterDownError,
     ConnectionError,
     MasterDownError,
+    MovedError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -26,6 +28,7 @@ from redis.exceptions import (
     ResponseError,
     TimeoutError,
 )
+from redis.sentinel import MasterNotFoundError
 
 from ...exceptions import ChannelLayerUnavailable
 
@@ -39,12 +42,27 @@ _SILENCE = (TimeoutError, socket.timeout)
 _REFUSED = (AuthenticationError, BusyLoadingError)
 # A server that answers so is the wrong one, or is not ready: the next connection may find the right one.
 _WRONG_SERVER = (ReadOnlyError, MasterDownError, ClusterDownError)
+# A node of a cluster answers so when keys lie in several slots, or in slots of other nodes.
+_CLUSTER = ("hash to the same slot", "non local key")
 # What a blocked command answers when its server has become a replica.
 _UNBLOCKED = "UNBLOCKED"
 
 
 class StoreIsFull(ChannelLayerUnavailable):
     """Is raised when the store takes nothing more for want of memory; nothing of what was asked for has been done."""
+
+
+def readable(descriptors: Collection[int], seconds: float) -> set[int]:
+    """Return which descriptors can be read as soon as one can, or none after some seconds."""
+    if not descriptors:
+        return set()
+    if not hasattr(select, "poll"):
+        # On Windows, where the other one takes descriptors of any size.
+        return set(select.select(descriptors, (), (), seconds)[0])
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
 
 
 def packed(commands: Sequence[Command]) -> bytes:
@@ -63,7 +81,9 @@ def failure(error: BaseException, written: bool) -> BaseException:
     if isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError):
         return ChannelLayerUnavailable(f"The store refuses: {error}")
     if isinstance(error, _BROKEN):
-        return ChannelLayerUnavailable(f"The store does not answer: {error}", uncertain=written)
+        # What was tried with each sentinel, and how, takes up a thousand characters.
+        reason = str(error).partition(" : <")[0] if isinstance(error, MasterNotFoundError) else error
+        return ChannelLayerUnavailable(f"The store does not answer: {reason}", uncertain=written)
     if isinstance(error, RedisError):
         return ChannelLayerUnavailable(f"The store cannot be used: {error}")
     return error
@@ -78,6 +98,11 @@ def refusal(answer: ResponseError) -> ChannelLayerUnavailable:
     """Return the exception for an answer that is an error."""
     if isinstance(answer, OutOfMemoryError):
         error: ChannelLayerUnavailable = StoreIsFull(f"The store has no memory left: {answer}")
+    elif isinstance(answer, MovedError) or any(words in str(answer) for words in _CLUSTER):
+        error = ChannelLayerUnavailable(
+            "The store is a node of a Redis cluster. All keys of a layer must lie in one slot, by braces in its prefix "
+            f"(?prefix={{chat}}: in CHANNEL_LAYER_URL), and on the node that the layer is given: {answer}"
+        )
     else:
         error = ChannelLayerUnavailable(f"The store refuses: {answer}")
     error.__cause__ = answer

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import logging
 import random
-import select
 import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ...exceptions import ChannelLayerUnavailable
 from .hosts import StoreHost
-from .links import Command, checked
+from .links import Command, checked, readable
 from .thread_links import ThreadLink
 
 logger = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ def pop_from_any(pops: Mapping[StoreHost, Command]) -> Popped:
     failures = []
     for host in asked:
         begun, failed = _begin({host: pops[host]}, blocks=False)
-        popped, failed_too = _answers(begun, _readable(begun, PROMPT))
+        popped, failed_too = _answers(begun, readable(begun, PROMPT))
         if any(answer is not None for _, answer in popped):
             return popped
         failures += failed + failed_too
@@ -70,7 +69,7 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
     begun, failures = _begin({host: pops[host] for host in _asked(pops, late)}, blocks=True)
     waiting = late | begun
     try:
-        ready = _readable(waiting, patience)
+        ready = readable(waiting, patience)
         if ready:
             ready |= _unblock({number: begun[number] for number in begun.keys() - ready})
     except BaseException:
@@ -91,7 +90,7 @@ def late_answers(hosts: Collection[StoreHost], patience: float = 0.0) -> Popped:
     popped: Popped = []
     deadline = time.monotonic() + patience
     while late := _late(hosts):
-        ready = _readable(late, max(0.0, deadline - time.monotonic()))
+        ready = readable(late, max(0.0, deadline - time.monotonic()))
         if not ready:
             break
         popped += _answers({number: late[number] for number in ready}, ready)[0]
@@ -104,7 +103,7 @@ def _late(hosts: Iterable[StoreHost]) -> Waiting:
     latest = time.monotonic() - GIVE_UP
     overdue = {number for number, (_, link) in late.items() if link.pending_since < latest}
     # The answer may have come long ago: it was this thread that was at something else.
-    for number in overdue - _readable(overdue, 0.0):
+    for number in overdue - readable(overdue, 0.0):
         host, link = late.pop(number)
         host.pops.leave(link)
     return late
@@ -132,14 +131,6 @@ def _begin(pops: Mapping[StoreHost, Command], blocks: bool) -> tuple[Waiting, li
     return begun, failures
 
 
-def _readable(descriptors: Collection[int], seconds: float) -> set[int]:
-    """Return which descriptors can be read as soon as one can, or none after some seconds."""
-    poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
-    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)} if descriptors else set()
-
-
 def _unblock(begun: Waiting) -> set[int]:
     """Tell stores to stop waiting; return the descriptors of those that have answered."""
     told = []
@@ -151,7 +142,7 @@ def _unblock(begun: Waiting) -> set[int]:
             logger.debug("A store of the channel layer could not be told to stop waiting: %s", error)
     left, seconds, deadline = set(begun), PROMPT, time.monotonic() + PROMPT
     while left:
-        answered = _readable(left, max(0.0, seconds))
+        answered = readable(left, max(0.0, seconds))
         left -= answered
         # A last look after the deadline: it may be us who have stood still.
         if not answered and seconds <= 0:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...exceptions import ChannelLayerUnavailable, InvalidMessage
+from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError, InvalidMessage
 from ...names import local_part, queue_of
 from ..base import BaseChannelLayer, Content, Entry, Send
 from .asides import Asides
@@ -327,7 +327,13 @@ class RedisStore(BaseChannelLayer):
 def _make_cipher(keys: Sequence[str | bytes], prefix: str, expiry: float, group_expiry: float) -> Cipher | None:
     if not keys:
         return None
-    from .encryption import Cipher
+    try:
+        from .encryption import Cipher
+    except ModuleNotFoundError as error:
+        raise InvalidChannelLayerError(
+            f"Encrypted messages need the package {error.name}, which is not installed: "
+            "python -m pip install 'cryptography>=44' (and write it into requirements.txt)."
+        ) from error
 
     return Cipher(keys, prefix, expiry, group_expiry)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from redis.exceptions import ConnectionError, NoScriptError
 
 from ...exceptions import ChannelLayerUnavailable
 from .asides import Asides
-from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed
+from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed, readable
 from .script import Script
 
 _READ_SIZE = 2**16
@@ -129,12 +128,11 @@ class ThreadLink:
         self.pending_since = 0.0
         self._socket: Any = None
         self._parser: Any = None
-        self._readable = select.poll()
 
     @property
     def is_lost(self) -> bool:
         """Whether the store has closed the connection: when no answer is due, whatever can be read is its end."""
-        return not self.pending_since and self._socket is not None and bool(self._readable.poll(0))
+        return not self.pending_since and self._socket is not None and bool(readable((self.descriptor,), 0.0))
 
     def open(self) -> None:
         """Connect, unless that is done."""
@@ -142,8 +140,6 @@ class ThreadLink:
             self._connection.connect()
             self._parser = make_parser(self._connection)
             self._socket = self._connection._sock
-            self._readable = select.poll()
-            self._readable.register(self._socket, select.POLLIN)
 
     @property
     def descriptor(self) -> int:

@@ -24,6 +24,9 @@ from channels.signal_pipe import SignalPipe
 from channels.supervisor import READY_VARIABLE, STOP_TIMEOUT, Supervisor, child_command, tell_ready
 from channels.worker import THREADS, WorkerGroup, prepare_router
 
+# Windows has none.
+_HAS_SIGHUP = hasattr(signal, "SIGHUP")
+
 
 class Command(BaseCommand):
     """Runs workers until SIGTERM, SIGINT or SIGHUP; the messages in hand are finished first."""
@@ -59,6 +62,11 @@ class Command(BaseCommand):
         self._channels(layer, options)
         if options["processes"] > 1 and options["reload"]:
             raise CommandError("--reload is for development and goes with one process; leave out --processes.")
+        if options["processes"] > 1 and not _HAS_SIGHUP:
+            raise CommandError(
+                "--processes needs the signals of a POSIX system, which this one does not have. "
+                "Start 'manage.py runworker' several times instead."
+            )
         if options["processes"] > 1:
             sys.exit(Supervisor(child_command(), options["processes"]).run())
         if options["reload"]:
@@ -87,7 +95,7 @@ class Command(BaseCommand):
             raise CommandError(f"These filters leave no channel; routed are {', '.join(sorted(routed))}.")
 
     def _run(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
-        signals = SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        signals = SignalPipe(signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if _HAS_SIGHUP else []))
         # A terminal, and some hosts, tell every process to stop: then its parent tells it once more. When to give up
         # is for the parent to say.
         obeys_second_signal = READY_VARIABLE not in os.environ
