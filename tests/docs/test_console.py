@@ -19,6 +19,7 @@ from .pages import PAGES, blocks_of
 TYPED = {
     "README.md": "tests/docs/test_readme.py",
     "docs/deploy.md": "tests/template/test_deploy_files.py",
+    "docs/redis.md": "tests/template/test_redis.py",
     f"{FOLDER}/README.md": "tests/template/test_readme.py",
 }
 
@@ -57,7 +58,9 @@ def check_make(arguments):
 
 
 def check_program(arguments):
-    assert shutil.which(arguments[0]), f"{arguments[0]} is not installed, and CHECKS in {__name__} knows nothing of it."
+    assert shutil.which(arguments[0], path=clean_environment()["PATH"]), (
+        f"{arguments[0]} is not installed, and CHECKS in {__name__} knows nothing of it."
+    )
 
 
 CHECKS = {

