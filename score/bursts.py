@@ -1,0 +1,62 @@
+"""An interface process with much to deliver at once: S-33."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from .crowd import gather, hear
+
+
+def deliver_bursts(session):
+    """Send a hundred broadcasts at once to a group of 4,000 sockets, under both servers a project may choose (S-33)."""
+    members, broadcasts = session.size((4_000, 100), (500, 100))
+    found = {"members": members, "broadcasts": broadcasts}
+    for server in ("uvicorn", "daphne"):
+        figures = _deliver(session, server, members, broadcasts)
+        found |= {f"{server}_{name}": figure for name, figure in figures.items()}
+    return found
+
+
+def _deliver(session, server, members, broadcasts):
+    with session.stage() as stage:
+        # First started, last stopped: an interface server waits for workers to take its disconnect messages.
+        stage.start_workers(2, "--threads", "2")
+        pauses = stage.environment["PAUSES"] = str(stage.folder / "pauses")
+        port = stage.serve(server).port
+        layer = stage.layer()
+        batch = [layer.prepare("hall", {"text": str(number)}, to_group=True) for number in range(broadcasts)]
+
+        async def deliver():
+            crowd = await gather(port, "/plain/hall/", members)
+            # What the opening has left to do.
+            await asyncio.sleep(3)
+            began = time.monotonic()
+            layer.send_many(batch)
+            await hear(crowd, broadcasts, patience=20)
+            ended = time.monotonic()
+            # A pause is written down at its end.
+            await asyncio.sleep(1)
+            closed = sum(member.is_closed for member in crowd)
+            incomplete = sum(member.got != list(range(broadcasts)) for member in crowd)
+            for member in crowd:
+                member.leave()
+            return began, ended, closed, incomplete
+
+        began, ended, closed, incomplete = asyncio.run(deliver())
+        longest, worked = longest_pause(Path(pauses).read_text(), began, ended)
+    return {
+        "pause": longest,
+        # What the thread has been at work in the longest pause: the rest was for other processes of the machine.
+        "pause_worked": worked,
+        "closed": closed,
+        "incomplete": incomplete,
+        "seconds": round(ended - began, 1),
+    }
+
+
+def longest_pause(lines, began, ended):
+    """Return the longest of the pauses that began in some time, and the work in it, both in milliseconds."""
+    pauses = [tuple(map(float, line.split())) for line in lines.splitlines()]
+    # The first one may have begun shortly before.
+    during = [(pause, worked) for start, pause, worked in pauses if start + pause > began and start < ended]
+    return tuple(round(1000 * seconds, 1) for seconds in max(during, default=(0.0, 0.0)))
