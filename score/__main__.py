@@ -55,7 +55,9 @@ def _ids(text):
     ids = [part.strip().upper() for part in text.split(",") if part.strip()]
     unknown = sorted(set(ids) - {row.id for row in ROWS})
     if unknown or not ids:
-        raise argparse.ArgumentTypeError(f"there is no row {', '.join(unknown) or 'to run'}; {ROWS[0].id} to {ROWS[-1].id} are known")
+        raise argparse.ArgumentTypeError(
+            f"there is no row {', '.join(unknown) or 'to run'}; {ROWS[0].id} to {ROWS[-1].id} are known"
+        )
     return ids
 
 

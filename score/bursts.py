@@ -32,7 +32,7 @@ def _deliver(session, server, members, broadcasts):
             await asyncio.sleep(3)
             began = time.monotonic()
             layer.send_many(batch)
-            await hear(crowd, broadcasts, patience=20)
+            await hear(crowd, broadcasts, patience=60)
             ended = time.monotonic()
             # A pause is written down at its end.
             await asyncio.sleep(1)
@@ -43,11 +43,10 @@ def _deliver(session, server, members, broadcasts):
             return began, ended, closed, incomplete
 
         began, ended, closed, incomplete = asyncio.run(deliver())
-        longest, worked = longest_pause(Path(pauses).read_text(), began, ended)
+        pause, work = longest_pause(Path(pauses).read_text(), began, ended)
     return {
-        "pause": longest,
-        # What the thread has been at work in the longest pause: the rest was for other processes of the machine.
-        "pause_worked": worked,
+        "pause": pause,
+        "work": work,
         "closed": closed,
         "incomplete": incomplete,
         "seconds": round(ended - began, 1),
@@ -55,8 +54,12 @@ def _deliver(session, server, members, broadcasts):
 
 
 def longest_pause(lines, began, ended):
-    """Return the longest of the pauses that began in some time, and the work in it, both in milliseconds."""
+    """
+    Return the longest pause in some time, and the most work in one, both in milliseconds.
+
+    What of a pause was no work of its thread was for the other processes of the machine.
+    """
     pauses = [tuple(map(float, line.split())) for line in lines.splitlines()]
     # The first one may have begun shortly before.
-    during = [(pause, worked) for start, pause, worked in pauses if start + pause > began and start < ended]
-    return tuple(round(1000 * seconds, 1) for seconds in max(during, default=(0.0, 0.0)))
+    during = [pause[1:] for pause in pauses if pause[0] + pause[1] > began and pause[0] < ended]
+    return tuple(round(1000 * max(seconds), 1) for seconds in zip((0.0, 0.0), *during, strict=True))

@@ -46,13 +46,14 @@ class Member(asyncio.Protocol):
 
     def _take_frames(self):
         taken = 0
-        for opcode, payload, taken in frames(self._data):
+        for opcode, payload, end in frames(self._data):
             if opcode == _TEXT:
                 self.got.append(int(payload))
             elif opcode == _PING:
                 self._transport.write(masked_frame(payload, _PONG))
             elif opcode == _CLOSE:
                 self.is_closed = True
+            taken = end
         del self._data[:taken]
 
     def connection_lost(self, error):

@@ -224,8 +224,8 @@ ROWS = [
             Limit("daphne_pause", "<=", 50),
             *_none("uvicorn_closed", "uvicorn_incomplete", "daphne_closed", "daphne_incomplete"),
         ),
-        "uvicorn {uvicorn_pause:.0f} ms in {uvicorn_seconds} s, {uvicorn_closed} closed, {uvicorn_incomplete} without "
-        "all; daphne {daphne_pause:.0f} ms in {daphne_seconds} s, {daphne_closed} closed, {daphne_incomplete} without "
-        "all; of {members} sockets",
+        "uvicorn {uvicorn_pause:.0f} ms ({uvicorn_work:.0f} of work at most) in {uvicorn_seconds} s, {uvicorn_closed} "
+        "closed, {uvicorn_incomplete} without all; daphne {daphne_pause:.0f} ms ({daphne_work:.0f}) in "
+        "{daphne_seconds} s, {daphne_closed} closed, {daphne_incomplete} without all; of {members} sockets",
     ),
 ]

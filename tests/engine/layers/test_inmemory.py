@@ -211,6 +211,32 @@ def test_channels_that_nobody_reads_or_writes_again_are_swept_out(layer, clock):
     assert held(layer) == ["jobs"]
 
 
+class RunningClock(FakeClock):
+    """Goes on by a tenth of a millisecond whenever somebody looks at it."""
+
+    def __call__(self):
+        self.advance(0.0001)
+        return super().__call__()
+
+
+def test_a_sweep_keeps_nobody_for_long():
+    clock = RunningClock()
+    layer = InMemoryChannelLayer(clock=clock, expiry=1, group_expiry=1)
+    for number in range(1000):
+        layer.group_add(f"room{number}", layer.new_channel("parts?"))
+    clock.advance(SWEEP_INTERVAL)
+
+    began = clock.now
+    layer.send("jobs", {})
+    needed = clock.now - began
+    for number in range(200):
+        layer.send("jobs", {"number": number}) if number < 50 else layer.receive(["jobs"])
+        layer.send_group("nobody", {})
+
+    assert needed < 0.005
+    assert held(layer) == []
+
+
 def test_sweeping_waits_for_its_time(clock):
     layer = InMemoryChannelLayer(clock=clock, expiry=1)
     layer.send("parts?a1", {})

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from ..turn import Turn
+
 logger = logging.getLogger(__name__)
 
 # From Python 3.12 on a task can begin at once, and most end at once too: servers take most events without waiting,
@@ -78,6 +80,8 @@ class Outbox:
             self._task.cancel()
 
     async def _drain(self) -> None:
+        # Most have one event to send, and need none.
+        turn = None
         try:
             while self._events:
                 event = self._events.pop(0)
@@ -85,6 +89,10 @@ class Outbox:
                 await self._send(event)
                 if self._on_sent is not None:
                     self._on_sent(event)
+                if self._events:
+                    turn = turn or Turn(asyncio.get_running_loop().time)
+                    if turn.is_over:
+                        await turn.give_way()
         except Exception as error:
             # Servers raise various errors when the client has gone; its disconnect event tells the rest.
             logger.debug("Sending to a client failed: %r", error)
