@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import logging
 import os
 import random
@@ -140,22 +141,27 @@ class Replies:
 
     async def _hand_on(self, entries: Iterable[Entry]) -> None:
         turn = Turn(self._layer.clock)
-        for entry in entries:
-            for step in self._steps(entry):
-                if turn.is_over:
-                    await turn.give_way()
-                _guarded(*step)
+        for step in self._steps(entries):
+            if turn.is_over:
+                await turn.give_way()
+            _guarded(*step)
 
-    def _steps(self, entry: Entry) -> Iterator[tuple[Any, ...]]:
-        """Iterate over what is to be done with an entry, as functions with their arguments."""
-        if entry.content is None:
-            yield self._change_membership, entry
-        elif entry.group:
-            # Whoever closes before its step, be it because of this message, leaves the group: hence the list.
-            for local in list(self._members.of(entry.group)):
-                yield self._broadcast, local, entry.content
-        else:
-            yield self._reply, entry.local, entry.content
+    def _steps(self, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+        """Iterate over what is to be done with entries, as functions with their arguments."""
+        for group, some in itertools.groupby(entries, _group_told):
+            if group:
+                contents = [entry.content for entry in some]
+                # Whoever closes before its step, be it because of such a message, leaves the group: hence the list.
+                # Each gets all that comes in a row, for to send several at once costs less than one after the other.
+                for local in list(self._members.of(group)):
+                    for content in contents:
+                        yield self._broadcast, local, content
+                continue
+            for entry in some:
+                if entry.content is None:
+                    yield self._change_membership, entry
+                else:
+                    yield self._reply, entry.local, entry.content
 
     def _broadcast(self, local: str, content: Content) -> None:
         if local in self._connections:
@@ -215,6 +221,11 @@ class Replies:
 
     def _local(self, reply_channel: str) -> str:
         return reply_channel[len(self.queue) :]
+
+
+def _group_told(entry: Entry) -> str:
+    """Return the group that a message is for, empty if it is for a connection or no message."""
+    return "" if entry.content is None else entry.group
 
 
 def _new_queue() -> str:
