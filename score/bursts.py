@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from .crowd import gather, hear
+from .processes import processor_seconds
 
 
 def deliver_bursts(session):
@@ -22,27 +23,27 @@ def _deliver(session, server, members, broadcasts):
         # First started, last stopped: an interface server waits for workers to take its disconnect messages.
         stage.start_workers(2, "--threads", "2")
         pauses = stage.environment["PAUSES"] = str(stage.folder / "pauses")
-        port = stage.serve(server).port
+        process = stage.serve(server)
         layer = stage.layer()
         batch = [layer.prepare("hall", {"text": str(number)}, to_group=True) for number in range(broadcasts)]
 
         async def deliver():
-            crowd = await gather(port, "/plain/hall/", members)
+            crowd = await gather(process.port, "/plain/hall/", members)
             # What the opening has left to do.
             await asyncio.sleep(3)
-            began = time.monotonic()
+            began, before = time.monotonic(), processor_seconds(process.process.pid)
             layer.send_many(batch)
             await hear(crowd, broadcasts, patience=60)
-            ended = time.monotonic()
+            ended, used = time.monotonic(), processor_seconds(process.process.pid) - before
             # A pause is written down at its end.
             await asyncio.sleep(1)
             closed = sum(member.is_closed for member in crowd)
             incomplete = sum(member.got != list(range(broadcasts)) for member in crowd)
             for member in crowd:
                 member.leave()
-            return began, ended, closed, incomplete
+            return began, ended, used, closed, incomplete
 
-        began, ended, closed, incomplete = asyncio.run(deliver())
+        began, ended, used, closed, incomplete = asyncio.run(deliver())
         pause, work = longest_pause(Path(pauses).read_text(), began, ended)
     return {
         "pause": pause,
@@ -50,6 +51,7 @@ def _deliver(session, server, members, broadcasts):
         "closed": closed,
         "incomplete": incomplete,
         "seconds": round(ended - began, 1),
+        "processor_seconds": round(used, 1),
     }
 
 

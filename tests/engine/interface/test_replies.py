@@ -338,7 +338,11 @@ async def test_changes_of_memberships_and_messages_keep_their_order_although_oth
     await longest_pause(lambda: len(members[-1][0].taken) == 3)
 
     assert members[0][0].taken == [("broadcast", {"text": text}) for text in "134"]
-    assert members[-1][0].taken == [("broadcast", {"text": "1"}), ("reply", {"text": "2"}), ("broadcast", {"text": "4"})]
+    assert members[-1][0].taken == [
+        ("broadcast", {"text": "1"}),
+        ("reply", {"text": "2"}),
+        ("broadcast", {"text": "4"}),
+    ]
 
 
 async def test_a_connection_that_ends_while_a_broadcast_is_under_way_misses_it_and_harms_nobody():

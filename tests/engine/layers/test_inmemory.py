@@ -219,21 +219,19 @@ class RunningClock(FakeClock):
         return super().__call__()
 
 
-def test_a_sweep_keeps_nobody_for_long():
+def test_a_sweep_of_much_is_shared_by_many_sends():
     clock = RunningClock()
     layer = InMemoryChannelLayer(clock=clock, expiry=1, group_expiry=1)
     for number in range(1000):
         layer.group_add(f"room{number}", layer.new_channel("parts?"))
     clock.advance(SWEEP_INTERVAL)
 
-    began = clock.now
-    layer.send("jobs", {})
-    needed = clock.now - began
-    for number in range(200):
-        layer.send("jobs", {"number": number}) if number < 50 else layer.receive(["jobs"])
+    layer.send_group("nobody", {})
+    after_one = len(held(layer))
+    for _ in range(200):
         layer.send_group("nobody", {})
 
-    assert needed < 0.005
+    assert after_one > 900
     assert held(layer) == []
 
 
