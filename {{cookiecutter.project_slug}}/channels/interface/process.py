@@ -16,6 +16,7 @@ from ..layers.base import BaseChannelLayer, Content
 from ..names import local_part
 from ..turn import Turn
 from .dispatch import dispatch
+from .garbage import Garbage
 from .http_connection import HttpConnection
 from .lease import LeaseKeeper
 from .limits import Limits
@@ -51,6 +52,7 @@ class InterfaceProcess:
         self._reports: set[asyncio.Task[Any]] = set()
         # Set when none of them is left.
         self._told = asyncio.Event()
+        self._garbage = Garbage()
         self._idle = asyncio.Event()
         self._idle.set()
         self._workers = start_workers()
@@ -72,12 +74,14 @@ class InterfaceProcess:
         """Serve one WebSocket."""
         connection = SocketConnection(self, scope, receive, send)
         self._enter(connection)
+        self._garbage.socket_opens()
         try:
             await connection.run(scope)
         finally:
             if connection.is_unanswered:
                 self._unanswered.add(connection)
             self._exit(connection)
+            self._garbage.socket_ends(len(self._connections))
 
     def forget(self, connection: SocketConnection) -> None:
         """Wait no longer for the answer to a socket's connect message."""
