@@ -19,7 +19,7 @@ from .table import Report, as_json, as_text
 from .versions import versions
 
 JSON = Path("build/score.json")
-# Two thousand sockets, at either end.
+# Four thousand sockets, at either end.
 OPEN_FILES = 20_000
 
 
@@ -55,7 +55,9 @@ def _ids(text):
     ids = [part.strip().upper() for part in text.split(",") if part.strip()]
     unknown = sorted(set(ids) - {row.id for row in ROWS})
     if unknown or not ids:
-        raise argparse.ArgumentTypeError(f"there is no row {', '.join(unknown) or 'to run'}; S-01 to S-32 are known")
+        raise argparse.ArgumentTypeError(
+            f"there is no row {', '.join(unknown) or 'to run'}; {ROWS[0].id} to {ROWS[-1].id} are known"
+        )
     return ids
 
 

@@ -215,6 +215,20 @@ ROWS = [
     Row("S-31", "Layer suite passed on all layers, waivers", "100 %, 0"),
     Row("S-32", "Ten minutes of random faults", "all invariants hold"),
     Row(
+        "S-33",
+        "Longest pause of the event loop while 100 broadcasts at once go to a group of 4,000 sockets (uvicorn, daphne)",
+        "at most 50 ms; every socket gets all in order, none is closed",
+        "bursts.deliver_bursts",
+        (
+            Limit("uvicorn_pause", "<=", 50),
+            Limit("daphne_pause", "<=", 50),
+            *_none("uvicorn_closed", "uvicorn_incomplete", "daphne_closed", "daphne_incomplete"),
+        ),
+        "uvicorn {uvicorn_pause:.0f} ms ({uvicorn_work:.0f} of work at most) in {uvicorn_seconds} s, {uvicorn_closed} "
+        "closed, {uvicorn_incomplete} without all; daphne {daphne_pause:.0f} ms ({daphne_work:.0f}) in "
+        "{daphne_seconds} s, {daphne_closed} closed, {daphne_incomplete} without all; of {members} sockets",
+    ),
+    Row(
         "S-34",
         "p99 of a page while 50 clients send a byte and 50 read 2 kB a second, above that without them (4 servers)",
         "at most 100 ms; memory below 100 MB, disk below 1 GiB and given back",

@@ -20,7 +20,7 @@ class StalledSocket:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._socket.settimeout(30)
         self._socket.connect(("127.0.0.1", port))
-        self._socket.sendall(_HANDSHAKE.format(path=path).encode())
+        self._socket.sendall(handshake(path))
         answer = b""
         while b"\r\n\r\n" not in answer:
             # One byte at a time: what comes after the handshake stays where it is.
@@ -70,20 +70,32 @@ class StalledSocket:
 
 def close_code(data):
     """Return the code of the close frame among the frames of a server, None if there is none yet."""
+    for opcode, payload, _ in frames(data):
+        if opcode == _CLOSE:
+            return struct.unpack_from(">H", payload)[0] if len(payload) >= 2 else 1005
+    return None
+
+
+def frames(data):
+    """Iterate over the whole frames of a server, as opcode, payload, and where the next one begins."""
     start = 0
     while start + 2 <= len(data):
         opcode, length, header = data[start] & 15, data[start + 1] & 127, 2
         if length >= 126:
             form, header = (">H", 4) if length == 126 else (">Q", 10)
             if start + header > len(data):
-                return None
+                return
             length = struct.unpack_from(form, data, start + 2)[0]
-        if start + header + length > len(data):
-            return None
-        if opcode == _CLOSE:
-            return struct.unpack_from(">H", data, start + header)[0] if length >= 2 else 1005
-        start += header + length
-    return None
+        end = start + header + length
+        if end > len(data):
+            return
+        yield opcode, bytes(data[start + header : end]), end
+        start = end
+
+
+def handshake(path):
+    """Return the request for a WebSocket with a path."""
+    return _HANDSHAKE.format(path=path).encode()
 
 
 def masked_frame(payload, opcode=1):

@@ -69,6 +69,19 @@ GOOD = {
     },
     "S-24": {"clean": 100, "stops": 100, "slowest": 0.2, "lost": 0, "repeated": 0, "sent": 5000, "wanted": 1000},
     "S-26": {"worker_seconds": 0.1, "interface_seconds": 0.1, "failed_workers": 0, "status": 0, "sockets": 500},
+    "S-33": {
+        "members": 4000,
+        "uvicorn_pause": 20.0,
+        "uvicorn_work": 20.0,
+        "uvicorn_closed": 0,
+        "uvicorn_incomplete": 0,
+        "uvicorn_seconds": 12.0,
+        "daphne_pause": 20.0,
+        "daphne_work": 20.0,
+        "daphne_closed": 0,
+        "daphne_incomplete": 0,
+        "daphne_seconds": 25.0,
+    },
 }
 BAD = [
     ("S-02", {"sent": 0}),
@@ -93,6 +106,9 @@ BAD = [
     ("S-24", {"sent": 0}),
     ("S-26", {"status": -11}),
     ("S-26", {"failed_workers": 1}),
+    ("S-33", {"daphne_pause": 5000.0}),
+    ("S-33", {"uvicorn_incomplete": 1}),
+    ("S-33", {"daphne_closed": 4000}),
 ]
 
 

@@ -40,6 +40,18 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
 
+async def longest_pause(is_done):
+    """Return for how long somebody has kept the loop at most, in simulated seconds, until something is done."""
+    loop = asyncio.get_running_loop()
+    longest, before = 0.0, loop.time()
+    for _ in range(100_000):
+        await asyncio.sleep(0)
+        longest, before = max(longest, loop.time() - before), loop.time()
+        if is_done():
+            return longest
+    raise AssertionError("The test waits for something that does not happen in any turn of the loop.")
+
+
 async def settle():
     """Let everything happen that can happen now: the clock moves only when there is nothing left."""
     await asyncio.sleep(0.001)

@@ -9,6 +9,8 @@ from channels.interface.lease import LeaseKeeper
 from channels.layers.base import Lease, Send
 from channels.layers.inmemory import InMemoryChannelLayer
 
+from .simulated_time import longest_pause
+
 MEMBERSHIPS = [("room", f"socket{number}") for number in range(10)]
 WILL = ("socket1", Send("websocket.disconnect", {}))
 
@@ -338,3 +340,59 @@ async def test_a_layer_without_leases_gets_all_memberships_a_few_times_in_their_
     task.cancel()
 
     assert layer.renewed == [MEMBERSHIPS] * 3
+
+
+class SlowLayer(Layer):
+    """Needs a tenth of a millisecond for each thing it is told, and keeps the loop meanwhile."""
+
+    def __init__(self):
+        super().__init__()
+        self.clock = asyncio.get_running_loop().time
+
+    async def renew_groups(self, queue, memberships):
+        asyncio.get_running_loop().pass_time(0.0001 * len(memberships))
+        await super().renew_groups(queue, memberships)
+
+    async def set_wills(self, queue, wills):
+        asyncio.get_running_loop().pass_time(0.0001 * len(wills))
+        await super().set_wills(queue, wills)
+
+
+class ManyRegistered(Registered):
+    def memberships(self):
+        return [("room", f"socket{number}") for number in range(1000)]
+
+    def take_wills(self, again):
+        return [(f"socket{number}", WILL[1]) for number in range(1000)]
+
+
+async def test_much_that_has_to_be_told_is_told_a_little_at_a_time_while_others_have_their_turn():
+    layer, registered = SlowLayer(), ManyRegistered()
+    layer.answer = Lease.NEW
+    lease, _ = keeper(layer, registered)
+
+    telling = asyncio.create_task(lease.renew())
+    pause = await longest_pause(telling.done)
+
+    # A hundred things in one step.
+    assert pause < 0.0105
+    assert list(itertools.chain(*layer.wills)) == registered.take_wills(again=True)
+    assert list(itertools.chain(*layer.renewed)) == registered.memberships()
+
+
+async def test_nothing_more_is_told_of_a_process_that_has_begun_anew_meanwhile(monkeypatch, caplog):
+    layer, registered = Layer(), ManyRegistered()
+    lease, _ = keeper(layer, registered)
+    await lease.renew()
+    layer.renewed.clear()
+    layer.answer = Lease.NEW
+
+    async def begin_anew_meanwhile(queue, memberships):
+        layer.renewed.append(queue)
+        registered.queue = "reply.b!"
+
+    monkeypatch.setattr(layer, "renew_groups", begin_anew_meanwhile)
+    await lease.renew()
+
+    assert layer.renewed == ["reply.a!"]
+    assert "registered again" not in caplog.text

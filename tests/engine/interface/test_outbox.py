@@ -9,7 +9,7 @@ import pytest
 from channels.interface.outbox import Outbox, ResponseOutbox
 from channels.interface.spool import BLOCK_SIZE, Buffer, Spool
 
-from .simulated_time import settle
+from .simulated_time import longest_pause, settle
 
 
 def event(size, kind="text"):
@@ -212,6 +212,28 @@ async def test_a_server_may_wait_for_anything_in_the_middle_of_an_event():
 
     assert waiting == []
     assert sent == [event(1), event(2)]
+
+
+async def test_a_client_that_takes_everything_at_once_does_not_keep_the_loop():
+    taken, loop = [], asyncio.get_running_loop()
+    reads = asyncio.Event()
+
+    async def send(event):
+        await reads.wait()
+        loop.pass_time(0.0001)
+        taken.append(event)
+
+    outbox = Outbox(send, max_size=10_000, max_length=1000)
+    events = [event(number) for number in range(100)]
+    for each in events:
+        assert outbox.put(each)
+    await settle()
+    reads.set()
+
+    pause = await longest_pause(lambda: len(taken) == 100)
+
+    assert pause < 0.0015
+    assert taken == events
 
 
 # Responses

@@ -6,11 +6,12 @@ import pytest
 
 from channels.interface.http_connection import ResponseAborted
 from channels.interface.limits import Limits
+from channels.interface.socket_connection import SocketConnection
 from channels.layers.base import Lease
 from channels.layers.inmemory import InMemoryChannelLayer
 
-from .interface_server import InterfaceServer
-from .simulated_time import settle
+from .interface_server import InterfaceServer, Socket
+from .simulated_time import longest_pause, settle
 
 
 class Workers:
@@ -296,3 +297,83 @@ async def test_a_request_that_is_open_for_long_leaves_a_last_will_and_takes_it_b
     content = {"reply_channel": message["reply_channel"], "path": "/page/"}
     assert left == [(local, ("http.disconnect", content))]
     assert wills[1:] == [(local, None)]
+
+
+# Others have their turn
+
+
+async def stop(server):
+    server.application.process().begin_stop()
+
+
+async def end_grace(server):
+    server.application.process()._end_grace()
+
+
+async def take_for_dead(server):
+    server.application.process()._start_anew()
+
+
+@pytest.mark.parametrize(
+    ("step", "method"), [(stop, "stop"), (end_grace, "end_grace"), (take_for_dead, "write_off")], ids=lambda step: step
+)
+async def test_what_is_done_with_many_sockets_keeps_the_loop_for_a_millisecond_at_a_time(step, method, monkeypatch):
+    server = InterfaceServer()
+    for _ in range(50):
+        await server.open_socket()
+    act, done = getattr(SocketConnection, method), []
+
+    def act_slowly(connection):
+        asyncio.get_running_loop().pass_time(0.0001)
+        done.append(connection)
+        act(connection)
+
+    monkeypatch.setattr(SocketConnection, method, act_slowly)
+    stepping = asyncio.create_task(step(server))
+    pause = await longest_pause(lambda: len(done) == 50)
+
+    assert stepping.done()
+    assert pause < 0.0015
+
+
+async def test_a_socket_that_ends_before_it_is_its_turn_at_a_stop_ends_once():
+    server = InterfaceServer()
+    sockets = [(await server.open_socket())[0] for _ in range(3)]
+    server.application.process().begin_stop()
+
+    for socket in sockets:
+        socket.leaves(1001)
+    await settle()
+
+    codes = [(await server.message("websocket.disconnect"))["code"] for _ in sockets]
+    assert set(codes) <= {1001, 1012}
+    assert await server.message("websocket.disconnect") is None
+
+
+async def test_consumers_hear_nothing_of_a_socket_that_is_still_to_be_closed_for_its_process_was_taken_for_dead():
+    server = InterfaceServer()
+    sockets = [(await server.open_socket())[0] for _ in range(3)]
+    server.application.process().replies.start_anew()
+
+    for socket in sockets:
+        socket.writes(text="late")
+        socket.leaves()
+    await settle()
+
+    assert await server.message("websocket.receive") is None
+    assert await server.message("websocket.disconnect") is None
+
+
+async def test_a_socket_that_connects_while_its_process_is_taken_for_dead_is_refused():
+    server = InterfaceServer()
+    await server.open_socket()
+    socket = Socket({"type": "websocket", "path": "/rooms/"})
+    socket.task = asyncio.create_task(server.application(socket.scope, socket.receive, socket.send))
+    await settle()
+    server.application.process().replies.start_anew()
+
+    socket.says({"type": "websocket.connect"})
+    await settle()
+
+    assert [event.get("code") for event in socket.sent] == [None, 1013]
+    assert await server.message("websocket.connect") is None

@@ -11,15 +11,19 @@ from channels.layers.base import Entry
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.names import local_part
 
-from .simulated_time import settle
+from .simulated_time import longest_pause, settle
+
+# What a slow connection needs to take a message, in seconds.
+SLOWNESS = 0.0001
 
 
 class Connection:
-    """Writes down what it is given."""
+    """Writes down what it is given. One that is slow keeps the loop meanwhile."""
 
-    def __init__(self, fails=False):
+    def __init__(self, fails=False, is_slow=False):
         self.taken = []
         self.fails = fails
+        self.is_slow = is_slow
 
     def reply(self, content):
         self.take("reply", content)
@@ -33,6 +37,8 @@ class Connection:
     def take(self, kind, content):
         if self.fails:
             raise RuntimeError("This connection is broken.")
+        if self.is_slow:
+            asyncio.get_running_loop().pass_time(SLOWNESS)
         self.taken.append((kind, content))
 
 
@@ -45,8 +51,8 @@ class Reader:
         self.lease = LeaseKeeper(self.layer, self.replies, on_lost=None)
         self.tasks = [asyncio.create_task(self.replies.read()), asyncio.create_task(self.lease.keep())]
 
-    def connect(self, *groups, fails=False):
-        connection, channel = Connection(fails), self.replies.new_channel()
+    def connect(self, *groups, **kind):
+        connection, channel = Connection(**kind), self.replies.new_channel()
         self.replies.register(channel, connection)
         for group in groups:
             self.layer.group_add(group, channel)
@@ -231,8 +237,7 @@ async def test_memberships_that_are_told_anew_replace_those_that_were_known():
     (first, channel), (second, _) = reader.connect("old"), reader.connect("old", "new")
     await settle()
 
-    for entry in [Entry(), Entry(reader.replies._local(channel), "new", joins=True)]:
-        reader.replies._take(entry)
+    await reader.replies._hand_on([Entry(), Entry(reader.replies._local(channel), "new", joins=True)])
     reader.layer.send_group("old", {"text": "old"})
     reader.layer.send_group("new", {"text": "new"})
     await settle()
@@ -244,7 +249,7 @@ async def test_memberships_that_are_told_anew_replace_those_that_were_known():
 async def test_an_entry_that_makes_no_sense_does_not_end_the_reading(monkeypatch, caplog):
     reader = Reader()
     connection, channel = reader.connect()
-    reader.replies._take(Entry(local="nobody", group="room", content=None, joins=False))
+    await reader.replies._hand_on([Entry(local="nobody", group="room", content=None, joins=False)])
     _, broken_channel = reader.connect(fails=True)
 
     reader.layer.send(broken_channel, {"text": "1"})
@@ -267,8 +272,7 @@ async def test_memberships_that_are_told_anew_replace_the_others_and_what_only_t
         Entry(local_part(other), "room", joins=True, stays=True),
         Entry(group="room", content={"text": "1"}),
     ]
-    for entry in told:
-        reader.replies._take(entry)
+    await reader.replies._hand_on(told)
 
     assert [len(connection.taken) for connection in (stays, goes, comes, forged)] == [1, 0, 1, 0]
     assert len(caplog.messages) == 1
@@ -279,13 +283,143 @@ async def test_a_process_that_starts_anew_knows_nothing_of_the_old_queue():
     reader = Reader()
     connection, channel = reader.connect("room")
     await settle()
-    reader.replies._take(Entry())
+    await reader.replies._hand_on([Entry()])
     reader.replies.unsure = True
 
     reader.replies.start_anew()
     # No process uses a local part twice; a store that is not to be believed may.
     reader.replies.register(reader.replies.queue + local_part(channel), connection)
-    reader.replies._take(Entry(local_part(channel), "room", joins=True, stays=True))
+    await reader.replies._hand_on([Entry(local_part(channel), "room", joins=True, stays=True)])
 
     assert list(reader.replies.memberships()) == []
     assert reader.replies.unsure is False
+
+
+# Others have their turn
+
+
+async def test_a_burst_of_broadcasts_keeps_the_loop_for_a_millisecond_at_a_time():
+    reader = Reader()
+    members = [reader.connect("room", is_slow=True)[0] for _ in range(500)]
+    await settle()
+    for number in range(20):
+        reader.layer.send_group("room", {"text": str(number)})
+
+    pause = await longest_pause(lambda: len(members[-1].taken) == 20)
+
+    assert pause < 0.0015
+    arrived = [("broadcast", {"text": str(number)}) for number in range(20)]
+    assert all(member.taken == arrived for member in members)
+
+
+async def test_a_burst_of_replies_keeps_the_loop_for_a_millisecond_at_a_time():
+    reader = Reader()
+    connection, channel = reader.connect(is_slow=True)
+    for number in range(1000):
+        reader.layer.send(channel, {"text": str(number)})
+
+    pause = await longest_pause(lambda: len(connection.taken) == 1000)
+
+    assert pause < 0.0015
+    assert [content["text"] for _, content in connection.taken] == list(map(str, range(1000)))
+
+
+async def test_changes_of_memberships_and_messages_keep_their_order_although_others_have_their_turn():
+    reader = Reader()
+    members = [reader.connect("room", is_slow=True) for _ in range(50)]
+    _, last_channel = members[-1]
+    reader.layer.send_group("room", {"text": "1"})
+    reader.layer.send(last_channel, {"text": "2"})
+    reader.layer.group_discard("room", last_channel)
+    reader.layer.send_group("room", {"text": "3"})
+    reader.layer.group_add("room", last_channel)
+    reader.layer.send_group("room", {"text": "4"})
+
+    await longest_pause(lambda: len(members[-1][0].taken) == 3)
+
+    assert members[0][0].taken == [("broadcast", {"text": text}) for text in "134"]
+    assert members[-1][0].taken == [
+        ("broadcast", {"text": "1"}),
+        ("reply", {"text": "2"}),
+        ("broadcast", {"text": "4"}),
+    ]
+
+
+async def test_a_connection_that_ends_while_a_broadcast_is_under_way_misses_it_and_harms_nobody():
+    reader = Reader()
+    members = [reader.connect("room", is_slow=True) for _ in range(100)]
+    await settle()
+    reader.layer.send_group("room", {"text": "1"})
+    (first, first_channel), *_, (last, last_channel) = members
+    await longest_pause(lambda: first.taken)
+    before = len(last.taken)
+
+    reader.replies.forget(first_channel)
+    reader.replies.forget(last_channel)
+    await longest_pause(lambda: members[-2][0].taken)
+    await settle()
+
+    assert (before, last.taken) == (0, [])
+    assert all(member.taken == [("broadcast", {"text": "1"})] for member, _ in members[:-1])
+
+
+async def test_who_was_taken_for_dead_while_a_broadcast_is_under_way_hands_on_no_more_of_it():
+    reader = Reader()
+    members = [reader.connect("room", is_slow=True)[0] for _ in range(100)]
+    await settle()
+    reader.layer.send_group("room", {"text": "1"})
+    await longest_pause(lambda: members[0].taken)
+
+    reader.replies.start_anew()
+    # Longer than the rest would have taken.
+    await asyncio.sleep(1)
+
+    assert members[-1].taken == []
+
+
+async def test_connections_that_end_at_the_same_time_leave_their_groups_together(monkeypatch):
+    reader = Reader()
+    channels = [reader.connect("room")[1] for _ in range(250)]
+    await settle()
+    leave_groups, left = reader.layer.leave_groups, []
+
+    async def write_down(queue, memberships):
+        left.append(len(memberships))
+        await leave_groups(queue, memberships)
+
+    monkeypatch.setattr(reader.layer, "leave_groups", write_down)
+    for channel in channels:
+        reader.replies.forget(channel)
+    await settle()
+
+    assert left == [100, 100, 50]
+    assert reader.layer.group_channels("room") == []
+
+
+async def test_connections_may_end_while_their_memberships_and_wills_are_told():
+    reader = Reader()
+    (_, first), (_, second), (_, third) = (reader.connect("room", "lobby") for _ in range(3))
+    await settle()
+    memberships, wills = reader.replies.memberships(), reader.replies.take_wills(again=True)
+    next(memberships), next(wills)
+
+    reader.replies.forget(second)
+    reader.connect("room")
+    await settle()
+
+    rest = [("room", local_part(third)), ("lobby", local_part(first)), ("lobby", local_part(third))]
+    assert list(memberships) == rest
+    assert [local for local, _ in wills] == [local_part(third)]
+
+
+async def test_memberships_that_are_void_are_not_told_any_more():
+    reader = Reader()
+    for _ in range(3):
+        reader.connect("room")
+    await settle()
+    memberships = reader.replies.memberships()
+    next(memberships)
+
+    await reader.replies._hand_on([Entry()])
+
+    assert list(memberships) == []

@@ -89,7 +89,7 @@ def test_a_queue_leaves_all_its_groups_at_once(groups):
         lambda groups: groups.discard_queue("reply.x!"),
         lambda groups: groups.queues("room", now=10),
         lambda groups: groups.channels("room", now=10),
-        lambda groups: groups.sweep(now=10),
+        lambda groups: groups.sweep("room", now=10),
     ],
     ids=["discard", "discard_queue", "queues", "channels", "sweep"],
 )
@@ -105,6 +105,6 @@ def test_lapsed_memberships_take_no_memory_beside_living_ones(groups):
     for number in range(100):
         groups.add("room", f"reply.x!{number}", lapses=number)
 
-    groups.sweep(now=98)
+    groups.sweep("room", now=98)
 
     assert groups._groups == {"room": {"reply.x!": {"reply.x!99": 99}}}

@@ -211,6 +211,30 @@ def test_channels_that_nobody_reads_or_writes_again_are_swept_out(layer, clock):
     assert held(layer) == ["jobs"]
 
 
+class RunningClock(FakeClock):
+    """Goes on by a tenth of a millisecond whenever somebody looks at it."""
+
+    def __call__(self):
+        self.advance(0.0001)
+        return super().__call__()
+
+
+def test_a_sweep_of_much_is_shared_by_many_sends():
+    clock = RunningClock()
+    layer = InMemoryChannelLayer(clock=clock, expiry=1, group_expiry=1)
+    for number in range(1000):
+        layer.group_add(f"room{number}", layer.new_channel("parts?"))
+    clock.advance(SWEEP_INTERVAL)
+
+    layer.send_group("nobody", {})
+    after_one = len(held(layer))
+    for _ in range(200):
+        layer.send_group("nobody", {})
+
+    assert after_one > 900
+    assert held(layer) == []
+
+
 def test_sweeping_waits_for_its_time(clock):
     layer = InMemoryChannelLayer(clock=clock, expiry=1)
     layer.send("parts?a1", {})

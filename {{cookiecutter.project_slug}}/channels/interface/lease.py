@@ -9,11 +9,13 @@ data, the process notices within the same seconds, and registers its connections
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Protocol, TypeVar
 
 from ..layers.base import BaseChannelLayer, Lease, Send
+from ..turn import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +23,10 @@ logger = logging.getLogger(__name__)
 _RENEWALS = 3
 # With a lease, each membership is renewed once in so many turns, in case the store has lost a single key.
 _ROUNDS = 5
+# As many memberships or last wills are told in one step.
+_TOLD_AT_ONCE = 100
 
-Wills = list[tuple[str, Send | None]]
+Item = TypeVar("Item")
 
 
 class Registered(Protocol):
@@ -33,13 +37,17 @@ class Registered(Protocol):
     unsure: bool
 
     def memberships(self) -> Iterable[tuple[str, str]]:
-        """Return the memberships of the open connections as ``(group, local part)``."""
+        """Iterate over the memberships of open connections as ``(group, local part)``. They may change meanwhile."""
 
     async def leave_the_rest(self) -> None:
-        """Take closed connections out of their groups where that has failed."""
+        """Take closed connections out of the groups that they have not left yet."""
 
-    def take_wills(self, again: bool) -> Wills:
-        """Return the last wills that the layer does not have yet, or all of them ``again``, by local parts."""
+    def take_wills(self, again: bool) -> Iterable[tuple[str, Send | None]]:
+        """
+        Iterate over the connections, by local parts, with the last wills that the layer does not have yet.
+
+        All of them ``again`` if asked for. Connections may come and go meanwhile.
+        """
 
 
 class LeaseKeeper:
@@ -116,29 +124,44 @@ class LeaseKeeper:
             self._registered.unsure = False
             await self._layer.restate_memberships(queue)
             return
-        wills = self._registered.take_wills(again=again)
-        memberships = list(self._registered.memberships())
         self._all_again = False
         try:
-            await self._register(queue, memberships if again else self._due(memberships), wills)
+            # The wills first: a connection that ends meanwhile takes its own back.
+            wills = await self._tell_wills(queue, again)
+            await self._renew_memberships(queue, again)
         except BaseException:
             self._all_again = True
             raise
+        if self._registered.queue != queue:
+            return
         self._known = True
         # The loss may have been noticed while we told something else.
         if again and self._has_lost:
             self._has_lost = False
-            logger.warning("The channel layer had lost its data; %d connections are registered again", len(wills))
+            logger.warning("The channel layer had lost its data; %d connections are registered again", wills)
 
-    def _due(self, memberships: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        if self._layer.lease_interval is None:
-            return memberships
-        self._round = (self._round + 1) % _ROUNDS
-        return memberships[self._round :: _ROUNDS]
+    async def _tell_wills(self, queue: str, again: bool) -> int:
+        """Leave last wills with the layer; return how many."""
+        told = 0
+        async for some in self._portions(queue, self._registered.take_wills(again=again)):
+            wills = [(local, will) for local, will in some if will is not None]
+            if wills:
+                await self._layer.set_wills(queue, wills)
+                told += len(wills)
+        return told
 
-    async def _register(self, queue: str, memberships: list[tuple[str, str]], wills: Wills) -> None:
-        # The wills first: a connection that ends meanwhile takes its own back.
-        if wills:
-            await self._layer.set_wills(queue, wills)
-        if memberships:
-            await self._layer.renew_groups(queue, memberships)
+    async def _renew_memberships(self, queue: str, again: bool) -> None:
+        memberships = self._registered.memberships()
+        if not again and self._layer.lease_interval is not None:
+            self._round = (self._round + 1) % _ROUNDS
+            memberships = itertools.islice(memberships, self._round, None, _ROUNDS)
+        async for some in self._portions(queue, memberships):
+            await self._layer.renew_groups(queue, some)
+
+    async def _portions(self, queue: str, items: Iterable[Item]) -> AsyncIterator[list[Item]]:
+        """Iterate over items, a few at a time, while the process has this queue; others have their turn meanwhile."""
+        turn, items = Turn(self._layer.clock), iter(items)
+        while self._registered.queue == queue and (some := list(itertools.islice(items, _TOLD_AT_ONCE))):
+            yield some
+            if turn.is_over:
+                await turn.give_way()

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
+from ..turn import Turn
 from .spool import Buffer
 
 logger = logging.getLogger(__name__)
@@ -113,10 +114,16 @@ class Outbox(Sender):
         self.put(event)
 
     async def _send_all(self) -> None:
+        # Most have one event to send, and need none.
+        turn = None
         while self._events:
             event = self._events.pop(0)
             self._size -= _size(event)
             await self._send(event)
+            if self._events:
+                turn = turn or Turn(asyncio.get_running_loop().time)
+                if turn.is_over:
+                    await turn.give_way()
 
     def _forget(self) -> None:
         self._events.clear()

@@ -7,14 +7,16 @@ There is one for each event loop that serves connections, which is one per proce
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import math
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
 
 from ..layers.base import BaseChannelLayer, Content
 from ..names import local_part
+from ..turn import Turn
 from .dispatch import SENDS, dispatch
+from .garbage import Garbage
 from .http_connection import HttpConnection
 from .lease import LeaseKeeper
 from .limits import Limits
@@ -23,6 +25,8 @@ from .socket_connection import SocketConnection
 from .spool import Spool
 
 logger = logging.getLogger(__name__)
+
+Thing = TypeVar("Thing")
 
 
 class EmbeddedWorkers(Protocol):
@@ -48,6 +52,9 @@ class InterfaceProcess:
         # Sockets that have ended before their connect message was answered: their disconnect message is due.
         self._unanswered: set[SocketConnection] = set()
         self._reports: set[asyncio.Task[Any]] = set()
+        # Set when none of them is left.
+        self._told = asyncio.Event()
+        self._garbage = Garbage()
         self._idle = asyncio.Event()
         self._idle.set()
         self._workers = start_workers()
@@ -69,12 +76,14 @@ class InterfaceProcess:
         """Serve one WebSocket."""
         connection = SocketConnection(self, scope, receive, send)
         self._enter(connection)
+        self._garbage.socket_opens()
         try:
             await connection.run(scope)
         finally:
             if connection.is_unanswered:
                 self._unanswered.add(connection)
             self._exit(connection)
+            self._garbage.socket_ends(len(self._connections))
 
     def forget(self, connection: SocketConnection) -> None:
         """Wait no longer for the answer to a socket's connect message."""
@@ -82,7 +91,14 @@ class InterfaceProcess:
         self._notice_idleness()
 
     def report(self, channel: str, content: Content, patience: float | None = None, reply_channel: str = "") -> None:
-        """Send a message on behalf of a connection that no longer waits for it, until it is accepted or too old."""
+        """
+        Send a message on behalf of a connection that no longer waits for it, until it is accepted or too old.
+
+        One that ends a connection names its ``reply_channel``. It is not sent when consumers have been told already,
+        since this process was taken for dead.
+        """
+        if reply_channel and not self.replies.owns(reply_channel):
+            return
         patience = self.layer.expiry if patience is None else patience
         self._keep(dispatch(self.layer, channel, content, patience, reply_channel))
 
@@ -99,7 +115,13 @@ class InterfaceProcess:
     def _keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(coroutine)
         self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        self._told.clear()
+        task.add_done_callback(self._finish_report)
+
+    def _finish_report(self, task: asyncio.Task[Any]) -> None:
+        self._reports.discard(task)
+        if not self._reports:
+            self._told.set()
 
     def log_refused(self, what: str, path: str, channel: str) -> None:
         """Say why a message from a client was not taken, unless that is an outage: it is told of for all at once."""
@@ -131,9 +153,8 @@ class InterfaceProcess:
         if not self.stopping:
             self.stopping = True
             logger.info("Stopping with %d open connection(s)", len(self._connections))
-            for connection in list(self._connections):
-                if isinstance(connection, SocketConnection):
-                    connection.stop()
+            sockets = (connection for connection in self._present() if isinstance(connection, SocketConnection))
+            self._keep(self._in_turns(sockets, SocketConnection.stop))
             self._loop.call_later(self.limits.stop_grace, self._end_grace)
 
     async def stop(self) -> None:
@@ -159,17 +180,17 @@ class InterfaceProcess:
 
         With a lease, not for long: what is left is told by the last wills, when the layer notices that we are gone.
         """
-        limit = self.limits.stop_grace if self.layer.lease_interval is not None else math.inf
-        deadline = self._loop.time() + limit
-        while self._reports and (left := deadline - self._loop.time()) > 0:
-            await asyncio.wait(self._reports, timeout=None if left == math.inf else left)
+        limit = self.limits.stop_grace if self.layer.lease_interval is not None else None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while self._reports:
+                    await self._told.wait()
         if not self._reports:
             return True
         logger.warning(
             "Nobody takes the last %d messages of this process; they follow by its wills", len(self._reports)
         )
-        for report in self._reports:
-            report.cancel()
+        await self._in_turns(list(self._reports), asyncio.Task.cancel)
         return False
 
     async def _end_lease(self) -> None:
@@ -182,15 +203,27 @@ class InterfaceProcess:
     def _start_anew(self) -> None:
         """End all connections without a word to the consumers: they have been told that this process is dead."""
         logger.error("This process was taken for dead; its %d connections are closed", len(self._connections))
-        for connection in [*self._connections, *self._unanswered]:
-            connection.write_off()
+        # From now on nothing of them reaches consumers, whenever it is their turn.
         self.replies.start_anew()
         self._reader.cancel()
         self._reader = self._loop.create_task(self.replies.read())
+        self._keep(self._in_turns(self._present(), lambda connection: connection.write_off()))
 
     def _end_grace(self) -> None:
-        for connection in [*self._connections, *self._unanswered]:
-            connection.end_grace()
+        self._keep(self._in_turns(self._present(), lambda connection: connection.end_grace()))
+
+    def _present(self) -> Iterator[HttpConnection | SocketConnection]:
+        """Iterate over the connections that are there now, without those that have ended when it is their turn."""
+        present = [*self._connections, *self._unanswered]
+        return (each for each in present if each in self._connections or each in self._unanswered)
+
+    async def _in_turns(self, things: Iterable[Thing], action: Callable[[Thing], object]) -> None:
+        """Do something with each of many things, while others have their turn too."""
+        turn = Turn(self._loop.time)
+        for thing in things:
+            if turn.is_over:
+                await turn.give_way()
+            action(thing)
 
     def _enter(self, connection: HttpConnection | SocketConnection) -> None:
         self._connections.add(connection)

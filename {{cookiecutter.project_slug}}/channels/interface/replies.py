@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import logging
 import os
 import random
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol
 
 from ..layers.base import BaseChannelLayer, Content, Entry, Send
 from ..layers.members import GroupMembers
+from ..turn import Turn
 from .dispatch import dispatch
-from .lease import Wills
 
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # As many memberships of closed connections end in one step.
-_LEFT_AT_ONCE = 1000
+_LEFT_AT_ONCE = 100
 # The random part of a reply channel, in bytes: a multiple of three, so that it is encoded without padding.
 _NAME_SIZE = 12
 
@@ -57,8 +58,9 @@ class Replies:
         self._members = GroupMembers()
         # Those that were known before all were told anew.
         self._former_members = GroupMembers()
-        # What closed connections could not leave.
+        # What closed connections have still to leave.
         self._not_left: list[tuple[str, str]] = []
+        self._is_leaving = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def new_channel(self) -> str:
@@ -71,6 +73,10 @@ class Replies:
     def register(self, reply_channel: str, connection: Connection) -> None:
         """Let a connection have what is sent to its reply channel."""
         self._connections[self._local(reply_channel)] = connection
+
+    def owns(self, reply_channel: str) -> bool:
+        """Say whether a reply channel is read: that of a connection from before ``start_anew`` is not."""
+        return reply_channel.startswith(self.queue)
 
     def forget(self, reply_channel: str) -> None:
         """Drop a closed connection, and take it out of all its groups."""
@@ -94,23 +100,35 @@ class Replies:
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             self._layer.outage.is_over("reads")
-            for entry in entries:
-                self._take(entry)
+            await self._hand_on(entries)
 
-    def memberships(self) -> Iterable[tuple[str, str]]:
-        """Return the memberships of the open connections as ``(group, local part)``."""
-        return self._members
+    def memberships(self) -> Iterator[tuple[str, str]]:
+        """Iterate over the memberships of open connections as ``(group, local part)``. They may change meanwhile."""
+        members = self._members
+        for membership in members:
+            if members is not self._members:
+                # All are told anew.
+                return
+            yield membership
 
-    def take_wills(self, again: bool) -> Wills:
-        """Return the last wills that the layer does not have yet, or all of them ``again``, by local parts."""
-        wills = ((local, connection.take_will(again)) for local, connection in self._connections.items())
-        return [(local, will) for local, will in wills if will is not None]
+    def take_wills(self, again: bool) -> Iterator[tuple[str, Send | None]]:
+        """
+        Iterate over the connections, by local parts, with the last wills that the layer does not have yet.
+
+        All of them ``again`` if asked for. Connections may come and go meanwhile.
+        """
+        for local, connection in list(self._connections.items()):
+            if local in self._connections:
+                yield local, connection.take_will(again)
 
     async def leave_the_rest(self) -> None:
-        """Take closed connections out of their groups where that has failed."""
+        """Take closed connections out of the groups that they have not left yet."""
+        turn = Turn(self._layer.clock)
         while self._not_left:
             some, self._not_left = self._not_left[:_LEFT_AT_ONCE], self._not_left[_LEFT_AT_ONCE:]
             await self._leave_groups(some)
+            if turn.is_over:
+                await turn.give_way()
 
     def start_anew(self) -> None:
         """Take another process queue, and drop all connections: the layer has written this process off."""
@@ -121,15 +139,29 @@ class Replies:
         self._members, self._former_members = GroupMembers(), GroupMembers()
         self._not_left.clear()
 
-    def _take(self, entry: Entry) -> None:
-        if entry.content is None:
-            _guarded(self._change_membership, entry)
-        elif entry.group:
-            # A connection that closes because of this message leaves the group while we iterate: hence the list.
-            for local in list(self._members.of(entry.group)):
-                _guarded(self._broadcast, local, entry.content)
-        else:
-            _guarded(self._reply, entry.local, entry.content)
+    async def _hand_on(self, entries: Iterable[Entry]) -> None:
+        turn = Turn(self._layer.clock)
+        for step in self._steps(entries):
+            if turn.is_over:
+                await turn.give_way()
+            _guarded(*step)
+
+    def _steps(self, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+        """Iterate over what is to be done with entries, as functions with their arguments."""
+        for group, some in itertools.groupby(entries, _group_told):
+            if group:
+                contents = [entry.content for entry in some]
+                # Whoever closes before its step, be it because of such a message, leaves the group: hence the list.
+                # Each gets all that comes in a row, for to send several at once costs less than one after the other.
+                for local in list(self._members.of(group)):
+                    for content in contents:
+                        yield self._broadcast, local, content
+                continue
+            for entry in some:
+                if entry.content is None:
+                    yield self._change_membership, entry
+                else:
+                    yield self._reply, entry.local, entry.content
 
     def _broadcast(self, local: str, content: Content) -> None:
         if local in self._connections:
@@ -160,19 +192,24 @@ class Replies:
             )
 
     def _leave(self, memberships: list[tuple[str, str]]) -> None:
-        self._start(self._try_to_leave(memberships))
+        self._not_left += memberships
+        if not self._is_leaving:
+            self._is_leaving = True
+            self._start(self._try_to_leave())
 
     def _start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _try_to_leave(self, memberships: list[tuple[str, str]]) -> None:
+    async def _try_to_leave(self) -> None:
         try:
-            await self._leave_groups(memberships)
+            await self.leave_the_rest()
         except Exception as error:
             # The next upkeep leaves them, and then the outage is over.
             self._layer.outage.goes_on(error, "upkeep")
+        finally:
+            self._is_leaving = False
 
     async def _leave_groups(self, memberships: list[tuple[str, str]]) -> None:
         try:
@@ -183,6 +220,11 @@ class Replies:
 
     def _local(self, reply_channel: str) -> str:
         return reply_channel[len(self.queue) :]
+
+
+def _group_told(entry: Entry) -> str:
+    """Return the group that a message is for, empty if it is for a connection or no message."""
+    return "" if entry.content is None else entry.group
 
 
 def _new_queue() -> str:

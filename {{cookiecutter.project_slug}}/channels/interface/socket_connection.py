@@ -76,7 +76,7 @@ class SocketConnection:
 
     async def _converse(self, scope: Scope) -> None:
         try:
-            taken = not self._process.stopping and await self._connect(scope)
+            taken = not self._process.stopping and self._is_owned and await self._connect(scope)
         except MessageTooLarge as error:
             logger.warning("Socket %r rejected: %s", self._socket.path, error)
             self._perform(self._socket.close(MESSAGE_TOO_BIG))
@@ -134,7 +134,7 @@ class SocketConnection:
         if self._socket.state is State.CONNECTING:
             self._answered = asyncio.get_running_loop().create_future()
             await self._answered
-        if self._socket.state is not State.OPEN:
+        if self._socket.state is not State.OPEN or not self._is_owned:
             return
         code = await self._dispatch_frame(event)
         if code is not None:
@@ -264,6 +264,11 @@ class SocketConnection:
             self._process.replies.forget(self._socket.reply_channel)
             self._process.report("websocket.disconnect", message, reply_channel=self._socket.reply_channel)
             self._process.forget(self)
+
+    @property
+    def _is_owned(self) -> bool:
+        """Whether consumers still think of the socket as open: not if the process was taken for dead meanwhile."""
+        return self._process.replies.owns(self._socket.reply_channel)
 
     def _will(self) -> Send:
         return self._process.layer.prepare_will("websocket.disconnect", self._socket.last_will())

@@ -262,7 +262,11 @@ class BaseChannelLayer(ABC):
 
     @abstractmethod
     async def read_queue(self, queue: str) -> list[Entry]:
-        """Wait for entries in a process queue (its name ends in ``!``) and take all there are, in order."""
+        """
+        Wait for entries in a process queue (its name ends in ``!``) and take many of them, in order.
+
+        Others on the event loop have their turn meanwhile, also where there is always more.
+        """
 
     @abstractmethod
     async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:

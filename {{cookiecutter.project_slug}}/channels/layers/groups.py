@@ -39,20 +39,20 @@ class Groups:
 
     def queues(self, group: str, now: float) -> list[str]:
         """Return the queues that have members in a group."""
-        self._drop_lapsed(group, now)
+        self.sweep(group, now)
         return list(self._groups.get(group, ()))
 
     def channels(self, group: str, now: float) -> list[str]:
         """Return the channels in a group."""
-        self._drop_lapsed(group, now)
+        self.sweep(group, now)
         return [channel for members in self._groups.get(group, {}).values() for channel in members]
 
-    def sweep(self, now: float) -> None:
-        """Forget the memberships that have lapsed, in all groups."""
-        for group in list(self._groups):
-            self._drop_lapsed(group, now)
+    def names(self) -> list[str]:
+        """Return the names of all groups."""
+        return list(self._groups)
 
-    def _drop_lapsed(self, group: str, now: float) -> None:
+    def sweep(self, group: str, now: float) -> None:
+        """Forget the memberships of a group that have lapsed."""
         for queue, members in list(self._groups.get(group, {}).items()):
             for channel, _ in list(takewhile(lambda member: member[1] <= now, members.items())):
                 del members[channel]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from ..names import local_part, queue_of, require_channel_name, require_group_name, require_readable_name
+from ..turn import Turn
 from .base import BaseChannelLayer, Content, Entry, Send
 from .content import copy_message
 from .groups import Groups
@@ -45,6 +46,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._readers: dict[str, QueueReader] = {}
         self._waiters: dict[str, dict[_Waiter, None]] = {}
         self._next_sweep = self.clock() + SWEEP_INTERVAL
+        # The groups and the queues that the sweep under way has still to look at.
+        self._unswept_groups: list[str] = []
+        self._unswept_queues: list[str] = []
 
     # Sending
 
@@ -230,6 +234,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     async def read_queue(self, queue: str) -> list[Entry]:
         loop = asyncio.get_running_loop()
+        if queue in self._queues:
+            # Where there is always more, nobody else on the loop would ever have a turn.
+            await asyncio.sleep(0)
         while True:
             woken = loop.create_future()
             waiter = _Waiter([queue], functools.partial(_wake_loop, loop, woken))
@@ -306,13 +313,24 @@ class InMemoryChannelLayer(BaseChannelLayer):
         now = self.clock()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
-            self._groups.sweep(now)
-            for name in list(self._queues):
-                queue = self._living_queue(name)
-                if queue:
-                    # A message sent to a group while its member lived may wait as long behind it.
-                    queue.drop_memberships(now - self.group_expiry - self.expiry)
-                    self._settle(name, queue)
+            self._unswept_groups, self._unswept_queues = self._groups.names(), list(self._queues)
+        if self._unswept_groups or self._unswept_queues:
+            self._sweep_some(now)
+
+    def _sweep_some(self, now: float) -> None:
+        """Do so for a turn: the next send goes on."""
+        turn = Turn(self.clock)
+        while self._unswept_groups and not turn.is_over:
+            self._groups.sweep(self._unswept_groups.pop(), now)
+        while self._unswept_queues and not turn.is_over:
+            self._sweep_queue(self._unswept_queues.pop(), now)
+
+    def _sweep_queue(self, name: str, now: float) -> None:
+        queue = self._living_queue(name)
+        if queue:
+            # A message sent to a group while its member lived may wait as long behind it.
+            queue.drop_memberships(now - self.group_expiry - self.expiry)
+            self._settle(name, queue)
 
 
 class _Queue:

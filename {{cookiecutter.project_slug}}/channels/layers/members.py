@@ -52,10 +52,11 @@ class GroupMembers:
         return self._members.get(group, {}).keys()
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Iterate over all memberships as ``(group, local part)``."""
-        for group, members in self._members.items():
-            for local in members:
-                yield group, local
+        """Iterate over all memberships as ``(group, local part)``; they may change meanwhile."""
+        for group in list(self._members):
+            for local in list(self.of(group)):
+                if local in self.of(group):
+                    yield group, local
 
 
 class QueueReader:

@@ -13,6 +13,7 @@ from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.encryption import CHANGE_LIFE, LEEWAY, Cipher
 from channels.layers.redis.envelope import DEATH_DIGITS, NEVER, UnreadableEntry
 from channels.test.conformance import ChannelLayerConformance
+from channels.turn import Turn
 
 from ....chaos import ChaosProxy
 
@@ -386,3 +387,23 @@ def test_what_was_read_from_queues_that_are_gone_is_forgotten(valkey, prefix):
         layer._is_new(host, f"reply.{number}!", b"id", memory=1.0, now=float(2 * number))
 
     assert len(layer._memories) == 1
+
+
+@pytest.mark.parametrize("read", [lambda layer: layer.read_queue(QUEUE), restated], ids=["read", "told anew"])
+def test_others_have_their_turn_while_much_that_is_sealed_is_opened(layer, read, monkeypatch):
+    gave_way = []
+
+    class ShortTurn(Turn):
+        is_over = True
+
+        async def give_way(self):
+            gave_way.append(True)
+            await super().give_way()
+
+    monkeypatch.setattr("channels.layers.redis.loop_side.Turn", ShortTurn)
+    for number in range(50):
+        layer.group_add("room", f"{QUEUE}{number}")
+
+    entries = asyncio.run(read(layer))
+
+    assert len(gave_way) == len([entry for entry in entries if entry.group]) == 50

@@ -2,7 +2,9 @@
 
 import asyncio
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Send
+from channels.layers.redis.links import StoreIsFull
 from channels.layers.redis.loops import GAP, Outgoing, Pace
 
 
@@ -59,3 +61,73 @@ def test_everybody_hears_of_a_failure():
     failures = asyncio.run(send_all())
 
     assert [str(failure) for failure in failures] == ["gone", "gone"]
+
+
+async def send_many(write, number):
+    outgoing = Outgoing(None, write)
+    return await asyncio.gather(*(outgoing.send(sends("a")) for _ in range(number)), return_exceptions=True)
+
+
+def test_of_very_much_a_part_leaves_in_one_write():
+    written = []
+
+    async def write(link, batch):
+        written.append(len(batch))
+        return []
+
+    assert asyncio.run(send_many(write, 250)) == [[]] * 250
+    assert written == [100, 100, 50]
+
+
+def test_when_the_store_is_away_all_hear_of_it_after_one_try_and_who_was_not_written_may_try_again():
+    tries = []
+
+    async def fail(link, batch):
+        tries.append(len(batch))
+        raise ChannelLayerUnavailable("It does not answer.", uncertain=True)
+
+    failures = asyncio.run(send_many(fail, 250))
+
+    assert tries == [100]
+    assert {str(failure) for failure in failures} == {"It does not answer."}
+    assert [failure.uncertain for failure in failures] == [True] * 100 + [False] * 150
+
+
+def test_a_store_that_has_no_room_for_some_may_have_it_for_others():
+    tries = []
+
+    async def refuse_the_first(link, batch):
+        tries.append(len(batch))
+        if len(tries) == 1:
+            raise StoreIsFull("It has no memory left.")
+        return []
+
+    answers = asyncio.run(send_many(refuse_the_first, 150))
+
+    assert tries == [100, 50]
+    assert answers[100:] == [[]] * 50
+
+
+def test_those_who_hear_that_the_store_is_away_do_not_all_go_on_in_one_turn_of_the_loop():
+    passes = set()
+
+    async def fail(link, batch):
+        raise ChannelLayerUnavailable("It does not answer.")
+
+    async def send_all():
+        outgoing, number = Outgoing(None, fail), 0
+
+        async def send():
+            try:
+                await outgoing.send(sends("a"))
+            except ChannelLayerUnavailable:
+                passes.add(number)
+
+        sending = [asyncio.create_task(send()) for _ in range(250)]
+        while not all(task.done() for task in sending):
+            await asyncio.sleep(0)
+            number += 1
+
+    asyncio.run(send_all())
+
+    assert len(passes) >= 3

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from ...exceptions import ChannelLayerUnavailable
+from ...turn import Turn
 from ..base import Entry, Lease, Send
 from . import scripts
 from .hosts import StoreHost
@@ -89,8 +90,14 @@ class LoopSide(RedisStore):
             answer = (await link.exchange([pop]))[0]
             # Its reader hears nothing before there is something to read.
             self.outage.is_over("reads")
-            if answer is not None:
-                entries = [entry for _, entry in self._living(self._hosts[number], queue, answer[1])]
+            if answer is None:
+                continue
+            # They may be large, and what is sealed takes its time to open.
+            turn = Turn(asyncio.get_running_loop().time)
+            for _, entry in self._living(self._hosts[number], queue, answer[1]):
+                entries.append(entry)
+                if turn.is_over:
+                    await turn.give_way()
         self.statistics.count_received(queue, sum(entry.content is not None for entry in entries))
         return entries
 
@@ -114,11 +121,11 @@ class LoopSide(RedisStore):
         if found is None:
             return []
         host, entries = self._hosts[self._ring.host_of(queue)], [Entry()]
+        turn = Turn(asyncio.get_running_loop().time)
         for membership in zip(found[::3], found[1::3], found[2::3], strict=True):
             entries.append(self._restated_one(host, queue, *membership))
-            # There may be many thousands, and what is sealed takes its time to open.
-            if len(entries) % QUEUE_BATCH == 0:
-                await asyncio.sleep(0)
+            if turn.is_over:
+                await turn.give_way()
         return entries
 
     # The lease

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError, InvalidMessage
@@ -237,9 +237,8 @@ class RedisStore(BaseChannelLayer):
 
     # Receiving
 
-    def _living(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> list[tuple[float, Entry]]:
+    def _living(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> Iterator[tuple[float, Entry]]:
         """Unpack what has been popped, with the time it was sent; count what has expired or cannot be read."""
-        entries = []
         now = host.seconds()
         for item in stored:
             try:
@@ -252,12 +251,11 @@ class RedisStore(BaseChannelLayer):
             if entry is None:
                 continue
             if death == NEVER:
-                entries.append((now, entry))
+                yield now, entry
             elif death > now * 1000:
-                entries.append((death / 1000 - self.expiry, entry))
+                yield death / 1000 - self.expiry, entry
             else:
                 self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
-        return entries
 
     def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry | None:
         """Return what was sealed; None for a change of a membership that has been read before."""

@@ -225,7 +225,7 @@ class ThreadSide(RedisStore):
             queue = self._queue_in(answer)
             if queue.endswith("!"):
                 # What it holds for its members is kept for all threads.
-                self._feed(host, queue, self._living(host, queue, answer[1]))
+                self._feed(host, queue, list(self._living(host, queue, answer[1])))
             elif message is None and queue in names:
                 message = self._message(host, answer)
             else:
@@ -289,7 +289,7 @@ class ThreadSide(RedisStore):
         if popped is None:
             return None
         queue = self._queue_in(popped)
-        living = self._living(host, queue, popped[1])
+        living = list(self._living(host, queue, popped[1]))
         if queue.endswith("!"):
             self._feed(host, queue, living)
             return self._expanded([queue])

@@ -89,6 +89,27 @@ class InterfacePromises(LayerPromises):
 
         assert self.run(wait()) < seconds / 20
 
+    def test_others_on_the_loop_have_their_turn_although_there_is_always_more_to_read(
+        self, layer: BaseChannelLayer
+    ) -> None:
+        turns = 0
+
+        async def count_turns() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        async def read_on_and_on() -> int:
+            counting = asyncio.create_task(count_turns())
+            for number in range(20):
+                await layer.send_many_async([layer.prepare("reply.x!1", {"number": number})])
+                assert await layer.read_queue("reply.x!") == [Entry(local="1", content={"number": number})]
+            counting.cancel()
+            return turns
+
+        assert self.run(read_on_and_on()) >= 19
+
     def test_a_cancelled_reader_loses_nothing(self, layer: BaseChannelLayer) -> None:
         complaints: list[dict[str, Any]] = []
 
