@@ -175,7 +175,7 @@ def test_nothing_overtakes_what_was_refused_on_the_same_channel(make_site, clock
         Channel("full").send(message.content)
         Channel("free").send(message.content)
 
-    site = make_site([route("fill", fill)], channel_capacity={"full": 3})
+    site = make_site([route("fill", fill)], channel_capacity={"full": 2})
     found, free = [], []
     for number in range(60):
         site.layer.send("fill", {"number": number})

@@ -1,10 +1,18 @@
+import asyncio
+import contextvars
+import threading
+import time
+
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.http import HttpResponse
+from django.urls import path
 
-from channels import Channel, Group, route
+from channels import Channel, Group, channel_layers, route
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.sends import held_sends, hold_sends
+from channels.sends import after_sends, held_sends, hold_sends
 
 
 class RecordingLayer(InMemoryChannelLayer):
@@ -124,6 +132,137 @@ def test_what_a_consumer_sends_leaves_after_its_transaction(make_site):
     site.consume("save")
 
     assert found == [[], True]
+
+
+# Asynchronous code, tasks and threads
+
+
+@pytest.fixture
+def background():
+    """Give an event loop that runs in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def asynchronous_view(request):
+    Channel("a").send({"number": 1})
+    await asyncio.sleep(0)
+    await sync_to_async(Channel("a").send)({"number": 2})
+    await asyncio.to_thread(Channel("a").send, {"number": 3})
+    await asyncio.gather(sending(4), asyncio.create_task(sending(5)))
+    Channel("at.once").send({}, immediately=True)
+    Channel("b").send({"waiting": channel_layers["default"].channel_statistics("a")["messages_pending"]})
+    return HttpResponse("Hello")
+
+
+urlpatterns = [path("view/", asynchronous_view)]
+
+
+async def sending(number):
+    await asyncio.sleep(0)
+    Channel("a").send({"number": number})
+
+
+def test_what_asynchronous_code_sends_leaves_with_the_rest(make_site, settings):
+    settings.ROOT_URLCONF, settings.MIDDLEWARE = __name__, []
+    layer = RecordingLayer()
+    site = make_site(layer=layer, default_routes=True)
+    [reply] = site.request("/view/")
+
+    assert reply["content"] == b"Hello"
+    assert site.received("b") == [{"waiting": 0}]
+    assert [content["number"] for content in site.received("a")] in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4])
+    immediate, last = layer.batches[1:]
+    assert immediate == [("at.once", {})]
+    assert [name for name, _ in last] == ["a", "a", "a", "a", "a", "b", site.reply_channel]
+
+
+def test_a_task_that_outlives_its_consumer_sends_at_once(make_site, background):
+    begun, ended, tasks, found = threading.Event(), threading.Event(), [], []
+
+    async def outlive():
+        Channel("a").send({"number": 1})
+        begun.set()
+        await asyncio.to_thread(ended.wait, 30)
+        Channel("a").send({"number": 2})
+        Group("b").send({"number": 3})
+
+    def consumer(message):
+        tasks.append(asyncio.run_coroutine_threadsafe(outlive(), background))
+        assert begun.wait(30)
+        found.append(site.received("a"))
+
+    site = make_site([route("trigger", consumer)])
+    Group("b").add("b")
+    trigger(site)
+    found.append(site.received("a"))
+    ended.set()
+    tasks[0].result(30)
+
+    assert found == [[], [{"number": 1}]]
+    assert site.received("a") == [{"number": 2}]
+    assert site.received("b") == [{"number": 3}]
+
+
+def test_a_thread_with_the_context_of_its_consumer_sends_at_once_when_that_has_ended(make_site):
+    ended, threads = threading.Event(), []
+
+    def outlive():
+        assert ended.wait(30)
+        Channel("a").send({"number": 1})
+        after_sends(lambda: Channel("a").send({"number": 2}))
+
+    def consumer(message):
+        threads.append(threading.Thread(target=contextvars.copy_context().run, args=[outlive]))
+        threads[0].start()
+
+    site = make_site([route("trigger", consumer)])
+    trigger(site)
+    ended.set()
+    threads[0].join()
+
+    assert site.received("a") == [{"number": 1}, {"number": 2}]
+
+
+def test_any_other_thread_sends_at_once(make_site):
+    def consumer(message):
+        thread = threading.Thread(target=Channel("a").send, args=[{"number": 1}])
+        thread.start()
+        thread.join()
+        assert site.received("a") == [{"number": 1}]
+        Channel("b").send({})
+
+    site = make_site([route("trigger", consumer)])
+    trigger(site)
+
+    assert site.received("b") == [{}]
+
+
+def test_nothing_is_lost_of_what_threads_send_while_their_consumer_ends(make_site):
+    threads = []
+
+    def outlive(name):
+        for number in range(2000):
+            Channel(name).send({"number": number})
+
+    def consumer(message):
+        for name in ("a", "b"):
+            threads.append(threading.Thread(target=contextvars.copy_context().run, args=[outlive, name]))
+            threads[-1].start()
+        time.sleep(0.002)
+
+    site = make_site([route("trigger", consumer)], capacity=5000)
+    trigger(site)
+    for thread in threads:
+        thread.join()
+
+    for name in ("a", "b"):
+        assert sorted(content["number"] for content in site.received(name)) == list(range(2000))
 
 
 def test_held_sends_belong_to_one_consumer(make_site):
