@@ -68,11 +68,15 @@ class Outgoing:
 
         Where far too much waits, that is seen to first.
         """
+        if self._own.waiting or self._others:
+            self._tend()
+        return self._own.visit(channels, timeout, finished)
+
+    def _tend(self) -> None:
         for outbox in self._others.values():
             outbox.send()
         if any(len(outbox.waiting) > MOST_WAITING for outbox in (self._own, *self._others.values())):
             self.settle()
-        return self._own.visit(channels, timeout, finished)
 
     def settle(self) -> None:
         """Send everything, and wait for room as long as that may take."""
@@ -107,7 +111,8 @@ class _Outbox:
         except Exception:
             self._log_lost(batch)
             raise
-        self._keep(refused, "full")
+        if refused:
+            self._keep(refused, "full")
         return received
 
     def send(self) -> None:
@@ -115,11 +120,13 @@ class _Outbox:
         if not batch:
             return
         try:
-            self._keep(self._layer.send_many(batch), "full")
+            refused, reason = self._layer.send_many(batch), "full"
         except ChannelLayerUnavailable as error:
-            self._keep(self._left_after(error, batch), _UNAVAILABLE)
+            refused, reason = self._left_after(error, batch), _UNAVAILABLE
         except Exception:
             self._log_lost(batch)
+            return
+        self._keep(refused, reason)
 
     def settle(self) -> None:
         self.send()
@@ -144,8 +151,6 @@ class _Outbox:
 
     def _keep(self, refused: Sequence[Send], reason: str) -> None:
         """Let wait what has not left; count what has waited long enough."""
-        if not refused:
-            return
         now = time.monotonic()
         if not self.waiting:
             self._pause = min(self._pause * 2, _LONGEST_PAUSE) if self._tried else _FIRST_PAUSE
