@@ -1,12 +1,18 @@
-import logging
+import asyncio
+import contextvars
+import threading
+import time
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.http import HttpResponse
+from django.urls import path
 
-from channels import Channel, Group, channel_layers, route, sends
+from channels import Channel, Group, channel_layers, route
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.sends import held_sends, hold_sends
+from channels.sends import after_sends, held_sends, hold_sends
 
 
 class RecordingLayer(InMemoryChannelLayer):
@@ -20,12 +26,6 @@ class RecordingLayer(InMemoryChannelLayer):
         batch = list(batch)
         self.batches.append([(send.name, send.content) for send in batch])
         return super().send_many(batch)
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    """Give full channels up at once."""
-    monkeypatch.setattr(sends, "FULL_TIMEOUT", 0.0)
 
 
 def trigger(site):
@@ -115,61 +115,6 @@ def test_a_layer_that_fails_does_not_cost_another_its_sends(make_site, caplog):
     assert "the broker is gone" in caplog.text
 
 
-def test_what_a_full_channel_refuses_is_tried_again_in_its_order(make_site, monkeypatch):
-    def consumer(message):
-        for number in range(5):
-            Channel("a").send({"number": number})
-
-    site, found = make_site([route("trigger", consumer)], capacity=2), []
-    monkeypatch.setattr(sends.time, "sleep", lambda seconds: found.extend(site.received("a")))
-    trigger(site)
-
-    assert [content["number"] for content in found + site.received("a")] == [0, 1, 2, 3, 4]
-
-
-def test_what_stays_refused_is_logged_once_and_counted_and_the_worker_lives(make_site, impatient, caplog):
-    runs = []
-
-    def consumer(message):
-        runs.append(message["number"])
-        for _ in range(50):
-            Channel("unread").send({})
-
-    site = make_site([route("trigger", consumer)], channel_capacity={"unread": 10})
-    for number in range(20):
-        site.consume("trigger", number=number)
-
-    assert runs == list(range(20))
-    statistics = site.layer.channel_statistics("unread")
-    assert statistics["messages_pending"] == 10
-    assert statistics["dropped"] == {"full": 20 * 50 - 10}
-    [warning] = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "channel unread dropped so far (full)" in warning.getMessage()
-    assert "raise 'capacity' or 'channel_capacity'" in warning.getMessage()
-
-
-def test_the_pauses_between_tries_grow_and_end_in_time(make_site, monkeypatch):
-    def consumer(message):
-        Channel("full").send({})
-
-    now, pauses = [0.0], []
-
-    def sleep(seconds):
-        pauses.append(seconds)
-        now[0] += seconds
-
-    site = make_site([route("trigger", consumer)], channel_capacity={"full": 1})
-    site.layer.send("full", {})
-    monkeypatch.setattr(sends.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(sends.time, "sleep", sleep)
-    trigger(site)
-
-    assert sends.FULL_TIMEOUT <= sum(pauses) < sends.FULL_TIMEOUT + 0.2
-    assert pauses[0] <= 0.01
-    assert max(pauses) <= 0.2
-    assert len(pauses) < 30
-
-
 @pytest.mark.django_db(transaction=True)
 def test_what_a_consumer_sends_leaves_after_its_transaction(make_site):
     found = []
@@ -187,6 +132,137 @@ def test_what_a_consumer_sends_leaves_after_its_transaction(make_site):
     site.consume("save")
 
     assert found == [[], True]
+
+
+# Asynchronous code, tasks and threads
+
+
+@pytest.fixture
+def background():
+    """Give an event loop that runs in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def asynchronous_view(request):
+    Channel("a").send({"number": 1})
+    await asyncio.sleep(0)
+    await sync_to_async(Channel("a").send)({"number": 2})
+    await asyncio.to_thread(Channel("a").send, {"number": 3})
+    await asyncio.gather(sending(4), asyncio.create_task(sending(5)))
+    Channel("at.once").send({}, immediately=True)
+    Channel("b").send({"waiting": channel_layers["default"].channel_statistics("a")["messages_pending"]})
+    return HttpResponse("Hello")
+
+
+urlpatterns = [path("view/", asynchronous_view)]
+
+
+async def sending(number):
+    await asyncio.sleep(0)
+    Channel("a").send({"number": number})
+
+
+def test_what_asynchronous_code_sends_leaves_with_the_rest(make_site, settings):
+    settings.ROOT_URLCONF, settings.MIDDLEWARE = __name__, []
+    layer = RecordingLayer()
+    site = make_site(layer=layer, default_routes=True)
+    [reply] = site.request("/view/")
+
+    assert reply["content"] == b"Hello"
+    assert site.received("b") == [{"waiting": 0}]
+    assert [content["number"] for content in site.received("a")] in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4])
+    immediate, last = layer.batches[1:]
+    assert immediate == [("at.once", {})]
+    assert [name for name, _ in last] == ["a", "a", "a", "a", "a", "b", site.reply_channel]
+
+
+def test_a_task_that_outlives_its_consumer_sends_at_once(make_site, background):
+    begun, ended, tasks, found = threading.Event(), threading.Event(), [], []
+
+    async def outlive():
+        Channel("a").send({"number": 1})
+        begun.set()
+        await asyncio.to_thread(ended.wait, 30)
+        Channel("a").send({"number": 2})
+        Group("b").send({"number": 3})
+
+    def consumer(message):
+        tasks.append(asyncio.run_coroutine_threadsafe(outlive(), background))
+        assert begun.wait(30)
+        found.append(site.received("a"))
+
+    site = make_site([route("trigger", consumer)])
+    Group("b").add("b")
+    trigger(site)
+    found.append(site.received("a"))
+    ended.set()
+    tasks[0].result(30)
+
+    assert found == [[], [{"number": 1}]]
+    assert site.received("a") == [{"number": 2}]
+    assert site.received("b") == [{"number": 3}]
+
+
+def test_a_thread_with_the_context_of_its_consumer_sends_at_once_when_that_has_ended(make_site):
+    ended, threads = threading.Event(), []
+
+    def outlive():
+        assert ended.wait(30)
+        Channel("a").send({"number": 1})
+        after_sends(lambda: Channel("a").send({"number": 2}))
+
+    def consumer(message):
+        threads.append(threading.Thread(target=contextvars.copy_context().run, args=[outlive]))
+        threads[0].start()
+
+    site = make_site([route("trigger", consumer)])
+    trigger(site)
+    ended.set()
+    threads[0].join()
+
+    assert site.received("a") == [{"number": 1}, {"number": 2}]
+
+
+def test_any_other_thread_sends_at_once(make_site):
+    def consumer(message):
+        thread = threading.Thread(target=Channel("a").send, args=[{"number": 1}])
+        thread.start()
+        thread.join()
+        assert site.received("a") == [{"number": 1}]
+        Channel("b").send({})
+
+    site = make_site([route("trigger", consumer)])
+    trigger(site)
+
+    assert site.received("b") == [{}]
+
+
+def test_nothing_is_lost_of_what_threads_send_while_their_consumer_ends(make_site):
+    threads = []
+
+    def outlive(name):
+        for number in range(2000):
+            Channel(name).send({"number": number})
+
+    def consumer(message):
+        for name in ("a", "b"):
+            threads.append(threading.Thread(target=contextvars.copy_context().run, args=[outlive, name]))
+            threads[-1].start()
+        time.sleep(0.002)
+
+    site = make_site([route("trigger", consumer)], capacity=5000)
+    trigger(site)
+    for thread in threads:
+        thread.join()
+
+    for name in ("a", "b"):
+        assert sorted(content["number"] for content in site.received(name)) == list(range(2000))
 
 
 def test_held_sends_belong_to_one_consumer(make_site):
@@ -209,9 +285,6 @@ def test_held_sends_to_one_channel_can_be_forgotten(make_site):
         Channel("a").send({"number": 1})
         Channel("b").send({"number": 2})
     held.discard("a")
-    held.flush()
-    held.flush()
 
-    assert channel_layers["default"] is site.layer
-    assert site.received("a") == []
-    assert site.received("b") == [{"number": 2}]
+    assert [(layer, [send.name for send in batch]) for layer, batch in held.take()] == [(site.layer, ["b"])]
+    assert held.take() == []

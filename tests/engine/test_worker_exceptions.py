@@ -319,7 +319,7 @@ def test_where_there_is_no_room_for_it_it_is_counted(make_site, monkeypatch):
             site.layer.send("websocket.receive", {"text": "in its place"})
             raise ConsumeLater
 
-    monkeypatch.setattr("channels.sends.FULL_TIMEOUT", 0.0)
+    monkeypatch.setattr("channels.outgoing.FULL_TIMEOUT", 0.0)
     site = make_site([route("websocket.receive", consumer)], capacity=1)
     site.consume("websocket.receive", text="first")
 

@@ -85,10 +85,10 @@ class Group:
 def _send(layer: BaseChannelLayer, name: str, content: Content, immediately: bool, to_group: bool) -> None:
     if not isinstance(content, dict):
         raise InvalidMessage(f"What is sent to {name!r} must be a dict, not {type(content).__name__}.")
-    held = held_sends()
-    if held is not None and not immediately:
-        held.hold(layer, layer.prepare(name, content, to_group))
-    elif to_group:
+    held = None if immediately else held_sends()
+    if held is not None and held.hold(layer, layer.prepare(name, content, to_group)):
+        return
+    if to_group:
         layer.send_group(name, content)
     else:
         layer.send(name, content)

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .contexts import new_context
+
 logger = logging.getLogger(__name__)
 
 
@@ -56,8 +58,12 @@ def is_due(now: float) -> bool:
 
 
 def run_next() -> Waiting | None:
-    """Call what comes next in this thread, and return its message. That it fails is logged."""
+    """Call what comes next in this thread, in a context of its own, and return its message. That it fails is logged."""
     action = heapq.heappop(_own.heap)[2]
+    return new_context().run(_call, action)
+
+
+def _call(action: Action) -> Waiting | None:
     try:
         return action()
     except Exception:

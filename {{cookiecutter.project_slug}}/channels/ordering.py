@@ -22,7 +22,8 @@ from .deadlines import Waiting, call_later
 from .exceptions import ChannelFull, ChannelLayerUnavailable, ConsumeLater
 from .layers.base import Send
 from .message import Message
-from .sends import after_sends, send_and_receive, send_with_patience
+from .outgoing import send_and_receive, send_with_patience
+from .sends import after_sends
 from .signals import worker_ready
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,8 @@ seen between messages only, so a message that has been taken is always finished.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import logging
 import math
@@ -18,16 +20,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.core.handlers.asgi import get_script_prefix
+from django.urls import set_script_prefix
 
 from . import deadlines
+from .contexts import new_context
 from .database import close_old_connections
 from .exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
-from .layers.base import Content, Send
+from .layers.base import Content
 from .layers.content import copy_received
 from .message import Message
+from .outgoing import Outgoing
 from .patterns import filter_channels
 from .routing import Match, describe
-from .sends import HeldSends, hold_sends, send_and_receive
+from .sends import HeldSends, hold_sends
 from .signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
 from .staticfiles import default_http_consumer
 from .watchdog import RunningConsumer, report, watch
@@ -78,8 +84,8 @@ class Worker:
         self.channels = filter_channels(channel_layer.router.channels, only_channels, exclude_channels)
         # The consumer at work, for whoever looks from another thread.
         self.running: RunningConsumer | None = None
-        # What the last consumer has sent, and the channel of its message: both go into the layer with the next turn.
-        self._outgoing: list[Send] = []
+        # What consumers have sent, and the channel of the last message: both go into the layer with the next turn.
+        self._outgoing = Outgoing(self._layer)
         self._finished = ""
         # Set while the layer answers this worker.
         self.reached = threading.Event()
@@ -121,14 +127,13 @@ class Worker:
 
     def _leave(self) -> None:
         """Leave nothing behind that this worker has taken, and what it should have handled next to other workers."""
-        try:
+        with contextlib.ExitStack() as at_last:
+            at_last.callback(self._layer.give_back)
+            at_last.callback(self._send_all)
             self._send_outgoing()
             deadline = time.monotonic() + DRAIN_TIMEOUT
             while self._handle_due() and time.monotonic() < deadline:
                 continue
-            self._send_outgoing()
-        finally:
-            self._layer.give_back()
 
     def _turn_in_thread(self, timeout: float = 0.0) -> bool:
         try:
@@ -157,7 +162,7 @@ class Worker:
         received comes out here.
         """
         received = self._turn(self._patience() if block else 0.0)
-        self._send_outgoing()
+        self._send_all()
         return received
 
     def _turn(self, timeout: float) -> bool:
@@ -187,25 +192,39 @@ class Worker:
         return handled
 
     def _send_outgoing(self) -> None:
-        if self._outgoing or self._finished:
+        if self._outgoing.has_new or self._finished:
             self._visit((), 0.0)
 
+    def _send_all(self) -> None:
+        """Send also what full channels have refused, and wait for room."""
+        try:
+            self._send_outgoing()
+        finally:
+            self._outgoing.settle()
+
     def _visit(self, channels: Sequence[str], timeout: float) -> tuple[str, Content] | tuple[None, None]:
-        outgoing, self._outgoing = self._outgoing, []
         finished, self._finished = self._finished, ""
-        received = send_and_receive(self._layer, outgoing, channels, timeout, finished)
+        received = self._outgoing.visit(channels, timeout, finished)
         if not self.reached.is_set():
             self.reached.set()
             self._layer.outage.is_over()
         return received
 
     def _patience(self) -> float:
-        left = deadlines.seconds_left()
-        return RECEIVE_TIMEOUT if left is None else min(left, RECEIVE_TIMEOUT)
+        left = (deadlines.seconds_left(), self._outgoing.seconds_left())
+        return min(RECEIVE_TIMEOUT, *(RECEIVE_TIMEOUT if seconds is None else seconds for seconds in left))
 
     def _handle(self, channel: str, content: Content) -> None:
-        """Run the consumer of one message. ``SystemExit`` and ``KeyboardInterrupt`` come out after its sends."""
+        """
+        Run the consumer of one message, in a context of its own.
+
+        ``SystemExit`` and ``KeyboardInterrupt`` come out after its sends.
+        """
+        new_context().run(self._handle_here, channel, content)
+
+    def _handle_here(self, channel: str, content: Content) -> None:
         try:
+            _set_script_prefix(content)
             message = Message(content, channel, self.channel_layer)
             found = self.channel_layer.router.match(message)
             # The consumer may change the content, and ConsumeLater puts the message back as it was.
@@ -219,7 +238,7 @@ class Worker:
         try:
             self._consume(message, found, original)
         except BaseException:
-            self._send_outgoing()
+            self._send_all()
             raise
 
     def _count_unrouted(self, message: Message) -> None:
@@ -228,34 +247,48 @@ class Worker:
 
     def _consume(self, message: Message, found: Match, original: Content) -> None:
         consumer, kwargs = found
-        with hold_sends() as held:
-            self.running = RunningConsumer(consumer, message)
-            logger.debug("Running %s", self.running)
-            try:
-                close_old_connections()
-                consumer_started.send(sender=type(self), environ={}, message=message)
-                if self.callback is not None:
-                    self.callback(message.channel.name, message)
-                consumer(message, **kwargs)
-            except DenyConnection:
-                self._deny(message, held, consumer)
-            except ChannelSocketException as error:
-                self._guarded(functools.partial(error.run, message), consumer, message)
-            except ConsumeLater:
-                self._guarded(functools.partial(self._put_back, message, original), consumer, message)
-            except BaseException as error:
-                _log_failure(consumer, message)
-                self._guarded(functools.partial(_answer_failure, message, held, error), consumer, message)
-                if isinstance(error, KeyboardInterrupt | SystemExit):
-                    raise
-            finally:
-                if held.waits:
-                    self._guarded(held.flush, consumer, message)
-                self._announce_end(consumer, message)
-                self._outgoing += held.take(self.channel_layer)
-                if held:
-                    self._guarded(held.flush, consumer, message)
-                self.running = None
+        held = hold_sends()
+        self.running = RunningConsumer(consumer, message)
+        logger.debug("Running %s", self.running)
+        try:
+            with held:
+                self._call_consumer(consumer, message, kwargs, held, original)
+        finally:
+            self._outgoing.take(held)
+            self._do_after_sends(held, consumer, message)
+            self.running = None
+
+    def _call_consumer(
+        self, consumer: Any, message: Message, kwargs: dict[str, Any], held: HeldSends, original: Content
+    ) -> None:
+        try:
+            close_old_connections()
+            consumer_started.send(sender=type(self), environ={}, message=message)
+            if self.callback is not None:
+                self.callback(message.channel.name, message)
+            consumer(message, **kwargs)
+        except DenyConnection:
+            self._deny(message, held, consumer)
+        except ChannelSocketException as error:
+            self._guarded(functools.partial(error.run, message), consumer, message)
+        except ConsumeLater:
+            self._guarded(functools.partial(self._put_back, message, original), consumer, message)
+        except BaseException as error:
+            _log_failure(consumer, message)
+            self._guarded(functools.partial(_answer_failure, message, held, error), consumer, message)
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+        finally:
+            self._do_after_sends(held, consumer, message)
+            self._announce_end(consumer, message)
+
+    def _do_after_sends(self, held: HeldSends, consumer: Any, message: Message) -> None:
+        """Do what waits for the consumer's sends, when they have left."""
+        if held.waits:
+            self._outgoing.take(held)
+            self._outgoing.settle()
+            for action in held.take_actions():
+                self._guarded(action, consumer, message)
 
     def _announce_end(self, consumer: Any, message: Message) -> None:
         try:
@@ -311,6 +344,10 @@ class WorkerGroup:
     def start(self) -> None:
         """Start the threads."""
         worker_process_ready.send(sender=self)
+        # An interface server starts them with its first connection; they shall carry nothing of that.
+        contextvars.Context().run(self._start_threads)
+
+    def _start_threads(self) -> None:
         for thread in self._threads:
             thread.start()
         limit = getattr(settings, "CHANNELS_SLOW_CONSUMER", SLOW_CONSUMER)
@@ -363,6 +400,14 @@ def start_embedded_workers(channel_layer: Any, threads: int) -> WorkerGroup:
     group.start()
     logger.info("%d worker threads read %s", threads, ", ".join(group.channels))
     return group
+
+
+def _set_script_prefix(content: Content) -> None:
+    """Have ``reverse`` give paths below the root path of the connection that a message came from, as in a view."""
+    prefix = get_script_prefix(content)
+    # A project may give the key another meaning in messages of its own.
+    if prefix and isinstance(prefix, str):
+        set_script_prefix(prefix)
 
 
 def _log_failure(consumer: Any, message: Message, text: str = "A consumer failed") -> None:

@@ -191,12 +191,12 @@ class BaseChannelLayer(ABC):
         Do a worker's turn: send what a consumer has sent, and wait for the next message.
 
         ``finished`` is the channel of the message that the worker has finished with; the one it gets counts as
-        unfinished until the next turn. Without a ``timeout`` it does not wait. Returns what ``send_many`` and
-        ``receive`` return. A layer that raises has not received a message, and says by ``uncertain`` whether it may
-        have sent the batch.
+        unfinished until the next turn. Without a ``timeout`` it does not wait, nor where it knows that something has
+        been refused. Returns what ``send_many`` and ``receive`` return. A layer that raises has not received a message,
+        and says by ``uncertain`` whether it may have sent the batch.
         """
         refused = self.send_many(batch) if batch else []
-        return refused, self.receive(channels, block=timeout > 0, timeout=timeout)
+        return refused, self.receive(channels, block=timeout > 0 and not refused, timeout=timeout)
 
     def give_back(self) -> None:  # noqa: B027
         """

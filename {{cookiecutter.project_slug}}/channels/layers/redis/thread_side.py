@@ -151,7 +151,7 @@ class ThreadSide(RedisStore):
         if done:
             self._tell_done(self._hosts[self._anywhere()], done)
         try:
-            return refused, self._receive(channels, timeout > 0, timeout) or (None, None)
+            return refused, self._receive(channels, timeout > 0 and not refused, timeout) or (None, None)
         except ChannelLayerUnavailable:
             # Were it raised now, what has been sent would be sent again; it is at the next turn.
             if not batch:
