@@ -10,7 +10,7 @@ from twisted.web.http_headers import Headers
 
 from channels.interface import daphne
 
-from .simulated_time import settle
+from .simulated_time import longest_pause, settle
 
 
 class RecordingServer(Server):
@@ -449,6 +449,26 @@ def test_of_a_connection_with_several_streams_only_one_is_cut_off():
 
 async def test_another_event_loop_than_daphnes_is_left_alone():
     daphne.prepare(None)
+
+
+async def test_all_connections_are_looked_after_in_turns(caplog):
+    class Connection:
+        def check_timeouts(self):
+            looked_after.append(self)
+            loop.pass_time(0.0001)
+            if len(looked_after) == 3:
+                raise RuntimeError("This one is broken.")
+
+    looked_after, loop, server = [], asyncio.get_running_loop(), RecordingServer()
+    server.connections = {Connection(): {} for _ in range(1000)}
+    daphne.check_timeouts(server)
+
+    assert await longest_pause(lambda: len(looked_after) == 1000) < 0.0015
+    assert looked_after == list(server.connections)
+    assert caplog.messages == ["Daphne could not look after a connection"]
+    await asyncio.sleep(2.5)
+    assert len(looked_after) == 2000
+    server.checking_timeouts.cancel()
 
 
 async def test_a_slow_client_gets_time_to_answer_a_close_frame_of_ours():

@@ -14,6 +14,7 @@ Make up for what daphne leaves to the application. Under other servers nothing h
   twenty seconds when it is the application that closes, five when it is a frame that breaks the protocol.
 - It takes bodies of any size and at any pace, and then keeps them in memory: here the limits hold, and a body stays in
   the file that Twisted has put it in until it is asked for.
+- It pings all sockets that are due at once, which are all those that have been opened at once: here in turns.
 - It lets fifty clients wait to be accepted. When all come back at once, after a restart, the others would wait a second
   and longer for their next try: as many may wait as the system allows.
 - Of a socket it tells the path as a parser of addresses sees it, which takes ``//host/path`` for an address; joins
@@ -30,20 +31,26 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import math
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ..turn import Turn
 from .daphne_request import limited_request, receive_of
 from .socket_connection import CLOSE_TIMEOUT
 
 if TYPE_CHECKING:
     from .process import InterfaceProcess
 
+logger = logging.getLogger(__name__)
+
 # Seconds that a client whose frame breaks the protocol has to answer the close frame.
 FAILURE_TIMEOUT = 5.0
+# So often, in seconds, daphne looks for connections to ping or to give up.
+CHECK_INTERVAL = 2.0
 
 
 def adapt(scope: Any, receive: Any, send: Any) -> tuple[Any, Any, Any]:
@@ -83,12 +90,31 @@ def prepare(process: InterfaceProcess) -> None:
             reader.socket.listen(socket.SOMAXCONN)
     http_protocol: Any = sys.modules["daphne.http_protocol"]
     http_protocol.WebRequest = limited_request(process.limits)
+    module.Server.timeout_checker = check_timeouts
 
     def wait() -> Any:
         return defer.Deferred.fromFuture(asyncio.ensure_future(process.stop()))
 
     add_trigger: Any = reactor.addSystemEventTrigger
     add_trigger("before", "shutdown", wait)
+
+
+def check_timeouts(server: Any) -> None:
+    """Have daphne look after its connections from now on, in turns."""
+    server.checking_timeouts = asyncio.ensure_future(_keep_checking(server))
+
+
+async def _keep_checking(server: Any) -> None:
+    turn = Turn(asyncio.get_running_loop().time)
+    while True:
+        for protocol in list(server.connections):
+            if turn.is_over:
+                await turn.give_way()
+            try:
+                protocol.check_timeouts()
+            except Exception:
+                logger.exception("Daphne could not look after a connection")
+        await asyncio.sleep(CHECK_INTERVAL)
 
 
 class Brake:
