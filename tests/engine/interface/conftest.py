@@ -15,8 +15,19 @@ def pytest_pyfunc_call(pyfuncitem):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.function).parameters}
     with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        runner.run(pyfuncitem.function(**arguments))
+        try:
+            runner.run(pyfuncitem.function(**arguments))
+        finally:
+            runner.run(_end_all_tasks())
     return True
+
+
+async def _end_all_tasks():
+    """End what a test has left open; a connection that is cancelled reports its end, by another task."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
 
 
 @pytest.fixture(autouse=True)

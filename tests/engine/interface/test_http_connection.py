@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
+import tempfile
 
 import pytest
 
 from channels.interface.http_connection import WATCH_DELAY, ResponseAborted
 from channels.interface.limits import Limits
 from channels.interface.request_body import WINDOW
+from channels.interface.spool import Buffer
 
 from .interface_server import InterfaceServer
 from .simulated_time import settle
@@ -401,6 +403,42 @@ async def test_past_the_limits_the_worker_waits_for_the_client(limits):
     client.reads.set()
 
     assert await server.message("http.response.news?a") == {"response": 7, "closed": False}
+
+
+async def test_a_response_that_cannot_be_kept_is_cut_off_and_its_worker_told(monkeypatch, caplog):
+    def fails(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fails)
+    server = InterfaceServer(Limits(spool_memory=0))
+    client, request = await begin(server)
+    await server.reply(request["reply_channel"], {"status": 200, "more_content": True, **WORKER})
+    client.reads.clear()
+    for _ in range(3):
+        part = {"content": b"x" * 2**17, "more_content": True, "ack": True, **WORKER}
+        await server.reply(request["reply_channel"], part)
+
+    assert isinstance(client.task.exception(), ResponseAborted)
+    # The first part is with the server, and needs no room.
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": False}
+    assert await server.message("http.response.news?a") == {"response": 7, "closed": True}
+    assert {message.partition(":")[0] for message in caplog.messages} == {
+        "What waits for a client cannot be written to a temporary file"
+    }
+
+
+async def test_a_body_that_cannot_be_read_again_is_answered_with_500(monkeypatch, caplog):
+    async def fails_once(self):
+        monkeypatch.undo()
+        raise OSError("the disk is gone")
+
+    server = InterfaceServer(Limits(body_chunk_size=4))
+    monkeypatch.setattr(Buffer, "get", fails_once)
+    client, request = await begin(server, b"01234567", headers=CHUNKED, method="POST")
+
+    assert (client.status, client.task.done()) == (500, True)
+    assert "Request '/page/' cannot go on" in caplog.text
+    assert await server.message(request["body_channel"]) == {"closed": True}
 
 
 async def test_a_client_that_leaves_gives_back_what_was_kept_for_it():

@@ -136,6 +136,27 @@ async def test_a_disk_that_is_full_is_no_room_and_costs_nothing(monkeypatch, cap
     assert room(spool) == (0, 10)
 
 
+def test_room_that_a_thread_gives_back_late_wakes_those_that_wait():
+    async def wait_for_room():
+        one, other = Buffer(shared, BLOCK_SIZE), Buffer(shared, BLOCK_SIZE)
+        one.put(blocks(1))
+        storing = asyncio.create_task(one.settle())
+        other.put(blocks(1))
+        await asyncio.sleep(0)
+        settling = asyncio.create_task(other.settle(wait=True))
+        await asyncio.sleep(0)
+        # Its thread may still write.
+        one.close()
+        async with asyncio.timeout(20):
+            await asyncio.gather(storing, settling)
+        other.close()
+
+    shared = spool.Spool(0, BLOCK_SIZE)
+    for _ in range(50):
+        asyncio.run(wait_for_room())
+    assert room(shared) == (0, 1)
+
+
 def test_with_real_threads_and_files_everything_comes_out_in_its_order():
     async def copy(seed):
         chance = random.Random(seed)

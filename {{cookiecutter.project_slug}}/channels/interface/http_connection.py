@@ -139,7 +139,17 @@ class HttpConnection:
         if kind in self._tasks and not self._tasks[kind].done():
             coroutine.close()
         else:
-            self._tasks[kind] = asyncio.get_running_loop().create_task(coroutine)
+            self._tasks[kind] = asyncio.get_running_loop().create_task(self._guarded(coroutine))
+
+    async def _guarded(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coroutine
+        except SpoolFull:
+            # Why is in the log.
+            self._cut_off()
+        except Exception:
+            logger.exception("Request %r cannot go on", self._exchange.path)
+            self._cut_off()
 
     async def _watch(self) -> None:
         """Wait for the client to leave."""
@@ -236,12 +246,8 @@ class HttpConnection:
 
     async def _acknowledge(self) -> None:
         """Tell the worker that sends a response that we have taken what there is of it, once it has found room."""
-        try:
-            await self._outbox.buffer.settle(wait=True)
-        except SpoolFull:
-            self._cut_off()
-        else:
-            self._tell_worker(closed=False)
+        await self._outbox.buffer.settle(wait=True)
+        self._tell_worker(closed=False)
 
     def _tell_worker(self, closed: bool) -> None:
         if self._worker is not None:

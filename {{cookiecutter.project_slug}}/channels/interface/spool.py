@@ -55,6 +55,8 @@ class Spool:
     def give_file(self, blocks: int) -> None:
         """Give it back."""
         self._file += blocks
+        # A thread may have been at work on the file for longer than anybody needed it.
+        self.wake()
 
     async def changed(self) -> None:
         """Wait until something has been read, here or elsewhere."""
