@@ -345,6 +345,27 @@ def test_a_response_that_has_not_begun_is_not_cut_off(make_site):
     assert site.received(REPLY) == []
 
 
+def test_a_response_that_cannot_hear_deafens_no_other(make_site, caplog):
+    site, heard = make_site(), threading.Event()
+    senders = [ResponseSender(Message({"reply_channel": REPLY}, "http.request", site.layer)) for _ in range(2)]
+    for sender in senders:
+        sender.announce()
+    (channel, first), (_, second) = (part["worker"] for part in site.received(REPLY))
+
+    def fail():
+        raise RuntimeError("it is deaf")
+
+    senders[0].call_on_leaving(fail)
+    senders[1].call_on_leaving(heard.set)
+    for number in (first, second):
+        site.layer.send(channel, {"response": number, "closed": True})
+
+    assert heard.wait(PATIENCE)
+    assert "it is deaf" in caplog.text
+    for sender in senders:
+        sender.close()
+
+
 def test_a_listener_ends_when_nobody_wants_to_hear_any_more(make_site, monkeypatch):
     monkeypatch.setattr(responses, "LISTEN_TIMEOUT", 0.01)
     site = make_site()

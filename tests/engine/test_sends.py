@@ -12,7 +12,7 @@ from django.urls import path
 
 from channels import Channel, Group, channel_layers, route
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.sends import after_sends, held_sends, hold_sends
+from channels.sends import HeldSends, after_sends, held_sends
 
 
 class RecordingLayer(InMemoryChannelLayer):
@@ -267,9 +267,9 @@ def test_nothing_is_lost_of_what_threads_send_while_their_consumer_ends(make_sit
 
 def test_held_sends_belong_to_one_consumer(make_site):
     layer = make_site().layer
-    with hold_sends() as outer:
+    with HeldSends() as outer:
         Channel("a").send({"number": 1})
-        with hold_sends() as inner:
+        with HeldSends() as inner:
             Channel("b").send({"number": 2})
         assert held_sends() is outer
 
@@ -281,7 +281,7 @@ def test_held_sends_belong_to_one_consumer(make_site):
 
 def test_held_sends_to_one_channel_can_be_forgotten(make_site):
     site = make_site()
-    with hold_sends() as held:
+    with HeldSends() as held:
         Channel("a").send({"number": 1})
         Channel("b").send({"number": 2})
     held.discard("a")

@@ -81,6 +81,17 @@ def test_an_error_comes_out_of_the_thread():
         run_beside_loop(fail)
 
 
+def test_a_loop_that_cannot_be_made_is_an_error_and_nobody_waits_for_it(monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "new_event_loop", fail)
+    monkeypatch.setattr(asyncio.events, "new_event_loop", fail)
+
+    with pytest.raises(OSError, match="Too many open files"):
+        run_beside_loop(lambda: None)
+
+
 async def relay(request):
     """Begin in the view what the stream goes on with."""
     queue = asyncio.Queue()

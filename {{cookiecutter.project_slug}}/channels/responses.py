@@ -169,9 +169,17 @@ class Listener:
                 time.sleep(1)
                 continue
             self._layer.outage.is_over("responses")
-            sender = self._senders.get(news["response"]) if news else None
-            if sender is not None and news is not None:
+            if news is not None:
+                self._pass_on(news)
+
+    def _pass_on(self, news: Content) -> None:
+        try:
+            sender = self._senders.get(news["response"])
+            if sender is not None:
                 sender.hear(news["closed"])
+        except Exception:
+            # One response must not deafen all others.
+            logger.exception("What an interface server says of a response could not be heard: %r", news)
 
     def _is_needed(self) -> bool:
         with _changing:

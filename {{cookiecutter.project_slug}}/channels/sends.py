@@ -24,7 +24,8 @@ class HeldSends:
     """
     The sends of one running consumer, per layer, in their order.
 
-    They are collected for as long as a ``with`` block runs. What tasks and threads send that outlive it is not taken.
+    They are collected for as long as a ``with`` block runs; sending them is left to the caller. What tasks and threads
+    send that outlive it is not taken.
     """
 
     def __init__(self) -> None:
@@ -84,11 +85,6 @@ class HeldSends:
     def waits(self) -> bool:
         """Whether something waits for the sends to have left."""
         return bool(self._afterwards)
-
-
-def hold_sends() -> HeldSends:
-    """Collect the sends of this context for as long as a ``with`` block runs. Sending them is left to the caller."""
-    return HeldSends()
 
 
 def held_sends() -> HeldSends | None:

@@ -33,7 +33,7 @@ from .message import Message
 from .outgoing import Outgoing
 from .patterns import filter_channels
 from .routing import Match, describe
-from .sends import HeldSends, hold_sends
+from .sends import HeldSends
 from .signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
 from .staticfiles import default_http_consumer
 from .watchdog import RunningConsumer, report, watch
@@ -247,7 +247,7 @@ class Worker:
 
     def _consume(self, message: Message, found: Match, original: Content) -> None:
         consumer, kwargs = found
-        held = hold_sends()
+        held = HeldSends()
         self.running = RunningConsumer(consumer, message)
         logger.debug("Running %s", self.running)
         try:

@@ -27,8 +27,14 @@ def run_beside_loop(run: Callable[[], None]) -> None:
         # Whatever else still runs in the loop ends with it.
         await sync_to_async(run, thread_sensitive=False, executor=here)()
 
+    def run_loop() -> None:
+        try:
+            asyncio.run(call())
+        except Exception as error:
+            here.fail(error)
+
     # A daemon, as the workers are: one whose consumer never ends must not keep the process from that.
-    threading.Thread(target=lambda: asyncio.run(call()), name="loop", daemon=True).start()
+    threading.Thread(target=run_loop, name="loop", daemon=True).start()
     here.work()
 
 
@@ -42,6 +48,14 @@ class _ThisThread(Executor):
         future: Future[Any] = Future()
         self._calls.put((future, functools.partial(function, *args, **kwargs)))
         return future
+
+    def fail(self, error: Exception) -> None:
+        """Have ``work`` raise an error, if it still waits."""
+
+        def call() -> None:
+            raise error
+
+        self.submit(call)
 
     def work(self) -> None:
         """Wait for the call, and make it."""

@@ -76,6 +76,8 @@ class Client:
         self.gone = False
         self.reads = asyncio.Event()
         self.reads.set()
+        # Whether it reads no more than one event when it begins to read.
+        self.reads_one = False
         self._incoming = asyncio.Queue()
 
     def says(self, event):
@@ -92,6 +94,8 @@ class Client:
     async def send(self, event):
         # A client that does not read blocks the server's send, once the buffers on the way are full.
         await self.reads.wait()
+        if self.reads_one:
+            self.reads.clear()
         if self.gone:
             raise OSError("The connection is gone.")
         self.sent.append(event)

@@ -314,6 +314,25 @@ async def take_for_dead(server):
     server.application.process()._start_anew()
 
 
+async def test_a_connection_that_fails_at_a_stop_keeps_the_others_from_nothing(caplog):
+    server = InterfaceServer()
+    sockets = [(await server.open_socket())[0] for _ in range(3)]
+    process = server.application.process()
+    stop_one = SocketConnection.stop
+
+    def fail_once(connection):
+        if "failed" not in caplog.text:
+            raise RuntimeError("It has failed.")
+        stop_one(connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SocketConnection, "stop", fail_once)
+        process.begin_stop()
+        await settle()
+
+    assert sum(socket.sent[-1:] == [{"type": "websocket.close", "code": 1012}] for socket in sockets) == 2
+
+
 @pytest.mark.parametrize(
     ("step", "method"), [(stop, "stop"), (end_grace, "end_grace"), (take_for_dead, "write_off")], ids=lambda step: step
 )

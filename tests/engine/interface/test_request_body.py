@@ -15,6 +15,8 @@ from channels.interface.request_body import (
 )
 from channels.interface.spool import Spool
 
+from .simulated_time import longest_pause
+
 
 class Server:
     """Gives the parts of a body, each after some seconds; after them nothing comes."""
@@ -116,6 +118,44 @@ async def test_a_body_can_be_given_up():
         await body.read(Server((0, b"half"), ends=False).receive)
 
     assert asyncio.get_running_loop().time() == 3
+
+
+async def test_a_body_that_is_given_up_stays_so_whatever_comes_in_that_moment():
+    body = body_for()
+
+    async def receive():
+        await asyncio.sleep(3)
+        body.give_up()
+        body.give_up()
+        return {"type": "http.request", "body": b"x" * 20_000, "more_body": True}
+
+    with pytest.raises(BodyRefused):
+        await body.read(receive)
+
+    assert asyncio.get_running_loop().time() == 3
+
+
+async def test_a_body_that_is_there_at_once_does_not_keep_the_loop():
+    loop, left = asyncio.get_running_loop(), [b"x" * 2**16] * 200
+
+    async def receive():
+        loop.pass_time(0.0001)
+        return {"type": "http.request", "body": left.pop(), "more_body": bool(left)}
+
+    reading = asyncio.create_task(body_for().read(receive))
+
+    assert await longest_pause(reading.done) < 0.0015
+
+
+@pytest.mark.parametrize("size", [1, 7, 65_536, 100_000])
+async def test_the_chunks_of_a_body_are_as_long_as_was_asked_for(size):
+    body = body_for()
+    await body.read(Server((0, b"x" * 65_536), (0, b"y" * 100)).receive)
+    chunks = [chunk async for chunk in body.chunks(size)]
+
+    assert b"".join(chunks) == b"x" * 65_536 + b"y" * 100
+    assert {len(chunk) for chunk in chunks[:-1]} <= {size}
+    assert 0 < len(chunks[-1]) <= size
 
 
 @pytest.mark.parametrize(

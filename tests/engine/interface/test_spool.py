@@ -7,7 +7,7 @@ import tempfile
 import pytest
 
 from channels.interface import spool
-from channels.interface.spool import BLOCK_SIZE, Buffer, Spool, SpoolFull
+from channels.interface.spool import BLOCK_SIZE, Buffer, Spool, SpoolFailed, SpoolFull
 
 from .simulated_time import settle
 
@@ -31,9 +31,7 @@ def room(spool):
         memory += 1
     while spool.take_file():
         file += 1
-    for _ in range(memory):
-        spool.give_memory()
-    spool.give_file(file)
+    spool.give(memory, file)
     return memory, file
 
 
@@ -92,9 +90,9 @@ async def test_whoever_waits_for_room_goes_on_when_something_has_been_read(limit
     assert room(spool) == (0, 4)
 
 
-async def test_a_file_is_used_again_from_its_beginning():
+async def test_a_file_grows_no_longer_than_what_waits_in_it():
     spool = Spool(0, 100 * BLOCK_SIZE)
-    buffer = Buffer(spool, 3 * BLOCK_SIZE)
+    buffer = Buffer(spool, 50 * BLOCK_SIZE)
     read = []
     for number in range(20):
         buffer.put(bytes([number]) * BLOCK_SIZE)
@@ -104,6 +102,47 @@ async def test_a_file_is_used_again_from_its_beginning():
             read.append((await buffer.get())[:1])
 
     assert b"".join(read) == bytes(range(18))
+
+
+async def test_room_is_offered_to_as_many_as_there_is_room_for_in_their_order():
+    spool = Spool(2 * BLOCK_SIZE, 0)
+    holder = Buffer(spool, BLOCK_SIZE)
+    holder.put(blocks(2))
+    await holder.settle()
+    buffers = [Buffer(spool, BLOCK_SIZE) for _ in range(4)]
+    for buffer in buffers:
+        buffer.put(blocks(1))
+    settling = [asyncio.create_task(buffer.settle(wait=True)) for buffer in buffers]
+    await settle()
+
+    await holder.get()
+    await settle()
+    assert [task.done() for task in settling] == [True, False, False, False]
+
+    # Whoever goes away passes on what it was offered.
+    settling[1].cancel()
+    holder.close()
+    await settle()
+    assert [task.done() for task in settling] == [True, True, True, False]
+
+
+async def test_whoever_reads_wakes_nobody_that_has_no_use_for_it():
+    spool = Spool(0, 0)
+    waiting = [Buffer(spool, BLOCK_SIZE) for _ in range(100)]
+    for buffer in waiting:
+        buffer.put(blocks(1))
+    settling = [asyncio.create_task(buffer.settle(wait=True)) for buffer in waiting]
+    await settle()
+    before = list(spool._waiting)
+
+    small = Buffer(spool, BLOCK_SIZE)
+    small.put(b"x")
+    assert await small.get() == b"x"
+    small.close()
+    await settle()
+
+    assert list(spool._waiting) == before
+    assert not any(task.done() for task in settling)
 
 
 async def test_what_is_dropped_gives_everything_back():
@@ -126,14 +165,45 @@ async def test_a_disk_that_is_full_is_no_room_and_costs_nothing(monkeypatch, cap
     buffer = Buffer(spool, 10 * BLOCK_SIZE)
     buffer.put(blocks(2))
 
-    with pytest.raises(SpoolFull):
+    with pytest.raises(SpoolFailed):
         await buffer.settle(wait=True)
 
     assert caplog.messages == [
-        "What waits for a client cannot be written to a temporary file: [Errno 28] No space left on device"
+        "What waits for a client cannot be kept in a temporary file: [Errno 28] No space left on device"
     ]
     assert await take_all(buffer) == blocks(2)
     assert room(spool) == (0, 10)
+
+
+async def test_a_block_that_is_read_while_its_writing_fails_costs_no_room(monkeypatch):
+    def fails(self, slot, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spool._BlockFile, "write", fails)
+    shared = Spool(0, 10 * BLOCK_SIZE)
+    buffer = Buffer(shared, 10 * BLOCK_SIZE)
+    buffer.put(blocks(1))
+
+    with pytest.raises(SpoolFailed):
+        await buffer.settle()
+
+    assert await take_all(buffer) == blocks(1)
+    assert room(shared) == (0, 10)
+
+
+async def test_a_disk_that_cannot_be_read_is_told_as_such(monkeypatch, caplog):
+    def fails(self, slot):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(spool._BlockFile, "read", fails)
+    buffer = Buffer(Spool(0, 10 * BLOCK_SIZE), 10 * BLOCK_SIZE)
+    buffer.put(blocks(1))
+    await buffer.settle()
+
+    with pytest.raises(SpoolFailed):
+        await buffer.get()
+
+    assert "Input/output error" in caplog.text
 
 
 def test_room_that_a_thread_gives_back_late_wakes_those_that_wait():

@@ -89,7 +89,7 @@ def prepare(process: InterfaceProcess) -> None:
         if isinstance(reader, tcp.Port):
             reader.socket.listen(socket.SOMAXCONN)
     http_protocol: Any = sys.modules["daphne.http_protocol"]
-    http_protocol.WebRequest = limited_request(process.limits)
+    http_protocol.WebRequest = limited_request(process.limits, process.spool)
     module.Server.timeout_checker = check_timeouts
 
     def wait() -> Any:

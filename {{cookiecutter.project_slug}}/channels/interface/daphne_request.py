@@ -13,12 +13,12 @@ from http import HTTPStatus
 from typing import Any
 
 from .limits import Limits
-from .request_body import BodyRefused, Pace, check_size, too_slow
-from .spool import BLOCK_SIZE
+from .request_body import Arrival, BodyRefused, check_size, no_room, too_slow
+from .spool import BLOCK_SIZE, Spool
 
 
-def limited_request(limits: Limits) -> Any:
-    """Return daphne's class of requests, with limits on their bodies."""
+def limited_request(limits: Limits, spool: Spool) -> Any:
+    """Return daphne's class of requests, with limits on their bodies, and on the room for all of them."""
     from daphne.http_protocol import WebRequest
 
     class LimitedRequest(WebRequest):  # type: ignore[misc]
@@ -28,19 +28,21 @@ def limited_request(limits: Limits) -> Any:
         # Runs while the body comes.
         _timer: asyncio.TimerHandle | None = None
         _is_refused = False
+        # The blocks of the spool that Twisted's file counts for.
+        _taken = 0
 
         def gotLength(self, length: int | None) -> None:
             super().gotLength(length)
             loop = asyncio.get_running_loop()
-            self._pace = Pace(limits, loop.time())
+            self._arrival = Arrival(limits, loop.time())
             if length != 0:
-                self._timer = loop.call_at(self._pace.deadline, self._check_pace)
+                self._timer = loop.call_at(self._arrival.deadline, self._check_pace)
                 self._guarded(check_size, length or 0, limits)
 
         def handleContentChunk(self, data: bytes) -> None:
             if self._timer is not None:
                 super().handleContentChunk(data)
-                self._guarded(self._pace.add, len(data), asyncio.get_running_loop().time())
+                self._guarded(self._add, len(data))
 
         def requestReceived(self, *arguments: Any) -> None:
             self._stop_timer()
@@ -49,17 +51,33 @@ def limited_request(limits: Limits) -> Any:
 
         def connectionLost(self, reason: Any) -> None:
             self._stop_timer()
+            self._give_back()
             super().connectionLost(reason)
+
+        def finish(self) -> None:
+            self._give_back()
+            super().finish()
 
         def process(self) -> Any:
             # What daphne reads it puts into a queue at once, all of it.
             self.content = _Withheld(self.content)
             return super().process()
 
+        def _add(self, size: int) -> None:
+            self._arrival.add(size, asyncio.get_running_loop().time())
+            while self._taken < self._arrival.size // BLOCK_SIZE:
+                if not spool.take_file():
+                    raise no_room()
+                self._taken += 1
+
+        def _give_back(self) -> None:
+            spool.give(file=self._taken)
+            self._taken = 0
+
         def _check_pace(self) -> None:
             loop = asyncio.get_running_loop()
-            if loop.time() < self._pace.deadline:
-                self._timer = loop.call_at(self._pace.deadline, self._check_pace)
+            if loop.time() < self._arrival.deadline:
+                self._timer = loop.call_at(self._arrival.deadline, self._check_pace)
             else:
                 self._refuse(too_slow())
 
@@ -73,6 +91,10 @@ def limited_request(limits: Limits) -> Any:
             """Answer before the body is whole, which Twisted has no way to do, and close the connection."""
             self._stop_timer()
             self._is_refused = True
+            if self.channel.transport is None:
+                # One of several streams of HTTP/2.
+                self.channel.abortConnection()
+                return
             text = f"{error}\n".encode()
             head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nContent-Length: {len(text)}\r\n"
             self.channel.transport.write(f"{head}Content-Type: text/plain\r\nConnection: close\r\n\r\n".encode() + text)

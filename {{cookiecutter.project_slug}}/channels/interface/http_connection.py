@@ -13,7 +13,7 @@ from .dispatch import dispatch
 from .http import Event, HttpExchange, Scope, State
 from .outbox import ResponseOutbox
 from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
-from .spool import Buffer, SpoolFull
+from .spool import Buffer, SpoolFailed
 
 if TYPE_CHECKING:
     from .process import InterfaceProcess
@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 # than the rest of it.
 WATCH_DELAY = 0.05
 BODY_PATTERN = "http.request.body?"
+# A client that takes nothing of its response for so long, in seconds, loses it where others have no room for theirs.
+IDLE_TIMEOUT = 60.0
+# When there is no room at all, the end of a response may wait so long in memory, in seconds.
+KEEP_TIMEOUT = 10.0
 
 
 class ResponseAborted(Exception):
@@ -60,8 +64,8 @@ class HttpConnection:
             if self._outbox.is_sending:
                 # The worker is done; what is left is between the client and us.
                 self._begin("watch", self._watch())
-                self._begin("response", self._outbox.buffer.settle(wait=True))
-                await self._outbox.drained()
+                self._begin("response", self._keep_response())
+                await self._deliver()
         finally:
             for task in self._tasks.values():
                 task.cancel()
@@ -82,6 +86,22 @@ class HttpConnection:
             self._process.replies.forget(self._exchange.reply_channel)
             self._report_leaving()
 
+    async def _keep_response(self) -> None:
+        async with asyncio.timeout(KEEP_TIMEOUT):
+            await self._outbox.buffer.settle(wait=True)
+
+    async def _deliver(self) -> None:
+        """Wait until the client has all of its response, unless it takes nothing of it."""
+        idle = 0.0
+        while self._outbox.is_sending:
+            before = self._outbox.given
+            await self._outbox.drained(IDLE_TIMEOUT)
+            idle = idle + IDLE_TIMEOUT if before == self._outbox.given else 0.0
+            if idle >= self._process.limits.response_timeout or (idle and self._process.spool.is_full):
+                logger.info("Response to %r cut off: its client takes nothing", self._exchange.path)
+                self._cut_off()
+                return
+
     async def _take_body(self) -> bool:
         """Take the whole body; return False, and answer the client, if that cannot be done."""
         try:
@@ -99,7 +119,7 @@ class HttpConnection:
         in_chunks = self._body.size > self._chunk_size
         if in_chunks:
             self._body_channel = self._process.layer.new_channel(BODY_PATTERN)
-        body = b"" if in_chunks else await self._body.content.get()
+        body = b"" if in_chunks else b"".join([part async for part in self._body.chunks(self._chunk_size)])
         message = self._exchange.request_message(self._scope, body, self._body_channel)
         if self._body.declared is None and self._body.size:
             message["headers"] = headers_with_length(message["headers"], self._body.size)
@@ -122,12 +142,10 @@ class HttpConnection:
         return min(self._process.limits.body_chunk_size, self._process.layer.chunk_size)
 
     async def _hand_on_body(self, channel: str) -> None:
-        content, size, data = self._body.content, self._chunk_size, b""
-        while data or content.size:
-            while len(data) < size and content.size:
-                data += await content.get()
-            part, data = data[:size], data[size:]
-            message = {"content": part, "more_content": bool(data or content.size)}
+        left = self._body.size
+        async for part in self._body.chunks(self._chunk_size):
+            left -= len(part)
+            message = {"content": part, "more_content": left > 0}
             # Workers that are busy with other requests may need as long as any request may wait.
             if not await dispatch(self._process.layer, channel, message, self._process.limits.http_timeout):
                 self._refuse(503, "The server is busy. Please try again.")
@@ -144,8 +162,8 @@ class HttpConnection:
     async def _guarded(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
             await coroutine
-        except SpoolFull:
-            # Why is in the log.
+        except (SpoolFailed, TimeoutError) as error:
+            logger.warning("Response to %r cut off: there is no room to keep it: %r", self._exchange.path, error)
             self._cut_off()
         except Exception:
             logger.exception("Request %r cannot go on", self._exchange.path)
@@ -168,6 +186,8 @@ class HttpConnection:
                     # Some servers cancel everything at a stop; what is being answered may end within the grace.
                     if not self._process.stopping:
                         raise
+                    if self._gone or self._exchange.state is State.DONE:
+                        return None
                     self._done = loop.create_future()
         finally:
             self._timer.cancel()
@@ -220,7 +240,11 @@ class HttpConnection:
             self._cut_off()
 
     def _refuse(self, status: int, text: str, close: bool = False) -> None:
-        self._perform(self._exchange.refuse(status, text, close))
+        """Answer for the worker, which is told so: what it still does is for nobody."""
+        events = self._exchange.refuse(status, text, close)
+        self._perform(events)
+        if events:
+            self._tell_worker(closed=True)
 
     def _expire(self) -> None:
         if self._exchange.state is State.WAITING:
@@ -259,16 +283,20 @@ class HttpConnection:
         if self._gone or isinstance(error, OSError):
             self._leave()
         else:
-            logger.warning("The server has thrown away the response to %r: %r", self._exchange.path, error)
+            if not isinstance(error, SpoolFailed):
+                logger.warning("The server has thrown away the response to %r: %r", self._exchange.path, error)
             self._exchange.abort()
+            self._tell_worker(closed=True)
             self._finish()
 
     def _cut_off(self) -> None:
-        if self._outbox.has_begun:
+        """End the response before its end, unless the server has all of it."""
+        if not self._outbox.has_begun:
+            self._outbox.replace(self._exchange.abort(seen=False))
+        elif not self._outbox.is_over:
             self._exchange.abort()
             self._outbox.cancel()
-        else:
-            self._outbox.replace(self._exchange.abort(seen=False))
+        self._tell_worker(closed=True)
         self._finish()
 
     def _finish(self) -> None:
@@ -285,7 +313,7 @@ class HttpConnection:
     def _report_leaving(self) -> None:
         """Tell consumers of a client that has left before it was answered, and the worker that sends its response."""
         message = self._exchange.leave()
-        if message is not None or self._exchange.aborted:
+        if message is not None:
             self._tell_worker(closed=True)
         if self._body_channel is not None and self._dispatched:
             self._process.report(self._body_channel, {"closed": True})

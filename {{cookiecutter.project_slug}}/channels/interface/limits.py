@@ -37,6 +37,8 @@ class Limits:
     socket_outbox_length: int = 1000
     # What may wait in a file for the slow client of a response before its worker waits too.
     response_limit: int = 256 * 2**20
+    # A client that takes nothing of its response for so long loses it, and after a minute where others find no room.
+    response_timeout: float = 600.0
     # What may wait for the slow client of a response that comes through a group, before it is cut off.
     response_outbox_size: int = 16 * 2**20
     # At a planned stop, requests that are being answered get so long to end, and then consumers to be told of that.

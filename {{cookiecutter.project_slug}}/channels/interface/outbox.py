@@ -42,10 +42,10 @@ class Sender:
         """Whether the server waits for the client."""
         return self._sending
 
-    async def drained(self) -> None:
-        """Wait until everything has been sent, or the sending has been stopped."""
+    async def drained(self, patience: float | None = None) -> None:
+        """Wait until everything has been sent, or the sending has been stopped, or for so many seconds."""
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=patience)
 
     def cancel(self) -> None:
         """Stop sending."""
@@ -137,7 +137,7 @@ class ResponseOutbox(Sender):
     Its content lies in a ``buffer``; ``on_failure`` is told why a server does not take an event.
     """
 
-    __slots__ = ("_head", "_on_failure", "_over", "_started", "_whole", "buffer")
+    __slots__ = ("_head", "_on_failure", "_over", "_started", "_whole", "buffer", "given")
 
     def __init__(self, send: Send, buffer: Buffer, on_failure: Callable[[Exception], None]) -> None:
         super().__init__(send)
@@ -147,11 +147,18 @@ class ResponseOutbox(Sender):
         self._started = False
         # Whether the end of the response has come, and whether it is with the server.
         self._whole = self._over = False
+        # How many parts the server has been given.
+        self.given = 0
 
     @property
     def has_begun(self) -> bool:
         """Whether the server has been given anything."""
         return self._started
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has been given everything."""
+        return self._over
 
     def replace(self, events: Iterable[Event]) -> None:
         """Forget what waits and queue these events instead."""
@@ -174,12 +181,17 @@ class ResponseOutbox(Sender):
             await self._send(head)
             # Servers may keep the start until a first part of the content comes, be it ever so little.
             await self._send_part()
+        turn = None
         while not self._over and (self.buffer.size or self._whole):
+            turn = turn or Turn(asyncio.get_running_loop().time)
+            if turn.is_over:
+                await turn.give_way()
             await self._send_part()
 
     async def _send_part(self) -> None:
         data = await self.buffer.get()
         self._over = self._whole and not self.buffer.size
+        self.given += 1
         await self._send({"type": "http.response.body", "body": data, "more_body": not self._over})
 
     def _forget(self) -> None:

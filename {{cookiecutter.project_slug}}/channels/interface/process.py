@@ -223,7 +223,11 @@ class InterfaceProcess:
         for thing in things:
             if turn.is_over:
                 await turn.give_way()
-            action(thing)
+            try:
+                action(thing)
+            except Exception:
+                # The others have their turn all the same.
+                logger.exception("%r failed", action)
 
     def _enter(self, connection: HttpConnection | SocketConnection) -> None:
         self._connections.add(connection)

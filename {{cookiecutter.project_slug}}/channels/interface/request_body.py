@@ -7,11 +7,12 @@ So a client that sends slowly holds nobody but itself, and Django knows how long
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
+from ..turn import Turn
 from .limits import Limits
-from .spool import Buffer, Spool, SpoolFull
+from .spool import Buffer, Spool, SpoolFailed
 
 # In each so many seconds a client has to send what ``body_least_rate`` asks for.
 WINDOW = 20.0
@@ -31,7 +32,7 @@ class ClientLeft(Exception):
     """Is raised when the client has left before its body was whole."""
 
 
-class Pace:
+class Arrival:
     """
     What a body may come to, and until when more of it must have come: ``deadline``, in the seconds of the event loop.
 
@@ -66,11 +67,12 @@ class RequestBody:
     ``declared`` is the length that the request's head names, None if it names none.
     """
 
-    __slots__ = ("_limits", "_patience", "content", "declared", "size")
+    __slots__ = ("_is_given_up", "_limits", "_patience", "content", "declared", "size")
 
     def __init__(self, scope: Any, spool: Spool, limits: Limits) -> None:
         self._limits = limits
         self._patience: asyncio.Timeout | None = None
+        self._is_given_up = False
         self.declared = declared_length(scope)
         self.size = 0
         self.content = Buffer(spool, limits.body_limit)
@@ -82,28 +84,42 @@ class RequestBody:
         if self.declared == 0 and not await self._take(receive):
             return
         loop = asyncio.get_running_loop()
-        pace = Pace(self._limits, loop.time())
+        arrival, turn = Arrival(self._limits, loop.time()), Turn(loop.time)
         try:
-            async with asyncio.timeout_at(pace.deadline) as self._patience:
+            async with asyncio.timeout_at(arrival.deadline) as self._patience:
                 more = True
-                while more:
-                    before, deadline = self.size, pace.deadline
+                while more and not self._is_given_up:
+                    before, deadline = self.size, arrival.deadline
                     more = await self._take(receive)
-                    pace.add(self.size - before, loop.time())
+                    arrival.add(self.size - before, loop.time())
                     await self.content.settle()
-                    if pace.deadline != deadline:
-                        self._patience.reschedule(pace.deadline)
+                    if turn.is_over:
+                        await turn.give_way()
+                    if arrival.deadline != deadline and not self._is_given_up:
+                        self._patience.reschedule(arrival.deadline)
         except TimeoutError as error:
             raise too_slow() from error
-        except SpoolFull as error:
-            raise BodyRefused(503, "The server is busy. Please try again.") from error
+        except SpoolFailed as error:
+            raise no_room() from error
         finally:
             self._patience = None
+        if self._is_given_up:
+            raise too_slow()
 
     def give_up(self) -> None:
         """Wait no longer for what is missing."""
-        if self._patience is not None:
+        self._is_given_up = True
+        if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time())
+
+    async def chunks(self, size: int) -> AsyncIterator[bytes]:
+        """Iterate over the body, once, in parts of ``size``; the last one may be smaller. Raises ``SpoolFailed``."""
+        data = b""
+        while data or self.content.size:
+            while len(data) < size and self.content.size:
+                data += await self.content.get()
+            yield data[:size]
+            data = data[size:]
 
     async def _take(self, receive: Callable[[], Awaitable[Any]]) -> bool:
         """Take what comes next; return whether more follows."""
@@ -125,6 +141,11 @@ def check_size(size: int, limits: Limits) -> None:
 def too_slow() -> BodyRefused:
     """Return the refusal of a body whose deadline has passed."""
     return BodyRefused(408, "The body of the request did not come in time.")
+
+
+def no_room() -> BodyRefused:
+    """Return the refusal of a body that there is no room for."""
+    return BodyRefused(503, "The server is busy. Please try again.")
 
 
 def declared_length(scope: Any) -> int | None:

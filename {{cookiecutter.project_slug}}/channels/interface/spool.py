@@ -9,6 +9,7 @@ read. All buffers of a process share one ``Spool``, which is what they may use t
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import tempfile
 import threading
@@ -22,7 +23,11 @@ logger = logging.getLogger(__name__)
 BLOCK_SIZE = 64 * 1024
 
 
-class SpoolFull(Exception):
+class SpoolFailed(Exception):
+    """Is raised when something cannot be kept, or cannot be read again. The log says why."""
+
+
+class SpoolFull(SpoolFailed):
     """Is raised when there is no more room for what a client sends."""
 
 
@@ -32,7 +37,13 @@ class Spool:
     def __init__(self, memory_size: int, file_size: int) -> None:
         self._memory = memory_size // BLOCK_SIZE
         self._file = file_size // BLOCK_SIZE
-        self._waiting: set[asyncio.Future[None]] = set()
+        # In the order in which they began to wait for room.
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another block."""
+        return not self._memory and not self._file
 
     def take_memory(self) -> bool:
         """Take room for a block in memory; return False if there is none."""
@@ -41,10 +52,6 @@ class Spool:
             return True
         return False
 
-    def give_memory(self) -> None:
-        """Give it back."""
-        self._memory += 1
-
     def take_file(self) -> bool:
         """Take room for a block in a file; return False if there is none."""
         if self._file:
@@ -52,26 +59,23 @@ class Spool:
             return True
         return False
 
-    def give_file(self, blocks: int) -> None:
-        """Give it back."""
-        self._file += blocks
-        # A thread may have been at work on the file for longer than anybody needed it.
-        self.wake()
+    def give(self, memory: int = 0, file: int = 0) -> None:
+        """Give blocks back."""
+        self._memory += memory
+        self._file += file
+        self.wake_next()
 
-    async def changed(self) -> None:
-        """Wait until something has been read, here or elsewhere."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            await future
-        finally:
-            self._waiting.discard(future)
-
-    def wake(self) -> None:
-        """Have those that wait look again."""
-        for future in self._waiting:
+    def wake_next(self) -> None:
+        """Have the next one that waits look for room, if there is any: whoever has done so wakes the one behind it."""
+        while self._waiting and not self.is_full:
+            future = self._waiting.popleft()
             if not future.done():
                 future.set_result(None)
+                return
+
+    def enlist(self, future: asyncio.Future[None]) -> None:
+        """Have a future told when there is room."""
+        self._waiting.append(future)
 
 
 class Buffer:
@@ -81,18 +85,20 @@ class Buffer:
     ``put`` takes anything at once, into memory; whoever puts much in waits for ``settle`` in between.
     """
 
-    __slots__ = ("_blocks", "_busy", "_file", "_slots", "_spool", "_tail", "_tail_size", "size")
+    __slots__ = ("_blocks", "_busy", "_file", "_limit", "_spool", "_tail", "_tail_size", "_waiter", "size")
 
     def __init__(self, spool: Spool, limit: int) -> None:
         self._spool = spool
-        self._slots = max(1, limit // BLOCK_SIZE)
+        self._limit = max(1, limit // BLOCK_SIZE)
         # What has come last, and will be a block if nobody reads it before.
         self._tail: list[bytes] = []
         self._tail_size = 0
         self._blocks: deque[bytes | _Stored] = deque()
-        self._file: _RingFile | None = None
+        self._file: _BlockFile | None = None
         # Threads at work on the file, which cannot be closed meanwhile.
         self._busy = 0
+        # Whoever waits for room in here.
+        self._waiter: asyncio.Future[None] | None = None
         self.size = 0
 
     def put(self, data: bytes) -> None:
@@ -106,21 +112,39 @@ class Buffer:
         """
         Bring what has been put in to where it is kept, but for less than a block.
 
-        Without room, ``wait`` for it until something has been read, here or elsewhere; otherwise ``SpoolFull`` is
-        raised, and so it is for a disk that is full.
+        Without room, ``wait`` for it; otherwise ``SpoolFull`` is raised, and for a disk that fails ``SpoolFailed``.
         """
         while self._tail_size >= BLOCK_SIZE:
-            if self._spool.take_memory():
+            if self._is_at_limit:
+                await self._wait(wait, everybody=False)
+            elif self._spool.take_memory():
                 self._blocks.append(self._cut_block())
-            elif self._may_store():
+            elif self._has_free_slot or self._spool.take_file():
                 await self._store()
-            elif wait:
-                await self._spool.changed()
             else:
-                raise SpoolFull
+                await self._wait(wait, everybody=True)
+
+    async def _wait(self, may: bool, everybody: bool) -> None:
+        """Wait until something has been read in here, or, if ``everybody`` has too little room, anywhere."""
+        if not may:
+            raise SpoolFull
+        self._waiter = asyncio.get_running_loop().create_future()
+        if everybody:
+            self._spool.enlist(self._waiter)
+        try:
+            await self._waiter
+        finally:
+            self._waiter.cancel()
+            self._waiter = None
+            # There may be more room than is needed here.
+            asyncio.get_running_loop().call_soon(self._spool.wake_next)
 
     async def get(self) -> bytes:
-        """Take the next bytes, a block at most or else all that there are; nothing if there are none."""
+        """
+        Take the next bytes, a block at most or else all that there are; nothing if there are none.
+
+        Raises ``SpoolFailed``.
+        """
         if not self._blocks:
             data = self._tail[0] if len(self._tail) == 1 else b"".join(self._tail)
             self._tail.clear()
@@ -129,25 +153,27 @@ class Buffer:
             block = self._blocks.popleft()
             if isinstance(block, bytes):
                 data = block
-                self._spool.give_memory()
+                self._spool.give(memory=1)
             else:
                 data = await self._fetch(block)
         self.size -= len(data)
-        self._spool.wake()
+        self._wake()
         return data
 
     def close(self) -> None:
         """Drop everything."""
-        for block in self._blocks:
-            if isinstance(block, bytes):
-                self._spool.give_memory()
+        memory = sum(isinstance(block, bytes) for block in self._blocks)
         self._blocks.clear()
         self._tail.clear()
         self._tail_size = self.size = 0
-        if self._file is not None:
-            self._file.unread = 0
-            self._drop_file()
-        self._spool.wake()
+        if memory:
+            self._spool.give(memory=memory)
+        self._drop_file()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _cut_block(self) -> bytes:
         data = self._tail[0] if len(self._tail) == 1 else b"".join(self._tail)
@@ -158,32 +184,35 @@ class Buffer:
 
     # The file
 
-    def _may_store(self) -> bool:
-        """Say whether the file has room for a block more, and take that from the spool if the file has to grow."""
-        file = self._file
-        if file is not None and file.unread == self._slots:
-            return False
-        return (file is not None and not file.grows) or self._spool.take_file()
+    @property
+    def _is_at_limit(self) -> bool:
+        return self._file is not None and self._file.unread >= self._limit
+
+    @property
+    def _has_free_slot(self) -> bool:
+        return self._file is not None and bool(self._file.free)
 
     async def _store(self) -> None:
-        try:
-            if self._file is None:
-                self._file = _RingFile(self._slots)
-            block = _Stored(self._cut_block(), self._file)
-            self._blocks.append(block)
-            await self._work(block.file.write, block.file.push(), block.data)
-        except OSError as error:
-            # Nothing is lost: what has been cut stays in memory. But nobody shall put more in.
-            if self._file is None:
-                self._spool.give_file(1)
-            logger.error("What waits for a client cannot be written to a temporary file: %s", error)
-            raise SpoolFull from error
+        """Write a block, for which there is room."""
+        if self._file is None:
+            self._file = self._new_file()
+        block = _Stored(self._cut_block(), self._file, self._file.push())
+        self._blocks.append(block)
+        # Should that fail, nothing is lost: the block stays in memory. But nobody shall put more in.
+        await self._work(block.file.write, block.slot, block.data)
         block.data = None
+
+    def _new_file(self) -> _BlockFile:
+        try:
+            return _BlockFile()
+        except OSError as error:
+            self._spool.give(file=1)
+            raise _failed(error) from error
 
     async def _fetch(self, block: _Stored) -> bytes:
         # It may not have been written yet.
-        data = block.data or await self._work(block.file.read, block.file.first)
-        block.file.pop()
+        data = block.data or await self._work(block.file.read, block.slot)
+        block.file.pop(block.slot)
         self._drop_file()
         return data
 
@@ -192,63 +221,61 @@ class Buffer:
         self._busy += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(None, action, *arguments)
+        except OSError as error:
+            raise _failed(error) from error
         finally:
             self._busy -= 1
             self._drop_file()
 
     def _drop_file(self) -> None:
-        """Give the file back when all of it has been read."""
+        """Give the file back when nothing in it is waited for."""
         file = self._file
-        if file is not None and not file.unread and not self._busy:
+        if file is not None and not self._busy and not any(isinstance(block, _Stored) for block in self._blocks):
             self._file = None
             asyncio.get_running_loop().run_in_executor(None, file.close)
-            self._spool.give_file(file.length)
+            self._spool.give(file=file.length)
 
 
 class _Stored:
-    """A block in a file; ``data`` until it has been written there."""
+    """A block in a slot of a file; ``data`` until it has been written there."""
 
-    __slots__ = ("data", "file")
+    __slots__ = ("data", "file", "slot")
 
-    def __init__(self, data: bytes, file: _RingFile) -> None:
+    def __init__(self, data: bytes, file: _BlockFile, slot: int) -> None:
         self.data: bytes | None = data
         self.file = file
+        self.slot = slot
 
 
-class _RingFile:
+class _BlockFile:
     """
-    A temporary file of ``slots`` blocks, which are used one after the other and then again from the first.
+    A temporary file of blocks, no longer than most that have waited in it at a time.
 
     Threads write and read, one at a time: each has to move to its place first.
     """
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
-        # The blocks that the file has grown to, those in it that have not been read, and the first of these.
-        self.length = self.unread = self.first = 0
+    def __init__(self) -> None:
+        # The slots that the file has grown to, and those of them that hold nothing that is waited for.
+        self.length = 0
+        self.free: list[int] = []
         self._moving = threading.Lock()
         self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
 
     @property
-    def _next(self) -> int:
-        return (self.first + self.unread) % self._slots
-
-    @property
-    def grows(self) -> bool:
-        """Whether the next block makes the file longer."""
-        return self._next == self.length
+    def unread(self) -> int:
+        """How many blocks are waited for."""
+        return self.length - len(self.free)
 
     def push(self) -> int:
         """Return the slot for the next block."""
-        slot = self._next
-        self.length = max(self.length, slot + 1)
-        self.unread += 1
-        return slot
+        if self.free:
+            return heapq.heappop(self.free)
+        self.length += 1
+        return self.length - 1
 
-    def pop(self) -> None:
-        """Be done with the first block."""
-        self.first = (self.first + 1) % self._slots
-        self.unread -= 1
+    def pop(self, slot: int) -> None:
+        """Be done with a block."""
+        heapq.heappush(self.free, slot)
 
     def write(self, slot: int, data: bytes) -> bytes:
         """Write a block, and return it."""
@@ -269,3 +296,8 @@ class _RingFile:
         """Give the disk its room back."""
         with self._moving:
             self._file.close()
+
+
+def _failed(error: OSError) -> SpoolFailed:
+    logger.error("What waits for a client cannot be kept in a temporary file: %s", error)
+    return SpoolFailed(str(error))
