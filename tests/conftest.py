@@ -9,6 +9,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Tests that load many processes, or are about times and processor time, and would hinder each other.
+ALONE = (
+    "tests/deploy/",
+    "tests/score/test_score.py",
+    "tests/engine/test_supervisor.py",
+    "tests/engine/layers/redis/test_failures.py",
+    "tests/engine/layers/redis/test_loops.py",
+    "tests/engine/layers/redis/test_silent_hosts.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that `make test` runs one by one, after all others."""
+    for item in items:
+        if item.nodeid.startswith(ALONE) or "uses_no_processor" in item.name:
+            item.add_marker("alone")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item, call):
     """Spell what a test has logged so that it can leave its process: some tests are about text that is no UTF-8."""

@@ -1,5 +1,6 @@
 """The ways to start cookiecutter, and to start it again."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ def test_key_value_pairs_on_the_command_line(bake):
         "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
         ".venv/bin/python manage.py migrate && .venv/bin/python manage.py runserver",
         "and open http://127.0.0.1:8000/",
+        "What it needs to run first:",
+        next(line.strip() for line in said.splitlines() if "PostgreSQL" in line),
     ]
 
 
@@ -71,11 +74,16 @@ def test_baking_over_a_project_keeps_its_env_file_and_its_database(bake):
     assert (project / "db.sqlite3").read_bytes() == b"precious"
 
 
-def test_the_hooks_need_nothing_but_the_standard_library(bake):
+def test_the_hooks_need_nothing_but_the_standard_library(bake, tmp_path):
     project = bake()
     before = (project / ".env").read_bytes()
+    # As cookiecutter renders it.
+    answers = {"channel_layer": "memory", "database": "sqlite", "project_slug": "my_chat"}
+    source = (bake.template / "hooks" / "post_gen_project.py").read_text("utf-8")
+    hook = tmp_path / "hook.py"
+    hook.write_text(source.replace("{{ cookiecutter | tojson }}", json.dumps(answers)), "utf-8")
 
-    run(project, "-I", "-S", bake.template / "hooks" / "post_gen_project.py")
+    run(project, "-I", "-S", hook)
 
     assert (project / ".env").read_bytes() == before
 
