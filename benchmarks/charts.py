@@ -111,7 +111,7 @@ def chart(workload, name, by_stack, order):
     """Return the picture that suits a workload; None where there is nothing to show."""
     if name == "idle":
         return memory_chart(workload.title, by_stack, order)
-    if name == "echo_paced":
+    if workload.mode == "paced":
         return latency_chart(workload.title, by_stack, order)
     if name in ("quiet", "broker10", "broker1000"):
         return None

@@ -28,11 +28,12 @@ class RunningStack:
 
     def __init__(self, stack):
         self.stack = stack
+        self.folder = LOGS / stack.name
         self.port, self.redis_port = free_ports(2)
         self.processes = []
 
     def __enter__(self):
-        shutil.rmtree(LOGS / self.stack.name, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         try:
             for process in self.stack.processes:
                 self._start(process)
@@ -93,15 +94,21 @@ class RunningStack:
                 start_new_session=True,
             )
         self.processes.append((process.role, started))
+        if process.ends:
+            self._wait_until(lambda: started.poll() == 0, f"until {process.role} had ended")
+            self.processes.pop()
         if process.listens:
             port = int(self._expand(process.listens))
             self._wait_until(lambda: port_open(port), f"to listen on port {port}")
 
     def _expand(self, text):
-        return text.replace("{port}", str(self.port)).replace("{redis_port}", str(self.redis_port))
+        values = {"{port}": self.port, "{redis_port}": self.redis_port, "{folder}": self.folder}
+        for name, value in values.items():
+            text = text.replace(name, str(value))
+        return text
 
     def _log(self, role):
-        return LOGS / self.stack.name / f"{role}.log"
+        return self.folder / f"{role}.log"
 
     def _wait_until(self, condition, what):
         deadline = time.monotonic() + START_TIMEOUT

@@ -1,33 +1,52 @@
 """
 What is measured: stacks of processes, as values. `processes` runs them.
 
-In commands and environments `{port}` and `{redis_port}` stand for ports that are chosen when a stack starts.
+In commands and environments `{port}` and `{redis_port}` stand for ports that are chosen when a stack starts, and
+`{folder}` for a folder that is empty then.
 """
 
 import fnmatch
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .environments import BENCHMARKS, REPOSITORY, environment
 
 APPS = BENCHMARKS / "apps"
 ENGINE_FOLDER = "{{cookiecutter.project_slug}}"
+# These need a visitor who is logged in.
+SITE_WORKLOADS = ("site_echo", "site_echo_paced", "site_room")
+_VISITOR, _SESSION_KEY = "ann", "sessionofthebenchmark"
+# What consumers do with each message.
+_VARIANTS = {
+    "read": "session read, user not asked",
+    "user": "user asked",
+    "changed": "session changed",
+}
+_CHANNELS4_VARIANTS = {
+    "connect": "user of the connect",
+    "fresh": "user looked up again",
+}
 
 _UVICORN = "--loop uvloop --http httptools --ws websockets-sansio --no-access-log --log-level warning"
 
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running command. ``listens`` is the port on which it must listen before the next is started."""
+    """
+    One command. ``listens`` is the port on which it must listen before the next is started.
+
+    All run as long as the stack, but for one that ``ends``: it must have done so, well, before the next is started.
+    """
 
     role: str
     command: Sequence[str]
     folder: Path = BENCHMARKS
     variables: Mapping[str, str] = field(default_factory=dict)
     listens: str = ""
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,8 @@ class Stack:
     """
     Processes that serve `/hello`, `/echo/` and `/room/<name>/` together.
 
-    ``environments`` are those that must be installed; ``workloads`` those that make sense, None for all.
+    ``environments`` are those that must be installed; ``workloads`` those that make sense, None for all but those of
+    sites. Sockets are opened with ``headers``, and ``prefix`` must stand before each message in its answer.
     """
 
     name: str
@@ -47,9 +67,11 @@ class Stack:
     echo: str = "/echo/"
     room: str = "/room/{room}/"
     dialect: str = "plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
 
     def runs(self, workload):
-        return self.workloads is None or workload in self.workloads
+        return workload not in SITE_WORKLOADS if self.workloads is None else workload in self.workloads
 
 
 def engine_folder(path):
@@ -130,6 +152,50 @@ def _channels4(consumer, layer, server):
     )
 
 
+def _site(like, name, title, app, variant):
+    """Return a stack with the processes of another one, for a site in whose database a visitor is logged in."""
+    folder, [environment_name] = APPS / app, like.environments
+    redis, *others = like.processes
+
+    def on_site(process):
+        _, *engine = process.variables["PYTHONPATH"].split(os.pathsep)
+        variables = {
+            **process.variables,
+            "PYTHONPATH": os.pathsep.join([str(folder), str(APPS / "site"), *engine]),
+            "DATABASE": "{folder}/site.sqlite3",
+            "USERNAME": _VISITOR,
+            "SESSION_KEY": _SESSION_KEY,
+        }
+        return replace(process, folder=folder, variables=variables)
+
+    processes = list(map(on_site, others))
+    prepare = replace(
+        processes[0], role="prepare", command=_program(environment_name, "python", "-m prepare"), ends=True
+    )
+    return Stack(
+        name=name,
+        title=title,
+        environments=like.environments,
+        processes=[redis, prepare, *processes],
+        workloads=SITE_WORKLOADS,
+        echo=f"/{variant}/echo/",
+        room=f"/{variant}/room/{{room}}/",
+        headers={"Origin": "http://127.0.0.1", "Cookie": f"sessionid={_SESSION_KEY}"},
+        prefix=f"{_VISITOR}: ",
+    )
+
+
+def _ours_site(variant, server, engine, name="ours"):
+    title = f"this engine, {server}, 1 worker process: a site, {_VARIANTS[variant]}"
+    return _site(_ours(server, 1, engine), f"{name}-site-{variant}-{server}", title, "ours_site", variant)
+
+
+def _channels4_site(variant, server):
+    title = f"Channels 4, sync consumer, channels_redis (redis), {server}: a site, {_CHANNELS4_VARIANTS[variant]}"
+    like = _channels4("sync", "redis", server)
+    return _site(like, f"channels4-site-{variant}-{server}", title, "channels4_site", variant)
+
+
 def _django(server):
     folder = APPS / "django"
     variables = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "settings"}
@@ -198,12 +264,16 @@ def _socketio():
 def all_stacks(engine=REPOSITORY, against=None):
     """Return every stack by name; ``against`` is a second engine, to measure a change of the first."""
     servers = ("daphne", "uvicorn")
-    ours = [_ours(server, workers, engine_folder(engine)) for workers in (1, 2) for server in servers]
+    engines = {"ours": engine_folder(engine)}
     if against is not None:
-        other = engine_folder(against)
-        ours += [_ours(server, workers, other, "against") for workers in (1, 2) for server in servers]
+        engines["against"] = engine_folder(against)
+    ours = []
+    for name, folder in engines.items():
+        ours += [_ours(server, workers, folder, name) for workers in (1, 2) for server in servers]
+        ours += [_ours_site(variant, server, folder, name) for variant in _VARIANTS for server in servers]
     stacks = [
         *ours,
+        *(_channels4_site(variant, server) for variant in _CHANNELS4_VARIANTS for server in servers),
         *(_channels4("async", layer, server) for layer in ("redis", "pubsub") for server in servers),
         *(_channels4("sync", layer, server) for layer in ("redis", "pubsub") for server in servers),
         *map(_django, servers),
@@ -241,6 +311,8 @@ TARGET_WORKLOADS = {
     "channels4-async-pubsub-daphne": ["room1000"],
     "bare-*": ["http", "echo", "room1000", "storm_echo"],
     "ceiling": ["echo", "room1000"],
+    "ours-site-*": ["site_echo", "site_echo_paced"],
+    "channels4-site-*": ["site_echo"],
 }
 
 

@@ -16,6 +16,8 @@ OURS = "ours-1w-{server}"
 CHANNELS4 = "channels4-async-redis-{server}"
 PUBSUB = "channels4-async-pubsub-{server}"
 BARE = "bare-{server}"
+SITE_READ, SITE_USER, SITE_CHANGED = "ours-site-read-{server}", "ours-site-user-{server}", "ours-site-changed-{server}"
+CHANNELS4_CONNECT, CHANNELS4_FRESH = "channels4-site-connect-{server}", "channels4-site-fresh-{server}"
 
 # Where other programs used more, in CPUs, a measurement is disturbed.
 BUSY = 0.25
@@ -24,7 +26,8 @@ BUSY = 0.25
 @dataclass(frozen=True)
 class Target:
     """
-    A limit for a figure of our engine, or for its ratio to the same figure ``of`` another stack or workload.
+    A limit for a figure of a ``stack`` of our engine, or for its ratio to the same figure ``of`` another stack or
+    workload.
 
     ``figure`` may name a part: `cpu_share.worker`. With ``every_round`` the worst round counts, not the median.
     """
@@ -41,6 +44,7 @@ class Target:
     every_round: bool = False
     unit: str = ""
     scale: float = 1
+    stack: str = OURS
 
     def is_met_by(self, value):
         if self.at_least is not None:
@@ -86,6 +90,12 @@ class Outcome:
 _DAPHNE, _UVICORN = ("daphne",), ("uvicorn",)
 _RATE, _CPU = "rate, to Channels 4", "CPU per operation, to Channels 4"
 _ROOM, _HTTP, _ECHO, _LOW = "room of 1,000", "HTTP", "echo", "echo at low load"
+_READ, _USER, _CHANGED = (
+    "site's echo, session read, user not asked",
+    "site's echo, user asked",
+    "site's echo, session changed",
+)
+_LIMIT_LOW = {"at_most": 10, "unit": "ms", "scale": 1e-3}
 
 TARGETS = [
     Target(_ROOM, _RATE, "room1000", "rate", CHANNELS4, at_least=3.5, servers=_DAPHNE),
@@ -114,6 +124,14 @@ TARGETS = [
     Target(_ECHO, _CPU, "echo", "cpu_us", CHANNELS4, at_most=1.8, servers=_UVICORN),
     Target(_LOW, "p50", "echo_paced", "p50_us", at_most=2.5, unit="ms", scale=1e-3),
     Target(_LOW, "p99", "echo_paced", "p99_us", at_most=10, unit="ms", scale=1e-3),
+    Target(_READ, "rate, to the bare echo", "site_echo", "rate", OURS, "echo", at_least=0.8, stack=SITE_READ),
+    Target(_USER, f"{_RATE}, user fresh", "site_echo", "rate", CHANNELS4_FRESH, at_least=2, stack=SITE_USER),
+    Target(_USER, f"{_CPU}, user fresh", "site_echo", "cpu_us", CHANNELS4_FRESH, at_most=0.5, stack=SITE_USER),
+    Target(_USER, f"{_RATE}, user of the connect", "site_echo", "rate", CHANNELS4_CONNECT, at_least=1, stack=SITE_USER),
+    Target(_CHANGED, "rate, to session read", "site_echo", "rate", SITE_READ, at_least=0.8, stack=SITE_CHANGED),
+    Target(f"{_READ}, at low load", "p99", "site_echo_paced", "p99_us", stack=SITE_READ, **_LIMIT_LOW),
+    Target(f"{_USER}, at low load", "p99", "site_echo_paced", "p99_us", stack=SITE_USER, **_LIMIT_LOW),
+    Target(f"{_CHANGED}, at low load", "p99", "site_echo_paced", "p99_us", stack=SITE_CHANGED, **_LIMIT_LOW),
     Target("idle", "CPU of the worker", "quiet", "cpu_share.worker", at_most=1, unit="%", scale=100),
     Target("idle", "CPU of the interface server", "quiet", "cpu_share.server", at_most=1, unit="%", scale=100),
     # A reader that polled every 50 ms would already need as many; a script and each command in it count.
@@ -136,7 +154,7 @@ def judge(lines, targets=TARGETS):
     outcomes = []
     for target in targets:
         for server in target.servers:
-            if (OURS.format(server=server), target.workload) not in tried:
+            if (target.stack.format(server=server), target.workload) not in tried:
                 continue
             rounds = [_round(target, server, measured, number) for number in numbers]
             outcomes.append(Outcome(target, server, [one for one in rounds if one is not None]))
@@ -144,7 +162,7 @@ def judge(lines, targets=TARGETS):
 
 
 def _round(target, server, measured, number):
-    ours = measured.get((number, OURS.format(server=server), target.workload), {})
+    ours = measured.get((number, target.stack.format(server=server), target.workload), {})
     value = _figure(ours, target.figure)
     if not target.of:
         return None if value is None else Round(value * target.scale, _is_disturbed(ours))

@@ -43,6 +43,18 @@ WORKLOADS = {
         "paced",
         options={"connections": 10, "rate": 10, "duration": 5},
     ),
+    "site_echo": Workload(
+        "Echo of a site that knows its visitors, 100 sockets, closed loop",
+        "echo",
+        "echo",
+        options={"connections": 100, "duration": 3},
+    ),
+    "site_echo_paced": Workload(
+        "Echo of a site that knows its visitors, at low load: 10 sockets, 10 messages/s each",
+        "echo",
+        "paced",
+        options={"connections": 10, "rate": 10, "duration": 5},
+    ),
     "room1000": Workload(
         "One room of 1,000, closed loop", "delivery", "broadcast", "room", {"members": 1000, "duration": 4}
     ),
@@ -52,6 +64,13 @@ WORKLOADS = {
         "broadcast",
         "room",
         {"rooms": 20, "members": 50, "duration": 3},
+    ),
+    "site_room": Workload(
+        "One room of 50 on a site that knows its visitors, closed loop",
+        "delivery",
+        "broadcast",
+        "room",
+        {"members": 50, "duration": 3},
     ),
     "burst": Workload(
         "300 messages at once into a room of 100", "delivery", "burst", "room", {"members": 100, "count": 300}
@@ -97,6 +116,7 @@ def run(workload, stack, **options):
 def _load_command(workload, stack, options):
     command = [environment("load") / "bin" / "python", "-m", "benchmarks.load", workload.mode]
     command += ["--url", stack.ws_url(workload.kind), "--dialect", stack.stack.dialect]
+    command += ["--headers", json.dumps(dict(stack.stack.headers)), "--prefix", stack.stack.prefix]
     command += ["--roles", json.dumps(stack.roles())]
     if stack.has_redis:
         command += ["--redis-port", stack.redis_port]

@@ -9,6 +9,7 @@ import argparse
 import gc
 import json
 import resource
+import sys
 
 import uvloop
 
@@ -26,6 +27,8 @@ def main():
     parser.add_argument("--url", required=True, help="{room} in it stands for the name of a room")
     parser.add_argument("--roles", type=json.loads, default={}, help="ids of the server's processes by role, as JSON")
     parser.add_argument("--redis-port", type=int, help="count the commands of this Redis")
+    parser.add_argument("--headers", type=json.loads, default={}, help="of the handshake, as JSON")
+    parser.add_argument("--prefix", default="", help="what must stand before a message in its answer")
     parser.add_argument("--dialect", choices=DIALECTS, default="plain")
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--concurrency", type=int, default=100)
@@ -42,7 +45,11 @@ def main():
     # A collection would show as a latency of the server.
     gc.freeze()
     gc.disable()
-    print("RESULT " + json.dumps(uvloop.run(MODES[arguments.mode](Run(arguments)))), flush=True)
+    run = Run(arguments)
+    measured = uvloop.run(MODES[arguments.mode](run))
+    if run.wrong_answer is not None:
+        sys.exit(f"An answer was {run.wrong_answer!r}, expected was one that begins with {run.prefix!r}.")
+    print("RESULT " + json.dumps(measured), flush=True)
 
 
 if __name__ == "__main__":

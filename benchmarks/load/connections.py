@@ -78,7 +78,11 @@ class Client(WSListener):
             data = frame.get_payload_as_bytes()
             if self.dialect.needs_hello and self.dialect.control(self, data):
                 return
-            self.on_text(data)
+            prefix = self.run.prefix
+            if data.startswith(prefix):
+                self.on_text(data[len(prefix) :])
+            else:
+                self.run.wrong_answer = data
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code())
             transport.disconnect()
@@ -124,6 +128,8 @@ class Run:
     def __init__(self, arguments):
         self.arguments = arguments
         self.dialect = DIALECTS[arguments.dialect]
+        self.prefix = arguments.prefix.encode()
+        self.wrong_answer = None
         self.clients = []
         self.latencies = []
         self.late = 0
@@ -151,6 +157,7 @@ class Run:
         await ws_connect(
             lambda: client,
             url,
+            extra_headers=self.arguments.headers,
             websocket_handshake_timeout=_HANDSHAKE_TIMEOUT,
             max_redirects=0,
             read_buffer_init_size=2048,

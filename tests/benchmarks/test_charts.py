@@ -44,6 +44,13 @@ def test_a_picture_has_the_stacks_that_were_measured_in_order():
     assert texts(picture)[1:6] == ["a", "b", "CPU µs per echo", "5", "3"]
 
 
+def test_latencies_are_drawn_of_what_is_sent_at_a_fixed_rate():
+    measured = {"cpu_us": 5, "cpu_us_by_role": {"server": 5}, "rate": 4, "p50_us": 2000, "p99_us": 8000}
+
+    for name in ("echo_paced", "site_echo_paced"):
+        assert texts(chart(WORKLOADS[name], name, {"a": measured}, ["a"]))[2:5:2] == ["p50, ms", "p99, ms"]
+
+
 def test_nothing_is_drawn_of_nothing():
     for name, workload in WORKLOADS.items():
         assert chart(workload, name, {"a": {"rounds": 0}}, ["a"]) is None

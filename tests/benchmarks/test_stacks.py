@@ -1,7 +1,16 @@
+import os
+import re
+
 import pytest
 
 from benchmarks.stacks import all_stacks, choose, copy_engine, engine_folder, plan
 from benchmarks.workloads import WORKLOADS
+
+# Sites, and the stacks whose processes they have.
+SITES_LIKE = {
+    "ours-site-user-daphne": "ours-1w-daphne",
+    "channels4-site-fresh-uvicorn": "channels4-sync-redis-uvicorn",
+}
 
 
 @pytest.fixture
@@ -49,7 +58,12 @@ def test_our_stacks_load_the_engine_they_are_given(engine, stacks):
 def test_a_second_engine_is_measured_next_to_the_first(engine):
     against = [name for name in all_stacks(engine, against=engine) if name.startswith("against")]
 
-    assert against == ["against-1w-daphne", "against-1w-uvicorn", "against-2w-daphne", "against-2w-uvicorn"]
+    assert against == [
+        *("against-1w-daphne", "against-1w-uvicorn", "against-2w-daphne", "against-2w-uvicorn"),
+        *("against-site-read-daphne", "against-site-read-uvicorn"),
+        *("against-site-user-daphne", "against-site-user-uvicorn"),
+        *("against-site-changed-daphne", "against-site-changed-uvicorn"),
+    ]
 
 
 def test_stacks_are_chosen_by_names_and_patterns_each_once(stacks):
@@ -65,6 +79,16 @@ def test_the_targets_need_few_stacks(stacks):
     assert names(choose(stacks, "targets")) == [
         "ours-1w-daphne",
         "ours-1w-uvicorn",
+        "ours-site-read-daphne",
+        "ours-site-read-uvicorn",
+        "ours-site-user-daphne",
+        "ours-site-user-uvicorn",
+        "ours-site-changed-daphne",
+        "ours-site-changed-uvicorn",
+        "channels4-site-connect-daphne",
+        "channels4-site-connect-uvicorn",
+        "channels4-site-fresh-daphne",
+        "channels4-site-fresh-uvicorn",
         "channels4-async-redis-daphne",
         "channels4-async-redis-uvicorn",
         "channels4-async-pubsub-daphne",
@@ -100,9 +124,31 @@ def test_what_no_target_needs_can_be_left_out(stacks):
     assert ("storm_room", stacks["ours-1w-daphne"]) not in plan(chosen, WORKLOADS, only_targets=True)
 
 
-def test_only_ports_are_left_open(stacks):
+def test_sites_and_nothing_else_run_what_needs_a_visitor(stacks):
+    for name, stack in stacks.items():
+        runs = [workload for workload in WORKLOADS if stack.runs(workload)]
+        assert ("-site-" in name) == (runs == ["site_echo", "site_echo_paced", "site_room"])
+        assert "-site-" in name or not any(workload.startswith("site_") for workload in runs)
+
+
+@pytest.mark.parametrize("name", ["ours-site-user-daphne", "channels4-site-fresh-uvicorn"])
+def test_a_site_has_the_processes_of_its_engine_after_its_database_is_prepared(name, stacks):
+    site, bare = stacks[name], stacks[SITES_LIKE[name]]
+    redis, prepare, *others = site.processes
+
+    assert (redis.role, prepare.role, prepare.ends) == ("redis", "prepare", True)
+    assert [(process.role, process.command) for process in others] == [
+        (process.role, process.command) for process in bare.processes[1:]
+    ]
+    for process in (prepare, *others):
+        own, shared, *engine = process.variables["PYTHONPATH"].split(os.pathsep)
+        assert [os.path.isdir(folder) for folder in (own, shared)] == [True, True]
+        assert engine == bare.processes[1].variables["PYTHONPATH"].split(os.pathsep)[1:]
+
+
+def test_only_ports_and_a_folder_are_left_open(stacks):
     for stack in stacks.values():
         for process in stack.processes:
             texts = [*process.command, *process.variables.values(), process.listens]
-            rest = [text.replace("{port}", "").replace("{redis_port}", "") for text in texts]
+            rest = [re.sub(r"\{(port|redis_port|folder)\}", "", text) for text in texts]
             assert [text for text in rest if "{" in text and "{{cookiecutter" not in text] == []

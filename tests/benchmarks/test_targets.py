@@ -89,6 +89,16 @@ def test_a_figure_may_be_compared_with_another_workload_of_the_same_stack():
     assert outcome(lines, same).value == 3
 
 
+def test_a_target_may_be_about_another_stack_of_ours_than_the_bare_one():
+    site = Target(
+        "site", "rate", "site_echo", "rate", OURS, "echo", at_least=0.8, servers=["daphne"], stack="s-{server}"
+    )
+    lines = [ours(100), line("s-daphne", 90, workload="site_echo"), ours(1, workload="site_echo")]
+
+    assert outcome(lines, site).value == 0.9
+    assert judge([ours(1, workload="site_echo")], [site]) == []
+
+
 def test_an_outcome_without_rounds_has_no_value():
     assert Outcome(TWICE, "daphne", []).value is None
 
@@ -101,7 +111,8 @@ def test_everything_a_target_needs_is_measured_by_default(target, tmp_path):
     assert (target.at_least is None) != (target.at_most is None)
 
     for server in target.servers:
-        sides = [(OURS, target.workload), (target.of or OURS, target.of_workload or target.workload)]
+        sides = [(target.stack, target.workload)]
+        sides += [(target.of, target.of_workload or target.workload)] if target.of else []
         for name, workload in sides:
             stack = stacks[name.format(server=server)]
             assert workload in WORKLOADS
