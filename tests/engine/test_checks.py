@@ -3,7 +3,7 @@ from django.core.checks import run_checks
 from django.core.management import get_commands
 
 from channels import channel_layers
-from channels.checks import check_layers, check_runserver, check_session_engine
+from channels.checks import check_layers, check_limits, check_runserver, check_session_engine
 
 MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 COOKIES = "django.contrib.sessions.backends.signed_cookies"
@@ -54,6 +54,15 @@ def test_channel_sessions_in_cookies_are_an_error(settings):
 
     assert error.id == "channels.E002"
     assert "Set CHANNEL_SESSION_ENGINE" in error.hint
+
+
+def test_limits_that_make_no_sense_are_an_error(settings):
+    assert check_limits() == []
+    settings.CHANNELS_INTERFACE = {"body_limit": "x"}
+    [error] = check_limits()
+
+    assert (error.id, error.hint) == ("channels.E003", "Look at CHANNELS_INTERFACE.")
+    assert error.msg == "CHANNELS_INTERFACE['body_limit'] is 'x'; expected a whole number, zero or more."
 
 
 def test_the_visitors_sessions_may_be_cookies_where_channel_sessions_are_not(settings):

@@ -47,6 +47,13 @@ def set_headers(request):
     return response
 
 
+def wrong_header(request):
+    response = HttpResponse()
+    # Past what Django checks.
+    response.headers._store["x-city"] = ("X-City", "日本")
+    return response
+
+
 def no_content(request):
     return HttpResponse(status=204)
 
@@ -78,6 +85,7 @@ urlpatterns = [
     path("show/", show),
     path("headers/", set_headers),
     path("no-content/", no_content),
+    path("wrong-header/", wrong_header),
     path("async/", async_view),
     path("fail/", fail),
     path("later/", later),
@@ -273,6 +281,12 @@ def test_headers_and_cookies_reach_the_client(site):
         ("set-cookie", "a=1; HttpOnly; Path=/"),
         ("set-cookie", "b=2; Path=/"),
     ]
+
+
+def test_a_header_that_is_no_latin_1_is_left_for_the_interface_server_to_refuse(site):
+    [reply] = site.request("/wrong-header/")
+
+    assert [b"x-city", "日本"] in reply["headers"]
 
 
 def test_an_empty_response_is_one_message(site):

@@ -117,7 +117,7 @@ def test_after_every_window_of_parts_the_interface_server_is_waited_for(ask):
 
 
 def test_no_more_than_a_window_is_made_before_it_has_been_taken(ask, monkeypatch):
-    monkeypatch.setattr(responses, "CLIENT_TIMEOUT", 0.01)
+    monkeypatch.setattr(responses, "ROOM_TIMEOUT", 0.01)
     endless = Parts(1000)
     replies = ask(ClientLayer(tells=lambda content: False), parts=endless)
 
@@ -313,7 +313,7 @@ def test_a_full_reply_channel_is_waited_for(make_site, monkeypatch):
 
 
 def test_a_reply_channel_that_stays_full_means_that_the_client_has_gone(make_site, monkeypatch):
-    monkeypatch.setattr(responses, "CLIENT_TIMEOUT", 0.0)
+    monkeypatch.setattr(responses, "FULL_TIMEOUT", 0.0)
     monkeypatch.setattr(responses.time, "sleep", lambda seconds: None)
     site = make_site(channel_capacity={"reply.*": 1})
     sender = ResponseSender(Message({"reply_channel": REPLY}, "http.request", site.layer))

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from .channel import DEFAULT_CHANNEL_LAYER
 from .exceptions import InvalidChannelLayerError
+from .interface.limits import Limits
 from .layers.base import BaseChannelLayer
 from .layers.url import from_url
 from .routing import Router, import_target
@@ -75,7 +76,6 @@ class ChannelLayerWrapper:
     def application(self) -> InterfaceApplication:
         """The ASGI application that serves this layer. Made on first use."""
         from .interface.application import InterfaceApplication
-        from .interface.limits import Limits
 
         with self._lock:
             if self._application is None:
@@ -201,8 +201,9 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER, worker_threads: int = 
     app and no consumer.
     """
     layer = channel_layers[alias]
+    # Now, so that a mistake in the settings or in the site ends the start and not the first request.
+    Limits.from_settings(settings)
     if worker_threads:
-        # Now, so that a mistake in the site ends the start and not the first request.
         django.setup()
         layer.worker_threads = worker_threads
     return layer

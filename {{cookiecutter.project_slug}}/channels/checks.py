@@ -3,6 +3,7 @@ System checks: mistakes that are better told at the start than by the first visi
 
     channels.E001   a channel layer or its routing cannot be made
     channels.E002   channel sessions cannot be kept in cookies
+    channels.E003   the limits of interface servers make no sense
     channels.W001   runserver is another app's, and does not extend ours
 """
 
@@ -16,6 +17,7 @@ from django.core.management import get_commands, load_command_class
 
 from .asgi import channel_layers
 from .exceptions import InvalidChannelLayerError
+from .interface.limits import Limits
 
 _COOKIE_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 
@@ -39,6 +41,16 @@ def check_session_engine(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Set CHANNEL_SESSION_ENGINE to an engine that keeps sessions on the server."
     return [Error("Channel sessions cannot be kept in cookies: a socket has none.", hint=hint, id="channels.E002")]
+
+
+@register("channels")
+def check_limits(**kwargs: Any) -> list[CheckMessage]:
+    """Read the limits of interface servers."""
+    try:
+        Limits.from_settings(settings)
+    except InvalidChannelLayerError as error:
+        return [Error(str(error), hint="Look at CHANNELS_INTERFACE.", id="channels.E003")]
+    return []
 
 
 @register("channels")

@@ -29,7 +29,7 @@ from django.urls import set_script_prefix
 from .exceptions import RequestAborted, RequestTimeout, ResponseLater
 from .layers.base import MAX_CHUNK_SIZE, Content
 from .message import Message
-from .responses import ClientGone, ResponseSender
+from .responses import ClientGone, ClientTooSlow, ResponseSender
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,8 @@ class ViewConsumer:
             except ResponseLater:
                 logger.debug("Another consumer answers %r", message.get("path"))
             except ClientGone as error:
-                logger.info("Response to %r abandoned: %s", message.get("path"), error)
+                level = logging.WARNING if isinstance(error, ClientTooSlow) else logging.INFO
+                logger.log(level, "Response to %r abandoned: %s", message.get("path"), error)
             except asyncio.CancelledError:
                 if not sender.left:
                     raise
@@ -296,7 +297,16 @@ def _cancelled_on_leaving(sender: ResponseSender) -> Iterator[None]:
         sender.call_on_leaving(None)
 
 
-def _encode_headers(response: HttpResponseBase) -> list[list[bytes]]:
-    headers = [[name.lower().encode("latin-1"), value.encode("latin-1")] for name, value in response.items()]
-    cookies = [[b"set-cookie", cookie.OutputString().encode("latin-1")] for cookie in response.cookies.values()]
-    return headers + cookies
+def _encode_headers(response: HttpResponseBase) -> list[list[bytes | str]]:
+    headers = [[name.lower().encode("latin-1"), _encode(value)] for name, value in response.items()]
+    for cookie in response.cookies.values():
+        headers.append([b"set-cookie", cookie.OutputString().encode("latin-1")])
+    return headers
+
+
+def _encode(value: str) -> bytes | str:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        # The interface server says what is wrong with it, and of which page it is.
+        return value

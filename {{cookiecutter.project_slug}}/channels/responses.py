@@ -23,8 +23,10 @@ from .message import Message
 logger = logging.getLogger(__name__)
 
 WINDOW = 4
-# When the interface server finds no room for so long, in seconds, the client takes nothing, and loses its response.
-CLIENT_TIMEOUT = 60.0
+# When the interface server finds no room for so long, in seconds, a response is given up: others wait for its worker.
+ROOM_TIMEOUT = 10.0
+# A reply channel that is full for so long, in seconds, has no reader any more.
+FULL_TIMEOUT = 60.0
 # When nothing has been heard for so long, in seconds, a listener looks whether anybody still waits for anything.
 LISTEN_TIMEOUT = 10.0
 _PAUSE = 0.02
@@ -32,6 +34,10 @@ _PAUSE = 0.02
 
 class ClientGone(Exception):
     """Is raised when a response cannot be completed because its client left, or takes nothing any more."""
+
+
+class ClientTooSlow(ClientGone):
+    """Is raised when there is no room for what a client has not read."""
 
 
 class ResponseSender:
@@ -107,9 +113,12 @@ class ResponseSender:
             return
         self._taken.clear()
         self._send_now({**part, "ack": True})
-        if not self._taken.wait(CLIENT_TIMEOUT):
+        if not self._taken.wait(ROOM_TIMEOUT):
             self.abort()
-            raise ClientGone(f"the client has taken nothing for {CLIENT_TIMEOUT:.0f} s")
+            raise ClientTooSlow(
+                f"its client reads slowly, and there has been no room for it for {ROOM_TIMEOUT:.0f} s. "
+                "Raise 'response_limit' and 'spool_size' in CHANNELS_INTERFACE, or have the proxy serve long files"
+            )
         self._raise_if_left()
 
     def _raise_if_left(self) -> None:
@@ -124,14 +133,14 @@ class ResponseSender:
         return {"worker": [self._listener.channel, self._number]}
 
     def _send_now(self, reply: Content) -> None:
-        deadline = time.monotonic() + CLIENT_TIMEOUT
+        deadline = time.monotonic() + FULL_TIMEOUT
         while True:
             try:
                 self._reply_channel.send(reply, immediately=True)
                 return
             except ChannelFull as error:
                 if time.monotonic() > deadline:
-                    raise ClientGone(f"its reply channel has been full for {CLIENT_TIMEOUT:.0f} s") from error
+                    raise ClientGone(f"its reply channel has been full for {FULL_TIMEOUT:.0f} s") from error
                 time.sleep(_PAUSE)
 
 

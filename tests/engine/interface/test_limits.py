@@ -25,3 +25,28 @@ def test_the_setting_changes_what_it_names():
 def test_an_unknown_name_is_refused_with_those_that_are_known():
     with pytest.raises(InvalidChannelLayerError, match=re.escape("unknown key 'timeout'; expected http_timeout, hand")):
         Limits.from_settings(SimpleNamespace(CHANNELS_INTERFACE={"timeout": 5}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("body_limit", "x", "a whole number, zero or more"),
+        ("body_limit", 1.5, "a whole number, zero or more"),
+        ("spool_size", -1, "a whole number, zero or more"),
+        ("socket_outbox_length", True, "a whole number, zero or more"),
+        ("http_timeout", "5", "a number, zero or more"),
+        ("http_timeout", float("nan"), "a number, zero or more"),
+        ("stop_grace", None, "a number, zero or more"),
+        ("trust_root_path_header", 1, "True or False"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(name, value, expected):
+    with pytest.raises(InvalidChannelLayerError) as refused:
+        Limits.from_settings(SimpleNamespace(CHANNELS_INTERFACE={name: value}))
+
+    assert str(refused.value) == f"CHANNELS_INTERFACE[{name!r}] is {value!r}; expected {expected}."
+
+
+@pytest.mark.parametrize("limits", [{"http_timeout": 5}, {"http_timeout": 0.5}, {"spool_memory": 0}])
+def test_numbers_of_the_kind_are_taken(limits):
+    assert Limits.from_settings(SimpleNamespace(CHANNELS_INTERFACE=limits)) == Limits(**limits)

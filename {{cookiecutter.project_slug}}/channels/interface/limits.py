@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,12 +49,25 @@ class Limits:
 
     @classmethod
     def from_settings(cls, settings: Any) -> Limits:
-        """Read the setting. Raises ``InvalidChannelLayerError`` for a name that is none of the fields."""
+        """Read the setting. Raises ``InvalidChannelLayerError`` for a name or a value that makes no sense."""
         chosen = dict(getattr(settings, "CHANNELS_INTERFACE", {}))
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(chosen) - set(known))
-        if unknown:
-            raise InvalidChannelLayerError(
-                f"CHANNELS_INTERFACE has the unknown key {unknown[0]!r}; expected {', '.join(known)}."
-            )
+        defaults = {field.name: field.default for field in fields(cls)}
+        for name, value in chosen.items():
+            if name not in defaults:
+                raise InvalidChannelLayerError(
+                    f"CHANNELS_INTERFACE has the unknown key {name!r}; expected {', '.join(defaults)}."
+                )
+            if expected := _expected(value, defaults[name]):
+                raise InvalidChannelLayerError(f"CHANNELS_INTERFACE[{name!r}] is {value!r}; expected {expected}.")
         return cls(**chosen)
+
+
+def _expected(value: Any, default: Any) -> str:
+    """Return what should stand there instead of a value, nothing if it is of the kind of the default."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "True or False"
+    number = int if isinstance(default, int) else (int, float)
+    # True and False are numbers, too.
+    if isinstance(value, number) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return ""
+    return "a whole number, zero or more" if number is int else "a number, zero or more"
