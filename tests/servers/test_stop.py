@@ -33,6 +33,19 @@ def test_a_stop_tells_clients_and_consumers_and_completes_what_has_begun(start, 
     assert len({reply_channel for *_, reply_channel in ends}) == 20
 
 
+# granian cuts most of them off.
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "granian"])
+def test_a_stop_tells_each_of_many_clients_and_its_consumer(start, name):
+    server = start(name)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(server.open_socket("/room/")) for _ in range(200)]
+
+        assert server.stop() == EXIT_CODES.get(name, 0)
+
+        assert [until_closed(websocket) for websocket in sockets] == [([], 1012)] * 200
+    assert [note.split()[2] for note in server.notes if note.startswith("disconnect")] == ["1012"] * 200
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_socket_that_is_connecting_at_a_stop_is_reported_too(start, name):
     server = start(name)

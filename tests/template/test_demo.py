@@ -26,9 +26,10 @@ def clone(tmp_path):
 
 @pytest.fixture
 def environment():
-    """The environment as it is, with what pip or uv need in it, without the settings of these tests."""
+    """The environment as it is, with what pip or uv need in it, without the settings of these tests and of their make."""
     example = (REPOSITORY / FOLDER / ".env.example").read_text("utf-8")
-    settings = {"DJANGO_SETTINGS_MODULE", *re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)}
+    make = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    settings = {"DJANGO_SETTINGS_MODULE", *make, *re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)}
     return {name: value for name, value in os.environ.items() if name not in settings}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -27,6 +28,9 @@ from .spool import Spool
 logger = logging.getLogger(__name__)
 
 Thing = TypeVar("Thing")
+
+# At a stop so many sockets are closed at once, the others in turns.
+STOPPED_AT_ONCE = 25
 
 
 class EmbeddedWorkers(Protocol):
@@ -154,6 +158,9 @@ class InterfaceProcess:
             self.stopping = True
             logger.info("Stopping with %d open connection(s)", len(self._connections))
             sockets = (connection for connection in self._present() if isinstance(connection, SocketConnection))
+            # Some servers, told at the same time, wait for nobody: a few sockets are closed before they do anything.
+            for socket in itertools.islice(sockets, STOPPED_AT_ONCE):
+                self._guarded(SocketConnection.stop, socket)
             self._keep(self._in_turns(sockets, SocketConnection.stop))
             self._loop.call_later(self.limits.stop_grace, self._end_grace)
 
@@ -223,11 +230,14 @@ class InterfaceProcess:
         for thing in things:
             if turn.is_over:
                 await turn.give_way()
-            try:
-                action(thing)
-            except Exception:
-                # The others have their turn all the same.
-                logger.exception("%r failed", action)
+            self._guarded(action, thing)
+
+    def _guarded(self, action: Callable[[Thing], object], thing: Thing) -> None:
+        try:
+            action(thing)
+        except Exception:
+            # The others have their turn all the same.
+            logger.exception("%r failed", action)
 
     def _enter(self, connection: HttpConnection | SocketConnection) -> None:
         self._connections.add(connection)
