@@ -26,7 +26,7 @@ def clone(tmp_path):
 
 @pytest.fixture
 def environment():
-    """The environment as it is, with what pip or uv need in it, without the settings of these tests and of their make."""
+    """The environment as it is, with what pip or uv need in it, without the settings of these tests and their make."""
     example = (REPOSITORY / FOLDER / ".env.example").read_text("utf-8")
     make = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     settings = {"DJANGO_SETTINGS_MODULE", *make, *re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)}
