@@ -119,7 +119,9 @@ class HttpConnection:
         in_chunks = self._body.size > self._chunk_size
         if in_chunks:
             self._body_channel = self._process.layer.new_channel(BODY_PATTERN)
-        body = b"" if in_chunks else b"".join([part async for part in self._body.chunks(self._chunk_size)])
+        body = b""
+        if self._body.size and not in_chunks:
+            body = b"".join([part async for part in self._body.chunks(self._chunk_size)])
         message = self._exchange.request_message(self._scope, body, self._body_channel)
         if self._body.declared is None and self._body.size:
             message["headers"] = headers_with_length(message["headers"], self._body.size)
