@@ -205,15 +205,6 @@ class BaseChannelLayer(ABC):
         Only a layer of several servers ever has anything: see its ``hosts``.
         """
 
-    def find_waiting(self, prefix: str, age: float) -> list[tuple[str, Content]]:
-        """
-        Return ordinary channels with this prefix in which a message has waited for ``age`` seconds, and that message.
-
-        It stays there. So a worker finds what another one has left behind; not all at once, if there is much. A layer
-        that ends with its processes has nothing to find.
-        """
-        return []
-
     @abstractmethod
     def interrupt(self) -> None:
         """Make every ``receive`` that waits in this process come back at once."""
