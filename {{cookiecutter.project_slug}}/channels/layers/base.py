@@ -74,7 +74,7 @@ class Entry(NamedTuple):
     ``group`` empty: ``content`` is for the channel with this ``local`` part. ``local`` empty: ``content`` is
     for the members of ``group``. Both given: ``local`` joins the group (``joins`` true) or leaves it. Nothing given:
     all memberships known so far are void, and those that hold follow; one that ``stays`` holds only if its reader had
-    known it, for whoever tells it is not to be believed.
+    known it, for whoever tells it is not to be believed. Readers do not change ``content``: others may have the same.
     """
 
     local: str = ""

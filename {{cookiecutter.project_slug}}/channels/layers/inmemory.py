@@ -20,7 +20,6 @@ from ..turn import Turn
 from .base import BaseChannelLayer, Content, Entry, Send
 from .content import copy_message
 from .groups import Groups
-from .members import QueueReader
 from .statistics import Statistics
 
 # Expired messages on channels that nobody reads or writes are swept out this often, in seconds.
@@ -43,7 +42,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._lock = threading.RLock()
         self._queues: dict[str, _Queue] = {}
         self._groups = Groups()
-        self._readers: dict[str, QueueReader] = {}
         self._waiters: dict[str, dict[_Waiter, None]] = {}
         self._next_sweep = self.clock() + SWEEP_INTERVAL
         # The groups and the queues that the sweep under way has still to look at.
@@ -132,8 +130,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def _take_any(self, names: Sequence[str]) -> tuple[str, Content] | None:
         # A random order, so that a busy channel cannot starve a quiet one.
         for name in random.sample(names, len(names)):
-            message = self._take_by_queue(name) if name.endswith("!") else self._take(name)
-            if message:
+            if message := self._take(name):
                 return message
         return None
 
@@ -141,25 +138,10 @@ class InMemoryChannelLayer(BaseChannelLayer):
         queue = self._living_queue(name)
         if queue is None:
             return None
-        _, entry = queue.pop()
+        entry = queue.pop()
         self._settle(name, queue)
         self.statistics.count_received(name)
         return name, entry.content or {}
-
-    def _take_by_queue(self, name: str) -> tuple[str, Content] | None:
-        reader = self._readers.get(name)
-        if reader is None:
-            reader = self._readers[name] = QueueReader(name, self.group_expiry, self.clock, self.expiry)
-        message = reader.take()
-        # One entry at a time: what has not been read goes on to fill the queue, and to expire.
-        while message is None and (queue := self._living_queue(name)):
-            sent, entry = queue.pop()
-            self._settle(name, queue)
-            if entry.content is not None:
-                self.statistics.count_received(name)
-            reader.feed([entry], sent)
-            message = reader.take()
-        return message
 
     def _take_entries(self, name: str) -> list[Entry]:
         queue = self._living_queue(name)
@@ -212,7 +194,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def flush(self) -> None:
         with self._lock:
             self._queues.clear()
-            self._readers.clear()
             self._groups = Groups()
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
@@ -346,10 +327,10 @@ class _Queue:
         self.entries.append((now, entry))
         self.messages += entry.content is not None
 
-    def pop(self) -> tuple[float, Entry]:
-        sent, entry = self.entries.popleft()
+    def pop(self) -> Entry:
+        _, entry = self.entries.popleft()
         self.messages -= entry.content is not None
-        return sent, entry
+        return entry
 
     def pop_all(self) -> list[Entry]:
         entries = [entry for _, entry in self.entries]

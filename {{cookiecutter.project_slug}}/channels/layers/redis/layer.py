@@ -81,7 +81,6 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         for host in self._hosts:
             for keys in self._scan(host, "*"):
                 host.threads.exchange([("UNLINK", *keys)])
-        self._forget_deliveries()
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
         queue = queue_of(require_channel_name(channel))
