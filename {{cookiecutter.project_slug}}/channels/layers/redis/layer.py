@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ...names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
+from ...values.names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
 from . import scripts
 from .counts import figures
 from .hosts import StoreHost
