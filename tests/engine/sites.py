@@ -40,7 +40,9 @@ class Site:
         """Return the messages that wait on a channel; for a reply channel, on all of its process queue."""
         prefix, mark, _ = channel.partition("!")
         if mark:
-            return [content for _, content in asyncio.run(self._member_messages.take(prefix + mark))]
+            waits = self.layer.channel_statistics(channel + "any")["messages_pending"]
+            entries = asyncio.run(self.layer.read_queue(prefix + mark)) if waits else []
+            return [content for _, content in self._member_messages.made_of(prefix + mark, entries)]
         found = []
         while (content := self.layer.receive([prefix])[1]) is not None:
             found.append(content)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
@@ -106,9 +106,13 @@ class MemberMessages:
 
     async def take(self, queue: str) -> list[tuple[str, Content]]:
         """Take what is there: ``(channel, message)`` once for each member."""
+        return self.made_of(queue, await _entries_there(self._layer, queue))
+
+    def made_of(self, queue: str, entries: Sequence[Entry]) -> list[tuple[str, Content]]:
+        """Return what the entries that were read from a queue come to."""
         return [
             (queue + local, entry.content)
-            for entry in await _entries_there(self._layer, queue)
+            for entry in entries
             for local in self._recipients(queue, entry)
             if entry.content is not None
         ]
