@@ -4,6 +4,9 @@ import signal
 
 import pytest
 
+# Its assertions are to explain themselves like those of a test module.
+pytest.register_assert_rewrite("channels.test.conformance")
+
 # A shell has the commands that it runs in the background ignore Ctrl+C, and so does whatever they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,7 @@
+import asyncio
+
 from channels import channel_layers
+from channels.test.conformance import MemberMessages
 
 from .pages import namespaces_of
 
@@ -8,7 +11,9 @@ def test_a_socket_hears_what_is_sent_to_its_group_until_it_leaves(db):
     layer = channel_layers["default"]
 
     assert layer.receive(["chat-messages"])[1] == {"room": 1, "text": "Hello"}
-    assert layer.receive(["reply.test!"])[1] == {"text": "Somebody has come in"}
+    assert asyncio.run(MemberMessages(layer).take("reply.test!")) == [
+        ("reply.test!1", {"text": "Somebody has come in"})
+    ]
     assert layer.group_channels("room-1") == []
 
 
@@ -17,9 +22,10 @@ def test_what_is_sent_on_commit_waits_for_it(db, django_capture_on_commit_callba
         namespaces_of("docs/channel.md")
     layer = channel_layers["default"]
     layer.group_add("room-1", "reply.late!1")
-    before = layer.receive(["reply.late!"])
+    messages = MemberMessages(layer)
+    before = asyncio.run(messages.take("reply.late!"))
     for send in sends:
         send()
 
-    assert before == (None, None)
-    assert layer.receive(["reply.late!"])[1] == {"text": "…"}
+    assert before == []
+    assert asyncio.run(messages.take("reply.late!")) == [("reply.late!1", {"text": "…"})]

@@ -1,7 +1,9 @@
 """Both sides of a site, played by hand: the clients' side of the layer, and the work of a worker done on the spot."""
 
+import asyncio
 import secrets
 
+from channels.test.conformance import MemberMessages
 from channels.worker import Worker
 
 
@@ -17,6 +19,7 @@ class Site:
         self.layer = layer
         self.worker = Worker(layer)
         self.reply_channel = f"reply.{secrets.token_hex(4)}!1"
+        self._member_messages = MemberMessages(layer)
 
     def consume(self, channel, **content):
         """Send a message that asks for replies, do all work, and return what came back."""
@@ -36,8 +39,12 @@ class Site:
     def received(self, channel):
         """Return the messages that wait on a channel; for a reply channel, on all of its process queue."""
         prefix, mark, _ = channel.partition("!")
+        if mark:
+            waits = self.layer.channel_statistics(channel + "any")["messages_pending"]
+            entries = asyncio.run(self.layer.read_queue(prefix + mark)) if waits else []
+            return [content for _, content in self._member_messages.made_of(prefix + mark, entries)]
         found = []
-        while (content := self.layer.receive([prefix + mark])[1]) is not None:
+        while (content := self.layer.receive([prefix])[1]) is not None:
             found.append(content)
         return found
 

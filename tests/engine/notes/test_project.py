@@ -73,12 +73,12 @@ def run_in_project(tmp_path):
 def test_the_project_answers_a_request(run_in_project):
     printed = run_in_project("""
 from my_project.asgi import channel_layer
-import django, json
+import asyncio, django, json
 django.setup()
 from channels.worker import Worker
 channel_layer.send("http.request", {"path": "/books/", "reply_channel": "reply.test!1"})
 assert Worker(channel_layer).step()
-print(json.dumps(channel_layer.receive(["reply.test!"])[1]["content"].decode()))
+print(json.dumps(asyncio.run(channel_layer.read_queue("reply.test!"))[0].content["content"].decode()))
 """)
 
     assert json.loads(printed) == "Hello world! You asked for /books/"

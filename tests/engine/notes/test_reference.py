@@ -66,7 +66,8 @@ def test_names_have_fewer_than_200_characters_and_a_mark_for_replies():
 
 
 def test_a_group_takes_channels_and_names_and_does_nothing_twice(make_site):
-    layer = make_site().layer
+    site = make_site()
+    layer = site.layer
     group = Group("liveblog")
     group.add(Channel("reply.test!1"))
     group.add("reply.test!1")
@@ -76,7 +77,7 @@ def test_a_group_takes_channels_and_names_and_does_nothing_twice(make_site):
 
     assert layer.group_channels("liveblog") == ["reply.test!1"]
     group.send({"text": "hello"})
-    assert layer.receive(["reply.test!"]) == ("reply.test!1", {"text": "hello"})
+    assert site.received("reply.test!") == [{"text": "hello"}]
 
 
 def test_a_layer_knows_its_alias_and_its_router(make_site):

@@ -8,6 +8,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.http import StreamingHttpResponse
 from django.urls import path
 
+from channels.test.conformance import read_entries
+from channels.values.names import queue_of
 from channels.worker import WorkerGroup
 from channels.worker.event_loop import run_beside_loop
 
@@ -126,10 +128,11 @@ def test_a_stream_goes_on_with_what_its_view_has_begun(make_site, settings):
     )
     contents = []
     while contents[-1:] != [b""] or len(contents) == 1:
-        reply = site.layer.receive([site.reply_channel.partition("!")[0] + "!"], block=True, timeout=PATIENCE)[1]
-        contents.append(reply["content"])
-        if "ack" in reply:
-            site.layer.send(reply["worker"][0], {"response": reply["worker"][1], "closed": False})
+        for entry in asyncio.run(read_entries(site.layer, queue_of(site.reply_channel), 1)):
+            reply = entry.content
+            contents.append(reply["content"])
+            if "ack" in reply:
+                site.layer.send(reply["worker"][0], {"response": reply["worker"][1], "closed": False})
     group.stop(timeout=PATIENCE)
 
     assert contents == [b"", b"0", b"1", b"2", b""]

@@ -114,6 +114,7 @@ class Entry(NamedTuple):
     ``content`` is for the members of ``group``. Both given: ``local`` joins the group (``joins`` true) or leaves it.
     Nothing given: all memberships known so far are void, and those that hold follow; one that ``stays`` holds only if
     its reader had known it, for whoever tells it is not to be believed. ``ticket`` is for entries of other channels.
+    Readers do not change ``content``: others may have the same.
     """
 
     local: str = ""

@@ -6,13 +6,7 @@ Both views are kept, so that a broadcast finds its members and a closed channel 
 
 from __future__ import annotations
 
-import math
-import sys
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-
-from .base import Content, Entry
-from .content import copy_message
+from collections.abc import Collection, Iterator
 
 
 class GroupMembers:
@@ -57,56 +51,3 @@ class GroupMembers:
             for local in list(self.of(group)):
                 if local in self.of(group):
                     yield group, local
-
-
-class QueueReader:
-    """
-    Turns the entries of a process queue into single deliveries, for readers that call ``receive``.
-
-    Interface servers do not need it: they hand a broadcast to their sockets themselves.
-    """
-
-    def __init__(self, queue: str, group_expiry: float, clock: Callable[[], float], expiry: float = math.inf) -> None:
-        self._queue = queue
-        self._group_expiry = group_expiry
-        self._clock = clock
-        self._expiry = expiry
-        self._members = GroupMembers()
-        self._lapses: dict[tuple[str, str], float] = {}
-        self._deliveries: deque[tuple[float, str, Content]] = deque()
-
-    def feed(self, entries: Iterable[Entry], sent: float | None = None) -> None:
-        """Take in entries of the queue, in their order; ``sent`` is when they were, by the clock, or else now."""
-        sent = self._clock() if sent is None else sent
-        for entry in entries:
-            if entry.content is None:
-                self._change_membership(entry, sent)
-            elif entry.group:
-                self._expand(entry.group, entry.content, sent)
-            else:
-                self._deliveries.append((sent, entry.local, entry.content))
-
-    def take(self) -> tuple[str, Content] | None:
-        """Return the next delivery that has not expired as ``(channel, message)``, or None."""
-        limit = self._clock() - self._expiry
-        while self._deliveries:
-            sent, local, content = self._deliveries.popleft()
-            if sent > limit:
-                return self._queue + local, content
-        return None
-
-    def _change_membership(self, entry: Entry, sent: float) -> None:
-        if entry.joins:
-            self._members.add(entry.group, entry.local)
-            self._lapses[entry.group, entry.local] = sent + self._group_expiry
-        else:
-            self._members.discard(entry.group, entry.local)
-            self._lapses.pop((entry.group, entry.local), None)
-
-    def _expand(self, group: str, content: Content, sent: float) -> None:
-        for local in list(self._members.of(group)):
-            if self._lapses[group, local] > sent:
-                # Its size has been checked against the layer's limit when it was sent.
-                self._deliveries.append((sent, local, copy_message(content, sys.maxsize)))
-            else:
-                self._change_membership(Entry(local=local, group=group), sent)

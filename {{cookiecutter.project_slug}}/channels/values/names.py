@@ -20,7 +20,7 @@ MAX_LENGTH = 199
 
 _PLAIN = re.compile(r"[a-zA-Z0-9\-_.]+")
 _CHANNEL = re.compile(r"[a-zA-Z0-9\-_.]+(?:[!?][a-zA-Z0-9\-_.]+)?")
-_READABLE = re.compile(r"[a-zA-Z0-9\-_.]+(?:!|\?[a-zA-Z0-9\-_.]+)?")
+_READABLE = re.compile(r"[a-zA-Z0-9\-_.]+(?:\?[a-zA-Z0-9\-_.]+)?")
 
 
 def require_channel_name(name: str) -> str:
@@ -29,8 +29,13 @@ def require_channel_name(name: str) -> str:
 
 
 def require_readable_name(name: str) -> str:
-    """Return a name that can be received from: a process-specific channel is read by its queue, up to the ``!``."""
-    return _require(_READABLE, name, "name to receive from", "a ? with something on either side, or ! at the end")
+    """Return the name of a channel that any process may receive from; raise ``InvalidName`` or ``TypeError``."""
+    if isinstance(name, str) and "!" in name:
+        raise InvalidName(
+            f"{name[:220]!r} is read by one process, with read_queue({queue_of(name)[:220]!r}): "
+            "receive takes messages from channels without a ! only."
+        )
+    return _require(_READABLE, name, "name to receive from", "and at most one ? with something on either side")
 
 
 def require_group_name(name: str) -> str:

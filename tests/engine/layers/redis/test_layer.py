@@ -8,7 +8,6 @@ import pytest
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis import layer as layer_module
 from channels.test.conformance import ChannelLayerConformance
 from channels.values.names import prefix_of
 
@@ -29,31 +28,6 @@ class TestRedisChannelLayer(ChannelLayerConformance):
 
     def advance(self, layer, seconds):
         time.sleep(seconds)
-
-    def test_a_worker_finds_messages_that_have_waited_and_leaves_them(self):
-        layer = self.make_layer(expiry=60)
-        for channel in ("parts?a1", "parts?b2", "parts?empty", "other?c3"):
-            layer.send(channel, {"from": channel})
-        layer.receive(["parts?empty"])
-        time.sleep(0.3)
-        layer.send("parts?d4", {})
-
-        assert layer.find_waiting("parts?", 60) == []
-        for _ in range(2):
-            found = sorted(layer.find_waiting("parts?", 0.2))
-            assert found == [(name, {"from": name}) for name in ("parts?a1", "parts?b2")]
-
-    def test_of_many_messages_that_have_waited_each_is_found(self, monkeypatch):
-        monkeypatch.setattr(layer_module, "FOUND_AT_ONCE", 1)
-        layer = self.make_layer(expiry=60)
-        channels = {f"parts?{number}" for number in range(3)}
-        for channel in channels:
-            layer.send(channel, {})
-
-        found = [layer.find_waiting("parts?", 0.0) for _ in range(100)]
-
-        assert {len(waiting) for waiting in found} == {1}
-        assert {channel for [(channel, _)] in found} == channels
 
     def test_others_learn_when_a_worker_last_took_a_message_while_it_works_on_it(self):
         layer = self.make_layer()

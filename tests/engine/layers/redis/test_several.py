@@ -143,12 +143,11 @@ def test_a_worker_that_begins_is_given_nothing_that_has_expired(hosts, keys):
 
 def test_the_end_of_an_outage_is_told_whatever_has_failed(valkey, second):
     layer = make_layer([(valkey.host, valkey.port), (second.host, second.port)])
-    for kind in ("looks", "sends", "pops", "tending", "counts"):
+    for kind in ("sends", "pops", "tending", "counts"):
         layer._hosts[1].failed(ChannelLayerUnavailable("It was not there."), kind)
     layer._hosts[1].works("anything")
     layer._next_look = 0.0
     for _ in range(20):
-        layer.find_waiting("parts?", 0.0)
         layer.send_and_receive([], ["jobs"], 0.001, finished="jobs")
         layer._next_look = 0.0
 

@@ -8,27 +8,20 @@ what has expired. What several threads or connections send meanwhile leaves in o
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ...exceptions import ChannelLayerUnavailable
 from ...values.names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
-from ..base import Content
 from . import scripts
 from .counts import figures
-from .envelope import UnreadableEntry, split, unpack
 from .hosts import StoreHost
 from .loop_side import LoopSide
 from .thread_side import ThreadSide
 
 # As many keys are looked at in one step, so that the store gets to other work in between.
 PAGE = 1000
-# As many channels are found at once in which messages have waited for long.
-FOUND_AT_ONCE = 100
 
 
 class RedisChannelLayer(ThreadSide, LoopSide):
@@ -88,7 +81,6 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         for host in self._hosts:
             for keys in self._scan(host, "*"):
                 host.threads.exchange([("UNLINK", *keys)])
-        self._forget_deliveries()
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
         queue = queue_of(require_channel_name(channel))
@@ -96,33 +88,6 @@ class RedisChannelLayer(ThreadSide, LoopSide):
 
     def global_statistics(self) -> dict[str, Any]:
         return self._figures(self._pages)
-
-    def find_waiting(self, prefix: str, age: float) -> list[tuple[str, Content]]:
-        if len(self._hosts) == 1:
-            return self._find_waiting_on(self._hosts[0], prefix, age)
-        found = []
-        for host in [host for host in self._hosts if not host.rests]:
-            try:
-                found += self._find_waiting_on(host, prefix, age)
-                host.works("looks")
-            except ChannelLayerUnavailable as error:
-                host.failed(error, "looks")
-        return found
-
-    def _find_waiting_on(self, host: StoreHost, prefix: str, age: float) -> list[tuple[str, Content]]:
-        left, start = int((self.expiry - age) * 1000), random.randrange(1_000_000)
-        flat = host.threads.run(scripts.FIND_WAITING, self.prefix, left, prefix, FOUND_AT_ONCE, start)
-        found = []
-        for queue, stored in zip(flat[::2], flat[1::2], strict=True):
-            with contextlib.suppress(UnreadableEntry):
-                found.append((queue.decode(), self._peek(host, queue.decode(), stored)))
-        return found
-
-    def _peek(self, host: StoreHost, queue: str, stored: bytes) -> Content:
-        """Return the content of a message that stays where it is. Raises ``UnreadableEntry``."""
-        body = split(stored)[1]
-        entry = unpack(body) if self._cipher is None else self._unsealed(self._cipher, queue, body, host.seconds())[1]
-        return entry.content or {}
 
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(None, self.channel_statistics, channel)

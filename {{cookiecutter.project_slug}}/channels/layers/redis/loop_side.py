@@ -94,7 +94,7 @@ class LoopSide(RedisStore):
                 continue
             # They may be large, and what is sealed takes its time to open.
             turn = Turn(asyncio.get_running_loop().time)
-            for _, entry in self._living(self._hosts[number], queue, answer[1]):
+            for entry in self._living(self._hosts[number], queue, answer[1]):
                 entries.append(entry)
                 if turn.is_over:
                     await turn.give_way()

@@ -201,36 +201,6 @@ redis.call('ZADD', prefix .. 'deaths', 'LT', string.sub(ARGV[4], 1, 13), ARGV[3]
     frees_memory=True,
 )
 
-# ARGV: prefix, how many milliseconds from now, the beginning of a queue's name, how many queues at most, a number by
-# chance.
-# Returns ordinary queues that begin so and whose oldest message dies by then, each with that entry: if there are more,
-# not the same ones each time.
-FIND_WAITING = Script(
-    """
-local deaths, latest, named, found = prefix .. 'deaths', now + tonumber(ARGV[2]), {}, {}
-for _, queue in ipairs(redis.call('ZRANGEBYSCORE', deaths, '-inf', latest, 'LIMIT', 0, 10000)) do
-    if string.sub(queue, 1, #ARGV[3]) == ARGV[3] then
-        named[#named + 1] = queue
-    end
-end
-for step = 1, #named do
-    local queue = named[(ARGV[5] + step) % #named + 1]
-    local entry = redis.call('LINDEX', prefix .. 'queue:' .. queue, 0)
-    if not entry then
-        redis.call('ZREM', deaths, queue)
-    elseif tonumber(string.sub(entry, 1, 13)) <= latest then
-        found[#found + 1] = queue
-        found[#found + 1] = entry
-    end
-    if #found == 2 * ARGV[4] then
-        break
-    end
-end
-return found
-""",
-    frees_memory=True,
-)
-
 # ARGV: prefix, process queue, lease.
 # Returns 1: the lease was there and is renewed; 0: it is new, so whatever the store knew of this process is gone;
 # -1: the process was taken for dead, and its wills have been carried out.

@@ -237,8 +237,8 @@ class RedisStore(BaseChannelLayer):
 
     # Receiving
 
-    def _living(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> Iterator[tuple[float, Entry]]:
-        """Unpack what has been popped, with the time it was sent; count what has expired or cannot be read."""
+    def _living(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> Iterator[Entry]:
+        """Unpack what has been popped; count what has expired or cannot be read."""
         now = host.seconds()
         for item in stored:
             try:
@@ -250,10 +250,8 @@ class RedisStore(BaseChannelLayer):
                 continue
             if entry is None:
                 continue
-            if death == NEVER:
-                yield now, entry
-            elif death > now * 1000:
-                yield death / 1000 - self.expiry, entry
+            if death == NEVER or death > now * 1000:
+                yield entry
             else:
                 self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
 

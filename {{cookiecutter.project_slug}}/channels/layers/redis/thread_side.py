@@ -15,8 +15,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
 from ...values.names import prefix_of, require_readable_name
-from ..base import Content, Entry, Held, Send
-from ..members import QueueReader
+from ..base import Content, Held, Send
 from . import held as held_messages
 from . import scripts
 from .hosts import StoreHost
@@ -38,8 +37,6 @@ class ThreadSide(RedisStore):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._readers: dict[str, QueueReader] = {}
-        self._reading = threading.Lock()
         self._interruptions = 0
         # What each thread has popped and could not put back.
         self._left = threading.local()
@@ -93,34 +90,32 @@ class ThreadSide(RedisStore):
     def send_and_receive(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
     ) -> tuple[list[Send], Received | tuple[None, None]]:
-        # What comes from a process queue has been counted when it was popped.
-        done = prefix_of(finished) if "!" not in finished else ""
+        done = prefix_of(finished)
         self._tend_store()
         if len(self._hosts) > 1:
             refused, received = self._turn_at_several(batch, channels, timeout, done)
         else:
             names, wait = _readable(tuple(channels)), min(timeout, BLOCK)
             refused, received = self._turn(self._hosts[0], batch, names, wait, done)
-        if received[0] is not None and "!" not in received[0]:
+        if received[0] is not None:
             self.statistics.note_read(prefix_of(received[0]))
         return refused, received
 
     def _turn(
         self, host: StoreHost, batch: Sequence[Send], names: Sequence[str], wait: float, done: str
     ) -> tuple[list[Send], Received | tuple[None, None]]:
-        message = self._expanded(names)
-        pops = names and message is None
+        message = None
         try:
             self._learn_time(host)
             arguments = self._send_arguments(host.asides, batch, done)
             commands: list[Command] = [SEND.by_digest(arguments)] if batch or done else []
-            if pops:
+            if names:
                 commands.append(_pop(self._keys_on(0, names), wait))
             answers = host.threads.ask(commands)
         except ChannelLayerUnavailable as error:
             self._keep_done(done, error)
             raise
-        popped = answers.pop() if pops else None
+        popped = answers.pop() if names else None
         if isinstance(popped, ResponseError) and not answers:
             raise refusal(popped)
         if popped is not None and not isinstance(popped, ResponseError):
@@ -174,8 +169,7 @@ class ThreadSide(RedisStore):
         message = self._receive(channels, block, timeout)
         if message is None:
             return None, None
-        if "!" not in message[0]:
-            self.statistics.count_received(message[0])
+        self.statistics.count_received(message[0])
         return message
 
     def _receive(self, channels: Sequence[str], block: bool, timeout: float | None) -> Received | None:
@@ -186,7 +180,7 @@ class ThreadSide(RedisStore):
         interruptions = self._interruptions
         while True:
             self._tend_store()
-            message = self._expanded(names) or self._pop_any(names, 0.0)
+            message = self._pop_any(names, 0.0)
             if message or not block:
                 return message
             left = BLOCK if deadline is None else min(BLOCK, deadline - time.monotonic())
@@ -223,10 +217,7 @@ class ThreadSide(RedisStore):
                 continue
             self._learn_time_to_live(host)
             queue = self._queue_in(answer)
-            if queue.endswith("!"):
-                # What it holds for its members is kept for all threads.
-                self._feed(host, queue, list(self._living(host, queue, answer[1])))
-            elif message is None and queue in names:
+            if message is None and queue in names:
                 message = self._message(host, answer)
             else:
                 others.append((host, answer))
@@ -234,7 +225,7 @@ class ThreadSide(RedisStore):
         for host, answer in reversed(others):
             if not self._put_back(host, answer):
                 self._left.popped.insert(0, (host, answer))
-        return message or self._expanded(names)
+        return message
 
     def _learn_time_to_live(self, host: StoreHost) -> None:
         """Have the store's time known, by which messages expire: the pops themselves do not ask for it."""
@@ -290,34 +281,11 @@ class ThreadSide(RedisStore):
             return None
         queue = self._queue_in(popped)
         living = list(self._living(host, queue, popped[1]))
-        if queue.endswith("!"):
-            self._feed(host, queue, living)
-            return self._expanded([queue])
-        return (queue, living[0][1].content or {}) if living else None
+        return (queue, living[0].content or {}) if living else None
 
     def _queue_in(self, popped: Any) -> str:
         """Return the queue from which something has been popped."""
         return str(popped[0].decode()[len(self.prefix) + len("queue:") :])
-
-    def _expanded(self, names: Sequence[str]) -> Received | None:
-        """Return what a broadcast that has been popped still holds for one of the members behind a queue."""
-        if not self._readers:
-            return None
-        with self._reading:
-            waiting = (self._readers[name].take() for name in names if name in self._readers)
-            return next((message for message in waiting if message), None)
-
-    def _feed(self, host: StoreHost, queue: str, living: Iterable[tuple[float, Entry]]) -> None:
-        with self._reading:
-            if queue not in self._readers:
-                self._readers[queue] = QueueReader(queue, self.group_expiry, host.seconds, self.expiry)
-            for sent, entry in living:
-                self.statistics.count_received(queue, entry.content is not None)
-                self._readers[queue].feed([entry], sent)
-
-    def _forget_deliveries(self) -> None:
-        with self._reading:
-            self._readers.clear()
 
     # Looking after the store
 

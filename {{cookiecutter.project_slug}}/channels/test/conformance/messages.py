@@ -177,12 +177,12 @@ class MessagePromises(LayerPromises):
             assert self.contents(layer, queue) == [{"list": [1], "dict": {"a": 1}}]
 
     def test_each_member_of_a_group_gets_a_copy_of_its_own(self, layer: BaseChannelLayer) -> None:
-        members = ["a", "b", "reply.x!1", "reply.x!2", "reply.y!1"]
+        members = ["a", "b", "reply.x!1"]
         for member in members:
             layer.group_add("room", member)
 
         layer.send_group("room", {"list": []})
-        received = self.drain(layer, "a", "b", "reply.x!", "reply.y!")
+        received = self.drain(layer, "a", "b", "reply.x!")
         for channel, message in received:
             message["list"].append(channel)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
 import pytest
 
 from ...layers.base import BaseChannelLayer, Content, Entry
+from ...layers.members import GroupMembers
 
 T = TypeVar("T")
 Received = tuple[str, Content] | tuple[None, None]
@@ -79,18 +81,60 @@ class LayerPromises:
                 return channel, message
         return None, None
 
-    def drain(self, layer: BaseChannelLayer, *channels: str) -> list[tuple[str, Content]]:
-        """Take all messages that are there."""
-        taken: list[tuple[str, Content]] = []
+    def drain(self, layer: BaseChannelLayer, *names: str) -> list[tuple[str, Content]]:
+        """Take all messages that are there; from a process queue, what each member behind it gets."""
+        queues = [name for name in names if name.endswith("!")]
+        channels = [name for name in names if name not in queues]
+        taken = [message for queue in queues for message in self.run(MemberMessages(layer).take(queue))]
         while True:
             channel, message = self.take(layer, *channels)
             if channel is None or message is None:
                 return taken
             taken.append((channel, message))
 
-    def contents(self, layer: BaseChannelLayer, *channels: str) -> list[Content]:
+    def contents(self, layer: BaseChannelLayer, *names: str) -> list[Content]:
         """Take the content of all messages that are there."""
-        return [message for _, message in self.drain(layer, *channels)]
+        return [message for _, message in self.drain(layer, *names)]
+
+
+class MemberMessages:
+    """The messages in a layer's process queues, as an interface server hands them to the channels behind these."""
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self._layer = layer
+        self._members: defaultdict[str, GroupMembers] = defaultdict(GroupMembers)
+
+    async def take(self, queue: str) -> list[tuple[str, Content]]:
+        """Take what is there: ``(channel, message)`` once for each member."""
+        return self.made_of(queue, await _entries_there(self._layer, queue))
+
+    def made_of(self, queue: str, entries: Sequence[Entry]) -> list[tuple[str, Content]]:
+        """Return what the entries that were read from a queue come to."""
+        return [
+            (queue + local, entry.content)
+            for entry in entries
+            for local in self._recipients(queue, entry)
+            if entry.content is not None
+        ]
+
+    def _recipients(self, queue: str, entry: Entry) -> Iterator[str]:
+        members = self._members[queue]
+        if entry.content is None:
+            (members.add if entry.joins else members.discard)(entry.group, entry.local)
+        elif entry.group:
+            yield from members.of(entry.group)
+        else:
+            yield entry.local
+
+
+async def _entries_there(layer: BaseChannelLayer, queue: str) -> list[Entry]:
+    """Take the entries of a process queue up to one that is put at its end, and does not count."""
+    entries: list[Entry] = []
+    while await layer.send_many_async([layer.prepare(f"{queue}end", {})]):
+        entries += await layer.read_queue(queue)
+    while entries[-1:] != [Entry("end", content={})]:
+        entries += await read_entries(layer, queue, 1)
+    return entries[:-1]
 
 
 def side_by_side(*functions: Callable[[], T]) -> list[T]:
@@ -117,8 +161,8 @@ def wait_for(layer: BaseChannelLayer, *channels: str, seconds: float = 10.0) -> 
 async def read_entries(layer: BaseChannelLayer, queue: str, count: int) -> list[Entry]:
     """Read a process queue until some number of entries has come."""
     entries: list[Entry] = []
-    async with asyncio.timeout(10):
-        while len(entries) < count:
+    while len(entries) < count:
+        async with asyncio.timeout(10):
             entries += await layer.read_queue(queue)
     return entries
 
