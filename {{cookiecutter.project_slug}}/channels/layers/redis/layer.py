@@ -45,8 +45,7 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         self._learn_time(host)
         host.threads.run(
             scripts.GROUP_ADD,
-            self.prefix,
-            self._group_expiry,
+            *self._head,
             group,
             queue,
             local,
@@ -61,13 +60,13 @@ class RedisChannelLayer(ThreadSide, LoopSide):
         host = self._group_host(channel)
         self._learn_time(host)
         told = self._pack_change(host, group, channel, joins=False) if local else ""
-        host.threads.run(scripts.GROUP_DISCARD, self.prefix, self._group_expiry, told, queue, group, local)
+        host.threads.run(scripts.GROUP_DISCARD, *self._head, told, queue, group, local)
 
     def group_channels(self, group: str) -> list[str]:
         require_group_name(group)
         channels = []
         for host in self._hosts:
-            found = [part.decode() for part in host.threads.run(scripts.GROUP_CHANNELS, self.prefix, group)]
+            found = [part.decode() for part in host.threads.run(scripts.GROUP_CHANNELS, *self._head, group)]
             channels += [queue + local for queue, local in zip(found[::2], found[1::2], strict=True)]
         return channels
 
@@ -94,9 +93,7 @@ class RedisChannelLayer(ThreadSide, LoopSide):
 
     def _figures(self, pages: Callable[[StoreHost], Iterable[Sequence[Any]]]) -> dict[str, Any]:
         self._save_counts()
-        found = [
-            host.threads.run(scripts.FIGURES, *self._look_head, *keys) for host in self._hosts for keys in pages(host)
-        ]
+        found = [host.threads.run(scripts.FIGURES, *self._head, *keys) for host in self._hosts for keys in pages(host)]
         waiting: Counter[str] = Counter()
         for names_and_numbers in (answer[0] for answer in found):
             for name, number in zip(names_and_numbers[::2], names_and_numbers[1::2], strict=True):

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError, NoScriptError, TimeoutError
 from ...exceptions import ChannelLayerUnavailable
 from .asides import Asides
 from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed
-from .script import Script
+from .scripts import Script
 
 
 class LoopLink(asyncio.Protocol):

@@ -15,7 +15,7 @@ from .hosts import StoreHost
 from .links import StoreIsFull
 from .loop_link import LoopLink
 from .loops import LoopConnections
-from .send_script import SEND
+from .scripts import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, RedisStore, log_collected
 
 # As much an interface server takes from its process queue at once.
@@ -105,11 +105,11 @@ class LoopSide(RedisStore):
 
     async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         pairs = [part for membership in memberships for part in membership]
-        await self._link(queue).run(scripts.GROUP_DISCARD, self.prefix, self._group_expiry, "", queue, *pairs)
+        await self._link(queue).run(scripts.GROUP_DISCARD, *self._head, "", queue, *pairs)
 
     async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         pairs = [part for membership in memberships for part in membership]
-        await self._link(queue).run(scripts.GROUP_RENEW, self.prefix, self._group_expiry, queue, *pairs)
+        await self._link(queue).run(scripts.GROUP_RENEW, *self._head, queue, *pairs)
 
     async def restate_memberships(self, queue: str) -> None:
         self._loop().to_restate.add(queue)
@@ -117,7 +117,7 @@ class LoopSide(RedisStore):
     async def _restated(self, link: LoopLink, queue: str) -> list[Entry]:
         # Over the connection that pops: whatever is popped later is newer.
         self._loop().to_restate.discard(queue)
-        found = await link.run(scripts.MEMBERSHIPS, self.prefix, queue)
+        found = await link.run(scripts.MEMBERSHIPS, *self._head, queue)
         if found is None:
             return []
         host, entries = self._hosts[self._ring.host_of(queue)], [Entry()]
@@ -132,7 +132,7 @@ class LoopSide(RedisStore):
 
     async def renew_lease(self, queue: str) -> Lease:
         link = self._loop().leases[self._ring.host_of(queue)]
-        known = await link.run(scripts.RENEW_LEASE, self.prefix, queue, self._lease)
+        known = await link.run(scripts.RENEW_LEASE, *self._head, queue, self._lease)
         if known == -1:
             self._loop().forget(queue)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
@@ -160,18 +160,18 @@ class LoopSide(RedisStore):
                 host.works("tending")
 
     async def _tend_over(self, link: LoopLink) -> None:
-        await link.run(scripts.SWEEP, *self._look_head, SWEEP_BATCH)
-        while collected := await link.run(scripts.COLLECT, *self._look_head, WILLS_BATCH, *self._look_limits):
+        await link.run(scripts.SWEEP, *self._head, SWEEP_BATCH)
+        while collected := await link.run(scripts.COLLECT, *self._head, *self._look_limits, WILLS_BATCH):
             log_collected(*collected)
 
     async def end_lease(self, queue: str) -> None:
         link = self._link(queue)
         await self._save_counts_async(link)
-        await link.run(scripts.END_LEASE, self.prefix, queue, self._counts_life)
+        await link.run(scripts.END_LEASE, *self._head, queue)
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
         pairs = [part for local, will in wills for part in (local, self._packed_will(will))]
-        await self._link(queue).run(scripts.SET_WILLS, self.prefix, queue, *pairs)
+        await self._link(queue).run(scripts.SET_WILLS, *self._head, queue, *pairs)
 
     def _link(self, queue: str) -> LoopLink:
         return self._loop().outgoing[self._ring.host_of(queue)].link

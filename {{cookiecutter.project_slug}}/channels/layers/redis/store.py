@@ -86,8 +86,9 @@ class RedisStore(BaseChannelLayer):
         self._counts_life = max(self._expiry, self._group_expiry)
         # Where the channel has a capacity of its own, its sends say so; these are for what a group leads to.
         capacities = (self.capacity, self.get_capacity("reply.any!"))
-        self._send_head = (prefix, self._expiry, self._group_expiry, *capacities, self._counts_life)
-        self._look_head = (prefix, self._expiry, self._counts_life)
+        # What every script is told first.
+        self._head = (prefix, self._expiry, self._group_expiry, self._counts_life)
+        self._capacities_of_groups = capacities
         self._lease = int(LEASE * 1000)
         self._look_limits = (int(UNWATCHED * 1000), self._lease)
 
@@ -145,7 +146,7 @@ class RedisStore(BaseChannelLayer):
     # Sending
 
     def _send_arguments(self, asides: Asides, sends: Sequence[Send], done: str = "") -> list[Any]:
-        arguments: list[Any] = [*self._send_head, done]
+        arguments: list[Any] = [*self._head, done, *self._capacities_of_groups]
         for send in sends:
             if send.to_group:
                 arguments += ("g", send.name, self._sealed(asides, "g", send.name, send.content))
@@ -177,7 +178,7 @@ class RedisStore(BaseChannelLayer):
         return refused
 
     def _count_arguments(self, counts: Counts) -> list[Any]:
-        arguments: list[Any] = [self.prefix, self._counts_life]
+        arguments: list[Any] = [*self._head]
         for (channel, figure), number in counts.items():
             arguments += (channel, figure, number)
         return arguments

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError, NoScriptError
 from ...exceptions import ChannelLayerUnavailable
 from .asides import Asides
 from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed, readable
-from .script import Script
+from .scripts import Script
 
 _READ_SIZE = 2**16
 

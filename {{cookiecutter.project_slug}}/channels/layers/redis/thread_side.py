@@ -20,7 +20,7 @@ from . import held as held_messages
 from . import scripts
 from .hosts import StoreHost
 from .links import Command, StoreIsFull, packed, refusal
-from .send_script import SEND
+from .scripts import SEND
 from .several import Popped, late_answers, pop_from_all, pop_from_any
 from .store import ANSWER_TIMEOUT, BLOCK, SWEEP_BATCH, WILLS_BATCH, Outcome, RedisStore, log_collected
 
@@ -237,7 +237,7 @@ class ThreadSide(RedisStore):
         """Undo a pop; return False if the host cannot be reached."""
         queue = self._queue_in(answer)
         try:
-            host.threads.run(scripts.PUT_BACK, self.prefix, self._expiry, queue, *answer[1])
+            host.threads.run(scripts.PUT_BACK, *self._head, queue, *answer[1])
         except ChannelLayerUnavailable as error:
             host.failed(error, "pops")
             if error.uncertain:
@@ -306,8 +306,8 @@ class ThreadSide(RedisStore):
     def _tend(self, host: StoreHost) -> None:
         if unreadable := self._unreadable_commands():
             host.threads.exchange(unreadable)
-        host.threads.run(scripts.SWEEP, *self._look_head, SWEEP_BATCH)
-        while collected := host.threads.run(scripts.COLLECT, *self._look_head, WILLS_BATCH, *self._look_limits):
+        host.threads.run(scripts.SWEEP, *self._head, SWEEP_BATCH)
+        while collected := host.threads.run(scripts.COLLECT, *self._head, *self._look_limits, WILLS_BATCH):
             log_collected(*collected)
 
     # Worker processes; the first host knows of them
@@ -317,13 +317,13 @@ class ThreadSide(RedisStore):
         if self.statistics.are_due:
             self._save_counts()
         run = self._hosts[0].threads.run
-        run(scripts.RENEW_WORKER, self.prefix, worker, self._lease, held_messages.pack(held))
-        while collected := run(scripts.COLLECT_WORKER, self.prefix, *self._look_limits):
+        run(scripts.RENEW_WORKER, *self._head, worker, self._lease, held_messages.pack(held))
+        while collected := run(scripts.COLLECT_WORKER, *self._head, *self._look_limits):
             _log_lost(collected[0].decode(), held_messages.unpack(collected[1]))
 
     def end_worker(self, worker: str) -> None:
         self._save_counts()
-        self._hosts[0].threads.run(scripts.END_WORKER, self.prefix, worker)
+        self._hosts[0].threads.run(scripts.END_WORKER, *self._head, worker)
 
     def is_held(self, reply_channel: str, order: int) -> bool:
         everything = self._hosts[0].threads.exchange([("HVALS", f"{self.prefix}held")])[0]

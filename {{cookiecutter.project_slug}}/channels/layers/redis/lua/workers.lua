@@ -1,0 +1,4 @@
+local function forget_worker(worker)
+    redis.call('ZREM', prefix .. 'workers', worker)
+    redis.call('HDEL', prefix .. 'held', worker)
+end
