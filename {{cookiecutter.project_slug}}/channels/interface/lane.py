@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 
@@ -17,7 +18,7 @@ class Lane:
     def __init__(self, width: int) -> None:
         self.width = width
         self.keeps_order = False
-        # By their numbers: the channel of each, and since when it has been there or with a worker.
+        # By their numbers: the channel of each, and since when it has been there or with a worker; never, on its way.
         self._under_way: dict[int, tuple[str, float]] = {}
 
     @property
@@ -30,12 +31,12 @@ class Lane:
         """Whether no message is under way."""
         return not self._under_way
 
-    def begin(self, number: int, channel: str, now: float) -> None:
-        """Take note that a message is on its way, or has been put back into its channel."""
-        self._under_way[number] = (channel, now)
+    def begin(self, number: int, channel: str) -> None:
+        """Take note that a message is on its way into its channel."""
+        self._under_way[number] = (channel, math.inf)
 
-    def put_back(self, number: int | None, now: float) -> None:
-        """Take note that a message is in its channel once more, if it is under way."""
+    def arrive(self, number: int | None, now: float) -> None:
+        """Take note that a message has got into its channel, or is there once more, if it is still under way."""
         if number in self._under_way:
             self._under_way[number] = (self._under_way[number][0], now)
 

@@ -180,7 +180,7 @@ class Replies:
                         yield self._broadcast, local, content
                 continue
             for entry in some:
-                if entry.content is None and entry.finish is None:
+                if not entry.is_message:
                     yield self._change_membership, entry
                 else:
                     yield self._reply, entry

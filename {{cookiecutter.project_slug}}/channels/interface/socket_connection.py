@@ -199,13 +199,15 @@ class SocketConnection:
 
     async def _dispatch(self, send: Send, number: int, *patience: float) -> bool:
         layer = self._process.layer
-        self._lane.begin(number, send.name, layer.clock())
+        self._lane.begin(number, send.name)
         self._dispatching = True
         try:
             taken = await dispatch(layer, send, *patience)
         finally:
             self._dispatching = False
-        if not taken:
+        if taken:
+            self._lane.arrive(number, layer.clock())
+        else:
             self._lane.finish(number)
         return taken
 
@@ -241,7 +243,7 @@ class SocketConnection:
         if finish.keeps_order:
             self._lane.keep_order()
         if finish.comes_again:
-            self._lane.put_back(finish.number, self._process.layer.clock())
+            self._lane.arrive(finish.number, self._process.layer.clock())
         else:
             self._lane.finish(finish.number)
             self._go_on()

@@ -125,6 +125,11 @@ class Entry(NamedTuple):
     ticket: Ticket | None = None
     finish: Finish | None = None
 
+    @property
+    def is_message(self) -> bool:
+        """Whether this is for a connection or for members of a group, and changes no membership."""
+        return self.content is not None or self.finish is not None
+
 
 class BaseChannelLayer(ABC):
     """

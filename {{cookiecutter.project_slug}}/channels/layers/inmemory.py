@@ -76,7 +76,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         queue = self._living_queue(name) or _Queue()
         if entry.finish is not None and entry.finish.number is not None:
             self._taken.discard((channel, entry.finish.number))
-        if entry.content is not None:
+        if entry.is_message:
             if queue.messages >= self.get_capacity(name):
                 self.statistics.count_full(name)
                 return False
@@ -341,11 +341,11 @@ class _Queue:
 
     def push(self, entry: Entry, now: float) -> None:
         self.entries.append((now, entry))
-        self.messages += entry.content is not None
+        self.messages += entry.is_message
 
     def pop(self) -> Entry:
         entry = self.entries.popleft()[1]
-        self.messages -= entry.content is not None
+        self.messages -= entry.is_message
         return entry
 
     def pop_all(self) -> list[Entry]:
@@ -362,19 +362,19 @@ class _Queue:
         }
 
     def age(self, now: float) -> float:
-        return next((now - sent for sent, entry in self.entries if entry.content is not None), 0.0)
+        return next((now - sent for sent, entry in self.entries if entry.is_message), 0.0)
 
     def drop_messages(self, limit: float) -> int:
         if not self.messages or self.entries[0][0] > limit:
             return 0
-        kept = deque(item for item in self.entries if item[0] > limit or item[1].content is None)
+        kept = deque(item for item in self.entries if item[0] > limit or not item[1].is_message)
         dropped = len(self.entries) - len(kept)
         self.entries = kept
         self.messages -= dropped
         return dropped
 
     def drop_memberships(self, limit: float) -> None:
-        self.entries = deque(item for item in self.entries if item[0] > limit or item[1].content is not None)
+        self.entries = deque(item for item in self.entries if item[0] > limit or item[1].is_message)
 
 
 class _Waiter:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
-from ..base import Entry, Lease, Send
-from . import scripts
+from ..base import Entry, Lease, Send, UnderWay
+from . import held, scripts
 from .hosts import StoreHost
 from .links import StoreIsFull
 from .loop_link import LoopLink
@@ -98,7 +98,7 @@ class LoopSide(RedisStore):
                 entries.append(entry)
                 if turn.is_over:
                     await turn.give_way()
-        self.statistics.count_received(queue, sum(entry.content is not None for entry in entries))
+        self.statistics.count_received(queue, sum(entry.is_message for entry in entries))
         return entries
 
     # Groups
@@ -163,6 +163,21 @@ class LoopSide(RedisStore):
         await link.run(scripts.SWEEP, *self._head, SWEEP_BATCH)
         while collected := await link.run(scripts.COLLECT, *self._head, *self._look_limits, WILLS_BATCH):
             log_collected(*collected)
+
+    async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
+        channels = list({message.channel for message in under_way})
+        answers = [await link.run(scripts.UNDER_WAY, *self._head, *channels) for link in self._loop().leases]
+        ages = dict(zip(channels, map(max, zip(*(ages for ages, _ in answers), strict=True)), strict=True))
+        with_workers = {
+            (m.reply_channel, m.number) for _, packed in answers for each in packed for m in held.unpack(each)
+        }
+        # What has been under way for longer than the oldest message of its channel has been taken from there.
+        return [
+            message
+            for message in under_way
+            if message.seconds * 1000 > ages[message.channel]
+            and (message.reply_channel, message.number) not in with_workers
+        ]
 
     async def end_lease(self, queue: str) -> None:
         link = self._link(queue)

@@ -18,7 +18,7 @@ from ...values.names import local_part, queue_of
 from ..base import BaseChannelLayer, Content, Entry, Send
 from .asides import Asides
 from .counts import Counts, StoreCounts
-from .envelope import NEVER, UnreadableEntry, pack, split, unpack
+from .envelope import NEVER, UnreadableEntry, pack, split, unpack, with_extras
 from .hashing import Ring
 from .hosts import Host, RedisHost, StoreHost
 from .memory import Memory
@@ -112,8 +112,16 @@ class RedisStore(BaseChannelLayer):
         """Return a last will as the store keeps it: the channel, a line break, the entry. Its time is not known yet."""
         if will is None:
             return b""
-        content = will.content if self._cipher is None else self._cipher.seal("c", will.name, None, will.content)
+        packed = self._packed(will)
+        content = packed if self._cipher is None else self._cipher.seal("c", will.name, None, packed)
         return will.name.encode() + b"\n" + content
+
+    def _packed(self, send: Send) -> bytes:
+        """Return the entry of a send to a channel, with what comes beside its content."""
+        packed: bytes = send.content or pack(local_part(send.name), "", None, False, self.max_message_size)
+        if send.ticket is None and send.finish is None:
+            return packed
+        return with_extras(packed, send.ticket, send.finish)
 
     def _sealed(self, asides: Asides, kind: str, name: str, packed: bytes) -> bytes:
         if self._cipher is None:
@@ -152,7 +160,7 @@ class RedisStore(BaseChannelLayer):
                 arguments += ("g", send.name, self._sealed(asides, "g", send.name, send.content))
                 continue
             queue = queue_of(send.name)
-            content = self._sealed(asides, "c", queue, send.content)
+            content = self._sealed(asides, "c", queue, self._packed(send))
             if send.reply_channel:
                 will = self._packed_will(send.will)
                 connection = (queue_of(send.reply_channel), local_part(send.reply_channel), will)
@@ -261,7 +269,7 @@ class RedisStore(BaseChannelLayer):
         opened, entry = self._unsealed(cipher, queue, sealed, now)
         if not self._is_new(host, queue, opened.id, opened.memory, now):
             # A reader may have been given it twice.
-            if entry.content is None:
+            if not entry.is_message:
                 return None
             raise UnreadableEntry("The entry has been read before, and has been put back.")
         return entry
@@ -270,7 +278,7 @@ class RedisStore(BaseChannelLayer):
         """Return what was sealed for this queue. Raises ``UnreadableEntry``."""
         opened = cipher.open(sealed, now)
         entry = unpack(opened.packed)
-        target = ("m", queue) if entry.content is None else ("g", entry.group) if entry.group else ("c", queue)
+        target = ("m", queue) if not entry.is_message else ("g", entry.group) if entry.group else ("c", queue)
         if target != (opened.kind, opened.name):
             raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
         return opened, entry

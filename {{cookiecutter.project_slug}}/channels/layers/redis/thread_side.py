@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
 from ...values.names import prefix_of, require_readable_name
-from ..base import Content, Held, Send
+from ..base import Delivery, Send, UnderWay
 from . import held as held_messages
 from . import scripts
 from .hosts import StoreHost
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 # Every reader looks for dead processes and dead messages so often, in seconds.
 LOOK_INTERVAL = 3.0
-
-Received = tuple[str, Content]
 
 
 class ThreadSide(RedisStore):
@@ -87,9 +85,9 @@ class ThreadSide(RedisStore):
 
     # A worker's turn
 
-    def send_and_receive(
+    def send_and_take(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
-    ) -> tuple[list[Send], Received | tuple[None, None]]:
+    ) -> tuple[list[Send], Delivery | None]:
         done = prefix_of(finished)
         self._tend_store()
         if len(self._hosts) > 1:
@@ -97,13 +95,13 @@ class ThreadSide(RedisStore):
         else:
             names, wait = _readable(tuple(channels)), min(timeout, BLOCK)
             refused, received = self._turn(self._hosts[0], batch, names, wait, done)
-        if received[0] is not None:
-            self.statistics.note_read(prefix_of(received[0]))
+        if received is not None:
+            self.statistics.note_read(prefix_of(received.channel))
         return refused, received
 
     def _turn(
         self, host: StoreHost, batch: Sequence[Send], names: Sequence[str], wait: float, done: str
-    ) -> tuple[list[Send], Received | tuple[None, None]]:
+    ) -> tuple[list[Send], Delivery | None]:
         message = None
         try:
             self._learn_time(host)
@@ -125,7 +123,7 @@ class ThreadSide(RedisStore):
         except ChannelLayerUnavailable as error:
             self._keep_done(done, error)
             if isinstance(error, StoreIsFull):
-                return self._refuse(batch), message or (None, None)
+                return self._refuse(batch), message
             if message is None:
                 raise
             # The message that has come with it shall not be lost, so the worker hears nothing of the failure.
@@ -133,11 +131,11 @@ class ThreadSide(RedisStore):
             return self._left_of(batch, error), message
         if answers:
             host.outage.is_over("sends")
-        return self._refused(batch, missed), message or (None, None)
+        return self._refused(batch, missed), message
 
     def _turn_at_several(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, done: str
-    ) -> tuple[list[Send], Received | tuple[None, None]]:
+    ) -> tuple[list[Send], Delivery | None]:
         try:
             refused = self.send_many(batch)
         except ChannelLayerUnavailable as error:
@@ -146,12 +144,12 @@ class ThreadSide(RedisStore):
         if done:
             self._tell_done(self._hosts[self._anywhere()], done)
         try:
-            return refused, self._receive(channels, timeout > 0 and not refused, timeout) or (None, None)
+            return refused, self._take(channels, 0.0 if refused else timeout)
         except ChannelLayerUnavailable:
             # Were it raised now, what has been sent would be sent again; it is at the next turn.
             if not batch:
                 raise
-            return refused, (None, None)
+            return refused, None
 
     def _tell_done(self, host: StoreHost, done: str) -> None:
         try:
@@ -163,16 +161,13 @@ class ThreadSide(RedisStore):
 
     # Receiving
 
-    def receive(
-        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
-    ) -> Received | tuple[None, None]:
-        message = self._receive(channels, block, timeout)
-        if message is None:
-            return None, None
-        self.statistics.count_received(message[0])
-        return message
+    def take(self, channels: Sequence[str], timeout: float | None = 0.0) -> Delivery | None:
+        delivery = self._take(channels, timeout)
+        if delivery is not None:
+            self.statistics.count_received(delivery.channel)
+        return delivery
 
-    def _receive(self, channels: Sequence[str], block: bool, timeout: float | None) -> Received | None:
+    def _take(self, channels: Sequence[str], timeout: float | None) -> Delivery | None:
         names = _readable(tuple(channels))
         if not names:
             return None
@@ -180,20 +175,20 @@ class ThreadSide(RedisStore):
         interruptions = self._interruptions
         while True:
             self._tend_store()
-            message = self._pop_any(names, 0.0)
-            if message or not block:
-                return message
+            delivery = self._pop_any(names, 0.0)
+            if delivery or timeout == 0:
+                return delivery
             left = BLOCK if deadline is None else min(BLOCK, deadline - time.monotonic())
             if left <= 0 or interruptions != self._interruptions:
                 return None
-            message = self._pop_any(names, left)
-            if message:
-                return message
+            delivery = self._pop_any(names, left)
+            if delivery:
+                return delivery
 
     def interrupt(self) -> None:
         self._interruptions += 1
 
-    def _pop_any(self, names: Sequence[str], wait: float) -> Received | None:
+    def _pop_any(self, names: Sequence[str], wait: float) -> Delivery | None:
         if len(self._hosts) == 1:
             return self._pop_from(self._hosts[0], self._keys_on(0, names), wait)
         message = self._first_of(late_answers(self._hosts), names)
@@ -207,7 +202,7 @@ class ThreadSide(RedisStore):
                 return message
         return None
 
-    def _first_of(self, popped: Popped, names: Sequence[str]) -> Received | None:
+    def _first_of(self, popped: Popped, names: Sequence[str]) -> Delivery | None:
         """Return one of the messages that several stores have brought, from these channels, and put the others back."""
         everything = [*getattr(self._left, "popped", ()), *popped]
         self._left.popped = []
@@ -265,7 +260,7 @@ class ThreadSide(RedisStore):
     def _names_on(self, number: int, names: Sequence[str]) -> tuple[str, ...]:
         return tuple(name for name in names if self._host_of(name, number) == number)
 
-    def _pop_from(self, host: StoreHost, keys: tuple[str, ...], wait: float) -> Received | None:
+    def _pop_from(self, host: StoreHost, keys: tuple[str, ...], wait: float) -> Delivery | None:
         while True:
             popped = host.threads.exchange([_pop(keys, wait)])[0]
             if popped is None:
@@ -275,13 +270,13 @@ class ThreadSide(RedisStore):
                 return message
             wait = 0.0
 
-    def _message(self, host: StoreHost, popped: Any) -> Received | None:
+    def _message(self, host: StoreHost, popped: Any) -> Delivery | None:
         """Return the message in what has been popped, if it holds one that lives."""
         if popped is None:
             return None
         queue = self._queue_in(popped)
         living = list(self._living(host, queue, popped[1]))
-        return (queue, living[0].content or {}) if living else None
+        return Delivery(queue, living[0].content or {}, living[0].ticket) if living else None
 
     def _queue_in(self, popped: Any) -> str:
         """Return the queue from which something has been popped."""
@@ -312,26 +307,18 @@ class ThreadSide(RedisStore):
 
     # Worker processes; the first host knows of them
 
-    def renew_worker(self, worker: str, held: Sequence[Held]) -> None:
+    def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:
         # The threads may all be busy for long.
         if self.statistics.are_due:
             self._save_counts()
         run = self._hosts[0].threads.run
-        run(scripts.RENEW_WORKER, *self._head, worker, self._lease, held_messages.pack(held))
+        run(scripts.RENEW_WORKER, *self._head, worker, self._lease, held_messages.pack(has))
         while collected := run(scripts.COLLECT_WORKER, *self._head, *self._look_limits):
             _log_lost(collected[0].decode(), held_messages.unpack(collected[1]))
 
     def end_worker(self, worker: str) -> None:
         self._save_counts()
         self._hosts[0].threads.run(scripts.END_WORKER, *self._head, worker)
-
-    def is_held(self, reply_channel: str, order: int) -> bool:
-        everything = self._hosts[0].threads.exchange([("HVALS", f"{self.prefix}held")])[0]
-        return any(
-            (held.reply_channel, held.order) == (reply_channel, order)
-            for packed in everything
-            for held in held_messages.unpack(packed)
-        )
 
 
 @functools.lru_cache(maxsize=1000)
@@ -364,9 +351,9 @@ def _pop(keys: tuple[str, ...], wait: float) -> bytes:
     return packed([("LMPOP", len(keys), *keys, "LEFT")])
 
 
-def _log_lost(worker: str, held: Sequence[Held]) -> None:
+def _log_lost(worker: str, had: Sequence[UnderWay]) -> None:
     logger.error("Worker process %s has died", worker)
-    for message in held:
+    for message in had:
         logger.error(
             "A message on %s from %s is lost with it, after %.0f s of work",
             message.channel,
