@@ -61,6 +61,8 @@ class Outgoing:
 
     def limited(self, timeout: float) -> float:
         """Return for how long to wait for a message, ``timeout`` at most: until something should be tried again."""
+        if not self._own.waiting and not self._others:
+            return timeout
         times = [outbox.try_at for outbox in (self._own, *self._others.values()) if outbox.waiting]
         return min(timeout, max(0.0, min(times) - time.monotonic())) if times else timeout
 
