@@ -177,7 +177,7 @@ class BaseChannelLayer(ABC):
         Take one message from any of ``channels``; return ``(channel, message)`` or ``(None, None)``.
 
         ``block`` waits for one: at most ``timeout`` seconds, or until ``interrupt``. A layer may come back
-        earlier without a message.
+        earlier without a message. Raises ``InvalidName``, also for process queues: see ``read_queue``.
         """
 
     def receive_many(self, channels: Sequence[str], block: bool = False) -> tuple[str, Content] | tuple[None, None]:
