@@ -1,7 +1,7 @@
 import asyncio
 
 from channels import channel_layers
-from channels.test.conformance import MemberMessages
+from channels.test.process_queue import MemberMessages
 
 from .pages import namespaces_of
 

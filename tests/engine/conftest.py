@@ -12,7 +12,6 @@ from channels import channel_layers
 from channels.handler import ViewConsumer
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.registry import ChannelLayerWrapper
-from channels.worker import deadlines
 
 from .sites import Site
 
@@ -21,7 +20,6 @@ from .sites import Site
 def nothing_is_left_over():
     """Forget what a test has put off until later, and what it has cached."""
     yield
-    deadlines._own.heap.clear()
     cache.clear()
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import secrets
 
-from channels.test.conformance import MemberMessages
+from channels.interface.session import merged
+from channels.layers.base import Ticket
+from channels.test.process_queue import MemberMessages, entries_there
 from channels.worker import Worker
 
 
@@ -13,19 +15,31 @@ def request_to(path="/", **content):
 
 
 class Site:
-    """A routing on a layer of its own, with one worker."""
+    """A routing on a layer of its own, with one worker, and the part of an interface server that owns connections."""
 
     def __init__(self, layer):
         self.layer = layer
         self.worker = Worker(layer)
         self.reply_channel = f"reply.{secrets.token_hex(4)}!1"
         self._member_messages = MemberMessages(layer)
+        # The channel sessions of connections, by their reply channels.
+        self.sessions = {}
+        # What workers have told connections, in its order.
+        self.finishes = []
 
     def consume(self, channel, **content):
         """Send a message that asks for replies, do all work, and return what came back."""
-        self.layer.send(channel, {"reply_channel": self.reply_channel, **content})
+        self.put(channel, {"reply_channel": self.reply_channel, **content})
         self.work()
         return self.received(content.get("reply_channel", self.reply_channel))
+
+    def put(self, channel, content):
+        """Put a message on the layer, as an interface server does if it is one of those that it sends."""
+        ticket = None
+        if channel.startswith(("websocket.", "http.")):
+            number = None if channel.endswith("disconnect") else content.get("order")
+            ticket = Ticket(number, self.sessions.get(content["reply_channel"], {}))
+        assert not self.layer.send_many([self.layer.prepare(channel, content, ticket=ticket)])
 
     def request(self, path="/", **content):
         """Send a request, do all work, and return what came back."""
@@ -40,13 +54,20 @@ class Site:
         """Return the messages that wait on a channel; for a reply channel, on all of its process queue."""
         prefix, mark, _ = channel.partition("!")
         if mark:
-            waits = self.layer.channel_statistics(channel + "any")["messages_pending"]
-            entries = asyncio.run(self.layer.read_queue(prefix + mark)) if waits else []
-            return [content for _, content in self._member_messages.made_of(prefix + mark, entries)]
+            return [content for _, content in self._read(prefix + mark)]
         found = []
         while (content := self.layer.receive([prefix])[1]) is not None:
             found.append(content)
         return found
+
+    def _read(self, queue):
+        entries = asyncio.run(entries_there(self.layer, queue))
+        for entry in entries:
+            if entry.finish is not None:
+                name = queue + entry.local
+                self.finishes.append((name, entry.finish))
+                self.sessions[name] = merged(self.sessions.get(name, {}), entry.finish)
+        return self._member_messages.made_of(queue, entries)
 
 
 class Socket:
@@ -75,7 +96,7 @@ class Socket:
 
     def put(self, channel, **content):
         """Put a message on the layer, and leave it there."""
-        self.site.layer.send(channel, self.message(**content))
+        self.site.put(channel, self.message(**content))
 
     def message(self, **content):
         """Return the next message of this socket."""
@@ -85,3 +106,7 @@ class Socket:
 
     def received(self):
         return self.site.received(self.reply_channel)
+
+    @property
+    def session(self):
+        return self.site.sessions.get(self.reply_channel, {})

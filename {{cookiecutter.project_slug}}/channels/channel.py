@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .exceptions import InvalidMessage
-from .layers.base import BaseChannelLayer, Content
+from .layers.base import Content
 from .layers.sends import held_sends
 from .registry import DEFAULT_CHANNEL_LAYER, channel_layers
 from .values.names import require_channel_name, require_group_name
@@ -81,16 +81,19 @@ class Group:
         return f"<Group {self.name}>"
 
 
-def _send(layer: BaseChannelLayer, name: str, content: Content, immediately: bool, to_group: bool) -> None:
+def _send(layer: Any, name: str, content: Content, immediately: bool, to_group: bool) -> None:
     if not isinstance(content, dict):
         raise InvalidMessage(f"What is sent to {name!r} must be a dict, not {type(content).__name__}.")
-    held = None if immediately else held_sends()
-    if held is not None and held.hold(layer, layer.prepare(name, content, to_group)):
-        return
-    if to_group:
-        layer.send_group(name, content)
-    else:
-        layer.send(name, content)
+    # The layer itself, without what the project's wrapper adds to it.
+    layer = getattr(layer, "channel_layer", layer)
+    send, held = layer.prepare(name, content, to_group), held_sends()
+    if held is not None:
+        if not to_group and (origin := held.origin_of(layer, content)):
+            send = send._replace(ticket=origin.ticket_along())
+        if not immediately and held.hold(layer, send):
+            return
+    if layer.send_many([send]):
+        raise layer.ChannelFull(layer.describe_full(name))
 
 
 def _text(name: str | bytes) -> str:

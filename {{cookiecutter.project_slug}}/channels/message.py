@@ -6,6 +6,7 @@ from typing import Any
 
 from .channel import Channel
 from .layers.base import Content
+from .layers.origin import Origin
 
 
 class Message:
@@ -21,11 +22,11 @@ class Message:
     channel_session: Any
     http_session: Any
     user: Any
-    # True when the message was put back or waits for another, so that its consumer will run later.
-    comes_again = False
 
-    def __init__(self, content: Content, channel_name: str, channel_layer: Any) -> None:
+    def __init__(self, content: Content, channel_name: str, channel_layer: Any, origin: Origin | None = None) -> None:
         self.content = content
+        # The connection that has sent it, None if that cannot be said for sure.
+        self.origin = origin
         self.channel = Channel.known(channel_name, channel_layer)
         self.channel_layer = channel_layer
         reply_channel = content.get("reply_channel")

@@ -8,7 +8,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.http import StreamingHttpResponse
 from django.urls import path
 
-from channels.test.conformance import read_entries
+from channels.test.process_queue import read_entries
 from channels.values.names import queue_of
 from channels.worker import WorkerGroup
 from channels.worker.event_loop import run_beside_loop

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import random
 
 from ..exceptions import ChannelLayerUnavailable
-from ..layers.base import BaseChannelLayer, Content, Send
+from ..layers.base import BaseChannelLayer, Send
+from ..values.pauses import Pauses
 
 # What an outage is told that an interface process cannot do.
 SENDS = "sends"
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
 
 class _Outcome(enum.Enum):
@@ -21,38 +19,27 @@ class _Outcome(enum.Enum):
     FAILED = "failed"
 
 
-async def dispatch(
-    layer: BaseChannelLayer,
-    channel: str,
-    content: Content,
-    patience: float = 0.0,
-    reply_channel: str = "",
-    will: Send | None = None,
-    outage_patience: float = 0.0,
-) -> bool:
+async def dispatch(layer: BaseChannelLayer, send: Send, patience: float = 0.0, outage_patience: float = 0.0) -> bool:
     """
-    Send one message; return False if the layer has not taken it.
+    Send one prepared message; return False if the layer has not taken it.
 
     A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses, the latter for
     ``outage_patience`` seconds if that is longer. A message that may have been sent all the same is never sent again,
     and counts as taken.
-    A message that opens or closes a connection names its ``reply_channel``, and leaves the connection's last will with
-    the layer or, without one, has it forgotten. Raises ``MessageTooLarge``.
     """
-    send = layer.prepare(channel, content)
-    batch = [send._replace(reply_channel=reply_channel, will=will) if reply_channel else send]
+    batch = [send]
     loop = asyncio.get_running_loop()
-    before, started, pause = _Outcome.TAKEN, loop.time(), _FIRST_PAUSE
+    before, started, pauses = _Outcome.TAKEN, loop.time(), Pauses(0.01, 0.5)
     while (outcome := await _attempt(layer, batch)) is not _Outcome.TAKEN:
         if outcome is not before:
             # After an outage everybody is in a hurry, and the wait for room begins only now.
-            before, started, pause = outcome, loop.time(), _FIRST_PAUSE
+            before, started = outcome, loop.time()
+            pauses.begin_anew()
         limit = max(patience, outage_patience) if outcome is _Outcome.FAILED else patience
         left = started + limit - loop.time()
         if left <= 0:
             return False
-        await asyncio.sleep(min(pause * random.uniform(0.5, 1), left))
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        await asyncio.sleep(min(pauses.next(), left))
     return True
 
 

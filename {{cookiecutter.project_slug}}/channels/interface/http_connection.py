@@ -8,11 +8,12 @@ from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import MessageTooLarge
-from ..layers.base import Content, Send
+from ..layers.base import Content, Finish, Send, Ticket, UnderWay
 from .dispatch import dispatch
 from .http import Event, HttpExchange, Scope, State
 from .outbox import ResponseOutbox
 from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
+from .session import merged
 from .spool import Buffer, SpoolFailed
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class HttpConnection:
         self._dispatched = False
         self._gone = False
         self._has_will = False
+        # Whether the last will that the layer has shows another session than the one that there is.
+        self.will_is_old = False
+        # The values of the channel session, of which this is the owner. Replaced, never changed.
+        self._session: Content = {}
         # What runs beside the request: the watch over its client, the rest of its body, the storing of its response.
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -129,8 +134,9 @@ class HttpConnection:
             self._refuse(503, "The server is stopping.")
             return
         self._dispatched = True
+        layer = self._process.layer
         try:
-            if not await dispatch(self._process.layer, "http.request", message):
+            if not await dispatch(layer, layer.prepare("http.request", message, ticket=Ticket(None, self._session))):
                 self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
                 self._refuse(503, "The server is busy. Please try again.")
             elif self._body_channel is not None and not self._done.done():
@@ -149,7 +155,8 @@ class HttpConnection:
             left -= len(part)
             message = {"content": part, "more_content": left > 0}
             # Workers that are busy with other requests may need as long as any request may wait.
-            if not await dispatch(self._process.layer, channel, message, self._process.limits.http_timeout):
+            layer = self._process.layer
+            if not await dispatch(layer, layer.prepare(channel, message), self._process.limits.http_timeout):
                 self._refuse(503, "The server is busy. Please try again.")
                 return
         self._body_channel = None
@@ -221,12 +228,32 @@ class HttpConnection:
         """Take a message sent to a group this request is in: the answer to a long poll, or a part of a stream."""
         self.reply(content)
 
+    def finished(self, finish: Finish) -> None:
+        """Take what a consumer has changed in the session."""
+        self._session = merged(self._session, finish)
+        if self._has_will:
+            self.will_is_old = True
+            self._process.renew_will_soon(self)
+
+    def overdue(self, now: float, patience: float) -> list[UnderWay]:
+        """Return nothing: a request waits for its response, and has a limit for that."""
+        return []
+
+    def lose(self, number: int) -> None:
+        """Do nothing: a request has no lane."""
+
     def take_will(self, again: bool) -> Send | None:
         """Return the last will. Only requests that are open for a while leave one: most are too short to need it."""
-        if not self._dispatched or (self._has_will and not again):
+        if not self._dispatched or (self._has_will and not again and not self.will_is_old):
             return None
-        self._has_will = True
-        return self._process.layer.prepare_will("http.disconnect", self._exchange.disconnect_message())
+        self._has_will, self.will_is_old = True, False
+        message, ticket = self._exchange.disconnect_message(), Ticket(None, self._session)
+        return self._process.layer.prepare_will("http.disconnect", message, ticket)
+
+    @property
+    def reply_channel(self) -> str:
+        """The name of the channel on which the request gets its response."""
+        return self._exchange.reply_channel
 
     def write_off(self) -> None:
         """End the request; consumers have been told of its end already."""
@@ -321,6 +348,7 @@ class HttpConnection:
             self._process.report(self._body_channel, {"closed": True})
         reply_channel = self._exchange.reply_channel
         if message is not None and self._dispatched:
-            self._process.report("http.disconnect", message, patience=0.0, reply_channel=reply_channel)
+            ticket = Ticket(None, self._session)
+            self._process.report("http.disconnect", message, reply_channel, ticket, patience=0.0)
         elif self._has_will:
             self._process.forget_will(reply_channel)

@@ -18,7 +18,7 @@ class Limits:
     # Without an answer to its connect message after this time a socket is rejected.
     handshake_timeout: float = 5.0
     # So long a message from a client waits for room in its channel; nothing more is read from the client meanwhile.
-    full_timeout: float = 2.0
+    full_timeout: float = 10.0
     # So long a message from an open socket waits for a channel layer that cannot be reached, before that is closed.
     outage_timeout: float = 10.0
     # A request with a larger body gets status 413.
@@ -33,6 +33,8 @@ class Limits:
     # then in temporary files up to this size.
     spool_memory: int = 32 * 2**20
     spool_size: int = 2**30
+    # So many messages of one socket may be with the workers at a time. Nothing more is read from it meanwhile.
+    messages_under_way: int = 1
     # What may wait for a slow socket, in bytes and in messages, before it is closed with 1013.
     socket_outbox_size: int = 2**20
     socket_outbox_length: int = 1000
@@ -57,17 +59,17 @@ class Limits:
                 raise InvalidChannelLayerError(
                     f"CHANNELS_INTERFACE has the unknown key {name!r}; expected {', '.join(defaults)}."
                 )
-            if expected := _expected(value, defaults[name]):
+            if expected := _expected(value, defaults[name], least=1 if name == "messages_under_way" else 0):
                 raise InvalidChannelLayerError(f"CHANNELS_INTERFACE[{name!r}] is {value!r}; expected {expected}.")
         return cls(**chosen)
 
 
-def _expected(value: Any, default: Any) -> str:
+def _expected(value: Any, default: Any, least: int) -> str:
     """Return what should stand there instead of a value, nothing if it is of the kind of the default."""
     if isinstance(default, bool):
         return "" if isinstance(value, bool) else "True or False"
     number = int if isinstance(default, int) else (int, float)
     # True and False are numbers, too.
-    if isinstance(value, number) and not isinstance(value, bool) and 0 <= value < math.inf:
+    if isinstance(value, number) and not isinstance(value, bool) and least <= value < math.inf:
         return ""
-    return "a whole number, zero or more" if number is int else "a number, zero or more"
+    return f"{'a whole number' if number is int else 'a number'}, {least} or more"

@@ -99,7 +99,7 @@ class Outbox(Sender):
 
     def put(self, event: Event) -> bool:
         """Queue an event; return False, and queue nothing, if there is no room."""
-        size = _size(event)
+        size = size_of(event)
         # An empty queue takes anything, or an event above the limit could never be sent.
         if self._events and (self._size + size > self._max_size or len(self._events) >= self._max_length):
             return False
@@ -118,7 +118,7 @@ class Outbox(Sender):
         turn = None
         while self._events:
             event = self._events.pop(0)
-            self._size -= _size(event)
+            self._size -= size_of(event)
             await self._send(event)
             if self._events:
                 turn = turn or Turn(asyncio.get_running_loop().time)
@@ -207,7 +207,7 @@ def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
     return None if task.done() else task
 
 
-def _size(event: Event) -> int:
+def size_of(event: Event) -> int:
     """Return what an event of a socket comes to in bytes."""
     text = event.get("text")
     if text is None:

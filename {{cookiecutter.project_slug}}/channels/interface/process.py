@@ -13,12 +13,13 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from ..layers.base import BaseChannelLayer, Content
+from ..layers.base import BaseChannelLayer, Content, Ticket
 from ..values.names import local_part
 from ..values.turn import Turn
 from .dispatch import SENDS, dispatch
 from .garbage import Garbage
 from .http_connection import HttpConnection
+from .lane_watch import LaneWatch
 from .lease import LeaseKeeper
 from .limits import Limits
 from .replies import Replies
@@ -29,6 +30,10 @@ logger = logging.getLogger(__name__)
 
 Thing = TypeVar("Thing")
 
+# What consumers have changed in the sessions of connections is in their last wills after so many seconds.
+WILL_DELAY = 0.1
+# As many last wills are told in one step.
+WILLS_AT_ONCE = 100
 # At a stop so many sockets are closed at once, the others in turns.
 STOPPED_AT_ONCE = 25
 
@@ -53,8 +58,9 @@ class InterfaceProcess:
         self.stopping = False
         self._loop = asyncio.get_running_loop()
         self._connections: set[HttpConnection | SocketConnection] = set()
-        # Sockets that have ended before their connect message was answered: their disconnect message is due.
-        self._unanswered: set[SocketConnection] = set()
+        # Sockets that have ended while consumers are at their messages: their disconnect messages follow.
+        self._ending: set[SocketConnection] = set()
+        self._old_wills: set[HttpConnection | SocketConnection] = set()
         self._reports: set[asyncio.Task[Any]] = set()
         # Set when none of them is left.
         self._told = asyncio.Event()
@@ -62,9 +68,10 @@ class InterfaceProcess:
         self._idle = asyncio.Event()
         self._idle.set()
         self._workers = start_workers()
+        self._lanes = LaneWatch(layer, self.replies)
         lease = LeaseKeeper(layer, self.replies, self._start_anew)
         self._reader = self._loop.create_task(self.replies.read())
-        self._lease = self._loop.create_task(lease.keep())
+        self._upkeep = [self._loop.create_task(lease.keep()), self._loop.create_task(self._lanes.keep())]
         self._stopped: asyncio.Task[None] | None = None
 
     async def serve_http(self, scope: Any, receive: Any, send: Any) -> None:
@@ -84,17 +91,24 @@ class InterfaceProcess:
         try:
             await connection.run(scope)
         finally:
-            if connection.is_unanswered:
-                self._unanswered.add(connection)
+            if connection.is_ending:
+                self._ending.add(connection)
             self._exit(connection)
             self._garbage.socket_ends(len(self._connections))
 
     def forget(self, connection: SocketConnection) -> None:
-        """Wait no longer for the answer to a socket's connect message."""
-        self._unanswered.discard(connection)
+        """Wait no longer for what consumers do with the messages of a socket."""
+        self._ending.discard(connection)
         self._notice_idleness()
 
-    def report(self, channel: str, content: Content, patience: float | None = None, reply_channel: str = "") -> None:
+    def report(
+        self,
+        channel: str,
+        content: Content,
+        reply_channel: str = "",
+        ticket: Ticket | None = None,
+        patience: float | None = None,
+    ) -> None:
         """
         Send a message on behalf of a connection that no longer waits for it, until it is accepted or too old.
 
@@ -103,12 +117,33 @@ class InterfaceProcess:
         """
         if reply_channel and not self.replies.owns(reply_channel):
             return
-        patience = self.layer.expiry if patience is None else patience
-        self._keep(dispatch(self.layer, channel, content, patience, reply_channel))
+        send = self.layer.prepare(channel, content, ticket=ticket)._replace(reply_channel=reply_channel)
+        self.keep(dispatch(self.layer, send, self.layer.expiry if patience is None else patience))
+
+    def renew_will_soon(self, connection: HttpConnection | SocketConnection) -> None:
+        """Have the layer know a last will that has changed, with those of others."""
+        if self.layer.lease_interval is None:
+            return
+        if not self._old_wills:
+            self._loop.call_later(WILL_DELAY, lambda: self.keep(self._renew_wills()))
+        self._old_wills.add(connection)
+
+    async def _renew_wills(self) -> None:
+        connections, self._old_wills = list(self._old_wills), set()
+        for start in range(0, len(connections), WILLS_AT_ONCE):
+            some = connections[start : start + WILLS_AT_ONCE]
+            wills = [(local_part(each.reply_channel), will) for each in some if (will := each.take_will(again=False))]
+            try:
+                await self.layer.set_wills(self.replies.queue, wills)
+            except Exception as error:
+                for each in some:
+                    # The next renewal of the lease tells it.
+                    each.will_is_old = True
+                self.layer.outage.goes_on(error, "upkeep")
 
     def forget_will(self, reply_channel: str) -> None:
         """Have the layer forget the last will of a connection whose end nobody needs to be told of."""
-        self._keep(self._forget_will(local_part(reply_channel)))
+        self.keep(self._forget_will(local_part(reply_channel)))
 
     async def _forget_will(self, local: str) -> None:
         try:
@@ -116,7 +151,8 @@ class InterfaceProcess:
         except Exception as error:
             self.layer.outage.hinders(error, "The last will of a connection could not be taken back")
 
-    def _keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Do something beside the connections, which a stop waits for."""
         task = self._loop.create_task(coroutine)
         self._reports.add(task)
         self._told.clear()
@@ -135,7 +171,7 @@ class InterfaceProcess:
 
     def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         """Log that nobody has answered a message, and whether any worker reads its channel."""
-        self._keep(self._warn_unanswered(channel, warning, *arguments))
+        self.keep(self._warn_unanswered(channel, warning, *arguments))
 
     async def _warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         try:
@@ -161,7 +197,7 @@ class InterfaceProcess:
             # Some servers, told at the same time, wait for nobody: a few sockets are closed before they do anything.
             for socket in itertools.islice(sockets, STOPPED_AT_ONCE):
                 self._guarded(SocketConnection.stop, socket)
-            self._keep(self._in_turns(sockets, SocketConnection.stop))
+            self.keep(self._in_turns(sockets, SocketConnection.stop))
             self._loop.call_later(self.limits.stop_grace, self._end_grace)
 
     async def stop(self) -> None:
@@ -177,7 +213,8 @@ class InterfaceProcess:
         if self._workers is not None:
             await self._loop.run_in_executor(None, self._workers.stop, True)
         self._reader.cancel()
-        self._lease.cancel()
+        for task in self._upkeep:
+            task.cancel()
         if told:
             await self._end_lease()
 
@@ -214,15 +251,15 @@ class InterfaceProcess:
         self.replies.start_anew()
         self._reader.cancel()
         self._reader = self._loop.create_task(self.replies.read())
-        self._keep(self._in_turns(self._present(), lambda connection: connection.write_off()))
+        self.keep(self._in_turns(self._present(), lambda connection: connection.write_off()))
 
     def _end_grace(self) -> None:
-        self._keep(self._in_turns(self._present(), lambda connection: connection.end_grace()))
+        self.keep(self._in_turns(self._present(), lambda connection: connection.end_grace()))
 
     def _present(self) -> Iterator[HttpConnection | SocketConnection]:
         """Iterate over the connections that are there now, without those that have ended when it is their turn."""
-        present = [*self._connections, *self._unanswered]
-        return (each for each in present if each in self._connections or each in self._unanswered)
+        present = [*self._connections, *self._ending]
+        return (each for each in present if each in self._connections or each in self._ending)
 
     async def _in_turns(self, things: Iterable[Thing], action: Callable[[Thing], object]) -> None:
         """Do something with each of many things, while others have their turn too."""
@@ -248,5 +285,5 @@ class InterfaceProcess:
         self._notice_idleness()
 
     def _notice_idleness(self) -> None:
-        if not self._connections and not self._unanswered:
+        if not self._connections and not self._ending:
             self._idle.set()

@@ -12,19 +12,18 @@ import base64
 import itertools
 import logging
 import os
-import random
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol
 
-from ..layers.base import BaseChannelLayer, Content, Entry, Send
+from ..layers.base import BaseChannelLayer, Content, Entry, Finish, Send, UnderWay
 from ..layers.members import GroupMembers
+from ..values.pauses import Pauses
 from ..values.turn import Turn
 from .dispatch import dispatch
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # As many memberships of closed connections end in one step.
 _LEFT_AT_ONCE = 100
 # The random part of a reply channel, in bytes: a multiple of three, so that it is encoded without padding.
@@ -36,6 +35,15 @@ class Connection(Protocol):
 
     def reply(self, content: Content) -> None:
         """Take a message sent to this connection."""
+
+    def finished(self, finish: Finish) -> None:
+        """Be told that a worker has done with a message of this connection."""
+
+    def overdue(self, now: float, patience: float) -> list[UnderWay]:
+        """Return the messages of its lane that have been under way for so many seconds or longer."""
+
+    def lose(self, number: int) -> None:
+        """Be told that a message of its lane is lost."""
 
     def broadcast(self, content: Content) -> None:
         """Take a message sent to a group this connection is in. It is shared: read only."""
@@ -79,25 +87,28 @@ class Replies:
         return reply_channel.startswith(self.queue)
 
     def forget(self, reply_channel: str) -> None:
-        """Drop a closed connection, and take it out of all its groups."""
+        """Drop a connection of which nothing more is expected, and take it out of all its groups."""
+        if self._connections.pop(self._local(reply_channel), None) is not None:
+            self.leave_groups(reply_channel)
+
+    def leave_groups(self, reply_channel: str) -> None:
+        """Take a connection that has closed out of all its groups."""
         local = self._local(reply_channel)
-        if self._connections.pop(local, None) is not None:
-            groups = self._members.discard_all(local)
-            if groups:
-                self._leave([(group, local) for group in groups])
+        groups = self._members.discard_all(local)
+        if groups:
+            self._leave([(group, local) for group in groups])
 
     async def read(self) -> None:
         """Hand on what comes, for ever. A layer that fails is asked again, with growing pauses."""
-        pause = _FIRST_PAUSE
+        pauses = Pauses(0.05, 1.0)
         while True:
             try:
                 entries = await self._layer.read_queue(self.queue)
-                pause = _FIRST_PAUSE
+                pauses.begin_anew()
             except Exception as error:
                 self.unsure = True
                 self._layer.outage.goes_on(error, "reads")
-                await asyncio.sleep(pause * random.uniform(0.5, 1))
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                await asyncio.sleep(pauses.next())
                 continue
             self._layer.outage.is_over("reads")
             await self._hand_on(entries)
@@ -117,9 +128,20 @@ class Replies:
 
         All of them ``again`` if asked for. Connections may come and go meanwhile.
         """
+        for local, connection in self.connections():
+            yield local, connection.take_will(again)
+
+    def lose(self, reply_channel: str, number: int | None) -> None:
+        """Tell a connection that a message of its lane is lost, if it is there."""
+        connection = self._connections.get(self._local(reply_channel))
+        if connection is not None and number is not None and self.owns(reply_channel):
+            connection.lose(number)
+
+    def connections(self) -> Iterator[tuple[str, Connection]]:
+        """Iterate over the connections, by local parts. They may come and go meanwhile."""
         for local, connection in list(self._connections.items()):
             if local in self._connections:
-                yield local, connection.take_will(again)
+                yield local, connection
 
     async def leave_the_rest(self) -> None:
         """Take closed connections out of the groups that they have not left yet."""
@@ -158,22 +180,28 @@ class Replies:
                         yield self._broadcast, local, content
                 continue
             for entry in some:
-                if entry.content is None:
+                if not entry.is_message:
                     yield self._change_membership, entry
                 else:
-                    yield self._reply, entry.local, entry.content
+                    yield self._reply, entry
 
     def _broadcast(self, local: str, content: Content) -> None:
         if local in self._connections:
             self._connections[local].broadcast(content)
 
-    def _reply(self, local: str, content: Content) -> None:
-        if local in self._connections:
-            self._connections[local].reply(content)
+    def _reply(self, entry: Entry) -> None:
+        local, _, content, *_, finish = entry
+        connection = self._connections.get(local)
+        if connection is None:
+            logger.debug("A reply came for %s%s, which has gone", self.queue, local)
+            if content and (worker := content.get("worker")):
+                news = self._layer.prepare(worker[0], {"response": worker[1], "closed": True})
+                self._start(dispatch(self._layer, news))
             return
-        logger.debug("A reply came for %s%s, which has gone", self.queue, local)
-        if worker := content.get("worker"):
-            self._start(dispatch(self._layer, worker[0], {"response": worker[1], "closed": True}))
+        if content is not None:
+            connection.reply(content)
+        if finish is not None:
+            connection.finished(finish)
 
     def _change_membership(self, entry: Entry) -> None:
         if not entry.group:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import MessageTooLarge
-from ..layers.base import Content, Send
+from ..layers.base import Content, Finish, Send, Ticket, UnderWay
 from .dispatch import dispatch
-from .outbox import Outbox
+from .lane import Lane
+from .outbox import Outbox, size_of
+from .session import merged
 from .websocket import Event, Scope, State, WebSocket
 
 if TYPE_CHECKING:
@@ -19,25 +21,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MESSAGE_TOO_BIG = 1009
-GOING_AWAY = 1012
+# The registry at IANA calls it so; the client is to come back at once.
+SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
 # A client that does not take even the close frame is cut off after this time, in seconds.
 CLOSE_TIMEOUT = 10.0
+# So many frames, or so many bytes, are read from a client while its lane is full: enough to notice that it leaves.
+MAX_FRAMES_AHEAD = 16
+MAX_SIZE_AHEAD = 64 * 1024
 
 
 class SocketConnection:
     """One WebSocket: drives its state machine with what comes from both sides."""
 
     __slots__ = (
-        "_answered",
         "_dispatching",
+        "_frames",
+        "_lane",
         "_outbox",
         "_process",
         "_receive",
         "_receiving",
+        "_room",
+        "_session",
         "_socket",
         "_task",
         "_timer",
+        "will_is_old",
     )
 
     def __init__(self, process: InterfaceProcess, scope: Scope, receive: Any, send: Any) -> None:
@@ -46,14 +56,21 @@ class SocketConnection:
         self._socket = WebSocket(scope["path"], process.replies.new_channel(), scope["root_path"])
         limits = process.limits
         self._outbox = Outbox(send, limits.socket_outbox_size, limits.socket_outbox_length)
+        self._lane = Lane(limits.messages_under_way)
+        # The values of the channel session, of which this is the owner. Replaced, never changed.
+        self._session: Content = {}
+        # Whether the last will that the layer has shows another one.
+        self.will_is_old = False
+        # Frames of the client that have been read and not dispatched; None until there are any.
+        self._frames: list[Event] | None = None
+        # Set while nothing more is read from the client, for want of room.
+        self._room: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
         # True while the connection waits for its client and for nothing else.
         self._receiving = False
         # Runs while the socket waits for an answer to its connect message, and again while it closes.
         self._timer: asyncio.TimerHandle | None = None
-        # Set while a frame of a socket that is not accepted yet has to wait for that.
-        self._answered: asyncio.Future[None] | None = None
-        # True while a frame is on its way into the layer: the disconnect message must not overtake it.
+        # True while a frame is on its way into the layer: nothing must overtake it.
         self._dispatching = False
 
     async def run(self, scope: Scope) -> None:
@@ -66,10 +83,13 @@ class SocketConnection:
         except asyncio.CancelledError:
             if self._socket.state is not State.CLOSED:
                 # The server is stopping. Where it has not told the client so, we do.
-                self._perform(self._socket.close(GOING_AWAY))
+                self._perform(self._socket.close(SERVICE_RESTART))
         finally:
             self._socket.leave(1006)
-            self._end()
+            if self._socket.state is State.ABANDONED:
+                # It was never accepted, so nothing of it is for a consumer.
+                self._drop_frames()
+            self._go_on()
             await self._outbox.drained()
             if self._socket.state is State.CLOSED:
                 self._cancel_timer()
@@ -107,9 +127,10 @@ class SocketConnection:
 
     async def _connect(self, scope: Scope) -> bool:
         self._start_timer(self._process.limits.handshake_timeout, self._handshake_expired)
-        layer, reply_channel = self._process.layer, self._socket.reply_channel
-        content = self._socket.connect_message(scope)
-        return await dispatch(layer, "websocket.connect", content, 0.0, reply_channel, self._will())
+        message = self._socket.connect_message(scope)
+        send = self._prepared("websocket.connect", message)
+        send = send._replace(reply_channel=self._socket.reply_channel, will=self._will())
+        return await self._dispatch(send, 0)
 
     async def _refuse(self, scope: Scope) -> None:
         """Reject a socket that no consumer will hear of: with status 503 where the server can, else with 1013."""
@@ -130,81 +151,158 @@ class SocketConnection:
         self._process.replies.forget(self._socket.reply_channel)
         self._socket.forget_disconnect()
 
-    async def _take_frame(self, event: Event) -> None:
-        if self._socket.state is State.CONNECTING:
-            self._answered = asyncio.get_running_loop().create_future()
-            await self._answered
-        if self._socket.state is not State.OPEN or not self._is_owned:
-            return
-        code = await self._dispatch_frame(event)
-        if code is not None:
-            self._perform(self._socket.close(code))
-        self._end()
+    # Frames
 
-    async def _dispatch_frame(self, event: Event) -> int | None:
-        """Send a frame into the layer; return the code to close the socket with if that cannot be done."""
+    async def _take_frame(self, event: Event) -> None:
+        """Dispatch a frame, or keep it until it is its turn; return when there is room for another one."""
+        if not self._frames and self._may_dispatch:
+            await self._dispatch_frame(event)
+            self._go_on()
+            return
+        self._frames = self._frames or []
+        self._frames.append(event)
+        if self._is_full:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+
+    @property
+    def _is_full(self) -> bool:
+        frames = self._frames or ()
+        return len(frames) >= MAX_FRAMES_AHEAD or sum(map(size_of, frames)) >= MAX_SIZE_AHEAD
+
+    @property
+    def _may_dispatch(self) -> bool:
+        # What a client has sent before it left comes before its disconnect message.
+        is_accepted = self._socket.state in (State.OPEN, State.CLOSED)
+        return is_accepted and self._lane.has_room and not self._dispatching
+
+    async def _dispatch_frames(self) -> None:
+        while self._frames and self._may_dispatch:
+            await self._dispatch_frame(self._frames.pop(0))
+        self._go_on()
+
+    async def _dispatch_frame(self, event: Event) -> None:
+        """Send a frame into the layer; close the socket if that cannot be done."""
+        if not self._is_owned:
+            return
         message, limits = self._socket.receive_message(event), self._process.limits
-        self._dispatching = True
         try:
-            if await dispatch(
-                self._process.layer,
-                "websocket.receive",
-                message,
-                limits.full_timeout,
-                outage_patience=limits.outage_timeout,
-            ):
-                return None
+            send = self._prepared("websocket.receive", message)
+            if await self._dispatch(send, message["order"], limits.full_timeout, limits.outage_timeout):
+                return
             self._process.log_refused("Socket %r closed", self._socket.path, "websocket.receive")
-            return TRY_AGAIN_LATER
+            code = TRY_AGAIN_LATER
         except MessageTooLarge as error:
             logger.warning("Socket %r closed: %s", self._socket.path, error)
-            return MESSAGE_TOO_BIG
+            code = MESSAGE_TOO_BIG
+        self._perform(self._socket.close(code))
+
+    async def _dispatch(self, send: Send, number: int, *patience: float) -> bool:
+        layer = self._process.layer
+        self._lane.begin(number, send.name)
+        self._dispatching = True
+        try:
+            taken = await dispatch(layer, send, *patience)
         finally:
             self._dispatching = False
+        if taken:
+            self._lane.arrive(number, layer.clock())
+        else:
+            self._lane.finish(number)
+        return taken
+
+    def _prepared(self, channel: str, message: Content) -> Send:
+        return self._process.layer.prepare(channel, message, ticket=Ticket(message["order"], self._session))
+
+    def _drop_frames(self) -> None:
+        """Forget what the client has sent and nobody has dispatched: the socket is closed for another reason."""
+        if self._frames:
+            statistics = self._process.layer.statistics
+            statistics.count_dropped("websocket.receive", "its socket was closed", count=len(self._frames))
+            self._frames.clear()
 
     # From the layer
 
     def reply(self, content: Content) -> None:
         """Take a message sent to this socket."""
-        waiting = self._socket.state in (State.CONNECTING, State.ABANDONED)
-        events = self._socket.reply(content)
-        if waiting and self._socket.state in (State.OPEN, State.CLOSED):
+        socket = self._socket
+        waiting = socket.state in (State.CONNECTING, State.ABANDONED)
+        events = socket.reply(content)
+        if waiting and socket.state in (State.OPEN, State.CLOSED):
             self._cancel_timer()
-            self._release_frame()
+            self._lane.width = socket.messages_under_way or self._lane.width
         self._perform(events)
-        self._end()
+        self._go_on()
+
+    def finished(self, finish: Finish) -> None:
+        """Be told that a worker has done with a message of this socket."""
+        if finish.changed or finish.removed:
+            self._session = merged(self._session, finish)
+            self.will_is_old = True
+            self._process.renew_will_soon(self)
+        if finish.keeps_order:
+            self._lane.keep_order()
+        if finish.comes_again:
+            self._lane.arrive(finish.number, self._process.layer.clock())
+        else:
+            self._lane.finish(finish.number)
+            self._go_on()
+
+    def overdue(self, now: float, patience: float) -> list[UnderWay]:
+        """Return the messages that have been under way for so many seconds or longer."""
+        name = self._socket.reply_channel
+        return [UnderWay(channel, name, number, age) for channel, number, age in self._lane.overdue(now, patience)]
+
+    def lose(self, number: int) -> None:
+        """Be told that a message is lost: one of a socket that keeps order must not be missed silently."""
+        channel = self._lane.finish(number)
+        if channel and self._lane.keeps_order:
+            text = "Socket %r closed with %d: its message %d on %s was lost, most likely with its worker"
+            logger.warning(text, self._socket.path, TRY_AGAIN_LATER, number, channel)
+            self._perform(self._socket.close(TRY_AGAIN_LATER))
+        elif channel:
+            text = "Message %d of socket %r on %s was lost, most likely with its worker; the next one follows"
+            logger.warning(text, number, self._socket.path, channel)
+        self._go_on()
 
     def broadcast(self, content: Content) -> None:
         """Take a message sent to a group this socket is in."""
         self._perform(self._socket.broadcast(content))
-        self._end()
+        self._go_on()
 
     def stop(self) -> None:
         """Close the socket because the server stops."""
-        self._perform(self._socket.close(GOING_AWAY))
-        self._release_frame()
-        self._end()
+        self._perform(self._socket.close(SERVICE_RESTART))
+        self._go_on()
 
     def take_will(self, again: bool) -> Send | None:
-        """Return the last will, which the layer has got with the connect message."""
-        return self._will() if again else None
+        """Return the last will: the layer has got it with the connect message, but the session may have changed."""
+        if not again and not self.will_is_old:
+            return None
+        self.will_is_old = False
+        return self._will()
 
     def write_off(self) -> None:
         """Close the socket; consumers have been told of its end already."""
-        self._perform(self._socket.close(GOING_AWAY))
-        self._release_frame()
+        self._perform(self._socket.close(SERVICE_RESTART))
+        self._expect_nothing()
         self._forget()
         self._process.forget(self)
 
     def end_grace(self) -> None:
-        """Wait no longer for an answer to the connect message of a socket that has ended."""
+        """Wait no longer for what consumers still do with the messages of a socket that has ended."""
+        self._expect_nothing()
         self._socket.give_up()
-        self._end()
+        self._go_on()
+
+    def _expect_nothing(self) -> None:
+        self._lane.clear()
+        self._drop_frames()
 
     @property
-    def is_unanswered(self) -> bool:
-        """Whether the socket has ended, and its disconnect message waits for the answer to its connect message."""
-        return self._socket.state is State.ABANDONED
+    def reply_channel(self) -> str:
+        """The name of the channel on which the socket gets replies."""
+        return self._socket.reply_channel
 
     def _perform(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -223,6 +321,8 @@ class SocketConnection:
 
     def _end_conversation(self) -> None:
         """Listen no longer to the client, and give it a limited time to take the close frame."""
+        if not self._process.stopping:
+            self._drop_frames()
         if self._task is not None and not self._task.done():
             self._start_timer(CLOSE_TIMEOUT, self._cut_off)
             if self._receiving:
@@ -234,7 +334,37 @@ class SocketConnection:
         if self._task is not None:
             self._task.cancel()
 
-    # The end
+    # What follows
+
+    def _go_on(self) -> None:
+        """Do what has waited: dispatch what was read, read on, or tell consumers of the end."""
+        if self._frames and self._may_dispatch:
+            self._process.keep(self._dispatch_frames())
+            return
+        has_ended = self._socket.state is State.CLOSED
+        if self._room is not None and (has_ended or not self._is_full):
+            self._room.set_result(None)
+            self._room = None
+        if has_ended:
+            self._end()
+
+    def _end(self) -> None:
+        """Leave the groups of a socket that has ended; when its last message is done, report its end and forget it."""
+        self._process.replies.leave_groups(self._socket.reply_channel)
+        if self._dispatching or self._frames or not self._lane.is_empty:
+            return
+        message = self._socket.take_disconnect_message()
+        if message is not None:
+            reply_channel = self._socket.reply_channel
+            self.will_is_old = False
+            self._process.replies.forget(reply_channel)
+            self._process.report("websocket.disconnect", message, reply_channel, Ticket(None, self._session))
+            self._process.forget(self)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether consumers have still to be told of the end."""
+        return not self._socket.is_reported
 
     def _handshake_expired(self) -> None:
         if self._socket.state is State.CONNECTING:
@@ -247,23 +377,8 @@ class SocketConnection:
                 self._process.limits.handshake_timeout,
             )
             self._perform(self._socket.close(1000))
-            self._release_frame()
-        # The message may still be waiting for a worker. Its consumer may run until it expires.
-        self._start_timer(self._process.layer.expiry, self.end_grace)
-
-    def _release_frame(self) -> None:
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(None)
-
-    def _end(self) -> None:
-        """Once the socket has ended for good, report it and forget it."""
-        if self._dispatching:
-            return
-        message = self._socket.take_disconnect_message()
-        if message is not None:
-            self._process.replies.forget(self._socket.reply_channel)
-            self._process.report("websocket.disconnect", message, reply_channel=self._socket.reply_channel)
-            self._process.forget(self)
+        self._socket.give_up()
+        self._go_on()
 
     @property
     def _is_owned(self) -> bool:
@@ -271,7 +386,8 @@ class SocketConnection:
         return self._process.replies.owns(self._socket.reply_channel)
 
     def _will(self) -> Send:
-        return self._process.layer.prepare_will("websocket.disconnect", self._socket.last_will())
+        layer = self._process.layer
+        return layer.prepare_will("websocket.disconnect", self._socket.last_will(), Ticket(None, self._session))
 
     def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
         self._cancel_timer()

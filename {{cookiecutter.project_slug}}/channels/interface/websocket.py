@@ -3,10 +3,10 @@ The life of one WebSocket as a state machine: ASGI events and layer messages in 
 
     CONNECTING ──accepted──> OPEN ──either side closes──> CLOSED
         │ ╲──────────────────refused────────────────────────^
-        └──client left, or no answer in time──> ABANDONED ──the answer comes──^
+        └──client left──> ABANDONED ──the answer, or the time for it is over──^
 
 Nothing of a socket but its connect message is dispatched before a consumer has answered that. So a socket
-that ends too early is ABANDONED until the answer comes, and its disconnect message follows the answer.
+whose client leaves too early is ABANDONED until the answer comes, and its disconnect message follows the answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Scope = Mapping[str, Any]
 MAX_EARLY_BROADCASTS = 100
 # What a peer may see in a close frame (RFC 6455, section 7.4; the registry at IANA).
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
-_REPLY_KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol"})
+_REPLY_KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "messages_under_way"})
 
 
 class State(enum.Enum):
@@ -41,13 +41,26 @@ class State(enum.Enum):
 class WebSocket:
     """One socket. Methods return the ASGI events to send to the client."""
 
-    __slots__ = ("_code", "_early", "_offered", "_order", "_reported", "path", "reply_channel", "root_path", "state")
+    __slots__ = (
+        "_code",
+        "_early",
+        "_offered",
+        "_order",
+        "_reported",
+        "messages_under_way",
+        "path",
+        "reply_channel",
+        "root_path",
+        "state",
+    )
 
     def __init__(self, path: str, reply_channel: str, root_path: str = "") -> None:
         self.path = path
         self.root_path = root_path
         self.reply_channel = reply_channel
         self.state = State.CONNECTING
+        # How many of its messages may be with the workers at a time, if the accepting reply says so.
+        self.messages_under_way: int | None = None
         self._order = 0
         self._code = 1006
         self._reported = False
@@ -93,6 +106,11 @@ class WebSocket:
         """Return what every message names its socket by, and routes choose its consumer by."""
         name = {"reply_channel": self.reply_channel, "path": self.path}
         return name | {"root_path": self.root_path} if self.root_path else name
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether its disconnect message has been taken, or is not to come."""
+        return self._reported
 
     def forget_disconnect(self) -> None:
         """End a socket that no consumer has heard of, so that none hears of its end."""
@@ -160,6 +178,7 @@ class WebSocket:
         if content.get("accept") or (content.get("accept") is None and has_data):
             self.state = State.OPEN
             events: list[Event] = [{"type": "websocket.accept", "subprotocol": self._chosen_subprotocol(content)}]
+            self.messages_under_way = _number(content.get("messages_under_way"))
             early, self._early = self._early, []
             for message in [content, *early]:
                 if self.state is State.OPEN:
@@ -196,6 +215,15 @@ class WebSocket:
     def _next_order(self) -> int:
         self._order += 1
         return self._order
+
+
+def _number(value: Any) -> int | None:
+    if type(value) is int and value > 0:
+        return value
+    if value is not None:
+        text = "A consumer has accepted a socket with messages_under_way %r; expected a whole number above 0"
+        logger.warning(text, value)
+    return None
 
 
 def _has_data(content: Content) -> bool:

@@ -35,13 +35,44 @@ MAX_CHUNK_SIZE = 512 * 1024
 DEFAULT_CAPACITIES: dict[str | re.Pattern[str], int] = {"reply.*!": 10_000, "http.request.body?*": 4}
 
 
+class Ticket(NamedTuple):
+    """
+    What comes with a message of an open connection beside its content, so that no sender of content can choose it.
+
+    ``number`` is that of the message in its socket's lane, None for one that the lane does not wait for; ``session``
+    holds the values of the connection's channel session. The connection is the message's ``reply_channel``.
+    """
+
+    number: int | None = None
+    session: Content = {}
+
+
+class Finish(NamedTuple):
+    """
+    What a worker tells a connection when it has done with a message of it.
+
+    ``number`` is that of the message's ticket. ``changed`` and ``removed`` say what has become of the channel session.
+    ``keeps_order``: its consumer asks for the promise of ``enforce_ordering``. ``comes_again``: the message was put
+    back.
+    """
+
+    number: int | None = None
+    changed: Content = {}
+    removed: Sequence[str] = ()
+    keeps_order: bool = False
+    comes_again: bool = False
+
+
 class Send(NamedTuple):
     """One send of a batch, to a channel or to a group, as a layer's ``prepare`` makes it."""
 
     name: str
-    # The content as the layer carries it: a copy of the dict, or bytes.
+    # The content as the layer carries it: a copy of the dict, or bytes; None where there is nothing but ``finish``.
     content: Any
     to_group: bool = False
+    ticket: Ticket | None = None
+    # Given to a reply channel, beside what is sent there or alone.
+    finish: Finish | None = None
     # Given where the message opens or closes a connection: its reply channel, and the last will that the layer
     # keeps from now on; None to forget it.
     reply_channel: str = ""
@@ -58,12 +89,20 @@ class Lease(enum.Enum):
     LOST = "lost"
 
 
-class Held(NamedTuple):
-    """A message that a worker is working on, and for how many seconds it has."""
+class Delivery(NamedTuple):
+    """A message that a worker has been given."""
+
+    channel: str
+    content: Content
+    ticket: Ticket | None = None
+
+
+class UnderWay(NamedTuple):
+    """A message that waits in its channel, or that a worker has, and for how many seconds it has been so."""
 
     channel: str
     reply_channel: str = ""
-    order: int | None = None
+    number: int | None = None
     seconds: float = 0.0
 
 
@@ -71,10 +110,11 @@ class Entry(NamedTuple):
     """
     One entry of a process queue, as its reader gets it.
 
-    ``group`` empty: ``content`` is for the channel with this ``local`` part. ``local`` empty: ``content`` is
-    for the members of ``group``. Both given: ``local`` joins the group (``joins`` true) or leaves it. Nothing given:
-    all memberships known so far are void, and those that hold follow; one that ``stays`` holds only if its reader had
-    known it, for whoever tells it is not to be believed. Readers do not change ``content``: others may have the same.
+    ``group`` empty: ``content``, ``finish`` or both are for the channel with this ``local`` part. ``local`` empty:
+    ``content`` is for the members of ``group``. Both given: ``local`` joins the group (``joins`` true) or leaves it.
+    Nothing given: all memberships known so far are void, and those that hold follow; one that ``stays`` holds only if
+    its reader had known it, for whoever tells it is not to be believed. ``ticket`` is for entries of other channels.
+    Readers do not change ``content``: others may have the same.
     """
 
     local: str = ""
@@ -82,6 +122,13 @@ class Entry(NamedTuple):
     content: Content | None = None
     joins: bool = False
     stays: bool = False
+    ticket: Ticket | None = None
+    finish: Finish | None = None
+
+    @property
+    def is_message(self) -> bool:
+        """Whether this is for a connection or for members of a group, and changes no membership."""
+        return self.content is not None or self.finish is not None
 
 
 class BaseChannelLayer(ABC):
@@ -145,14 +192,14 @@ class BaseChannelLayer(ABC):
         """Send a message to every channel of a group; those that are full miss it, and are counted."""
         self.send_many([self.prepare(group, message, to_group=True)])
 
-    def prepare(self, name: str, message: Content, to_group: bool = False) -> Send:
+    def prepare(self, name: str, message: Content, to_group: bool = False, ticket: Ticket | None = None) -> Send:
         """Check and copy a send, for ``send_many``; what is wrong with it is raised here."""
         require_group_name(name) if to_group else require_channel_name(name)
-        return Send(name, self.encode(name, message, to_group), to_group)
+        return Send(name, self.encode(name, message, to_group), to_group, ticket)
 
-    def prepare_will(self, channel: str, message: Content) -> Send:
+    def prepare_will(self, channel: str, message: Content, ticket: Ticket | None = None) -> Send:
         """Do so for a last will, which may be sent much later."""
-        return self.prepare(channel, message)
+        return self.prepare(channel, message, ticket=ticket)
 
     def encode(self, name: str, message: Content, to_group: bool) -> Any:
         """Return the content as this layer carries it. Raises ``InvalidMessage`` or ``MessageTooLarge``."""
@@ -170,33 +217,38 @@ class BaseChannelLayer(ABC):
     # Receiving
 
     @abstractmethod
+    def take(self, channels: Sequence[str], timeout: float | None = 0.0) -> Delivery | None:
+        """
+        Take one message from any of ``channels``.
+
+        Waits for one at most ``timeout`` seconds (None: for ever), or until ``interrupt``. A layer may come back
+        earlier without a message. Raises ``InvalidName``, also for process queues: see ``read_queue``.
+        """
+
     def receive(
         self, channels: Sequence[str], block: bool = False, timeout: float | None = None
     ) -> tuple[str, Content] | tuple[None, None]:
-        """
-        Take one message from any of ``channels``; return ``(channel, message)`` or ``(None, None)``.
-
-        ``block`` waits for one: at most ``timeout`` seconds, or until ``interrupt``. A layer may come back
-        earlier without a message. Raises ``InvalidName``, also for process queues: see ``read_queue``.
-        """
+        """Take a message, and wait for it if ``block`` is true; return ``(channel, message)`` or ``(None, None)``."""
+        delivery = self.take(channels, timeout if block else 0.0)
+        return (delivery.channel, delivery.content) if delivery else (None, None)
 
     def receive_many(self, channels: Sequence[str], block: bool = False) -> tuple[str, Content] | tuple[None, None]:
         """Be ``receive`` under the name that the first layers gave it."""
         return self.receive(channels, block)
 
-    def send_and_receive(
+    def send_and_take(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
-    ) -> tuple[list[Send], tuple[str, Content] | tuple[None, None]]:
+    ) -> tuple[list[Send], Delivery | None]:
         """
         Do a worker's turn: send what a consumer has sent, and wait for the next message.
 
         ``finished`` is the channel of the message that the worker has finished with; the one it gets counts as
         unfinished until the next turn. Without a ``timeout`` it does not wait, nor where it knows that something has
-        been refused. Returns what ``send_many`` and ``receive`` return. A layer that raises has not received a message,
+        been refused. Returns what ``send_many`` and ``take`` return. A layer that raises has not taken a message,
         and says by ``uncertain`` whether it may have sent the batch.
         """
         refused = self.send_many(batch) if batch else []
-        return refused, self.receive(channels, block=timeout > 0 and not refused, timeout=timeout)
+        return refused, self.take(channels, 0.0 if refused else timeout)
 
     def give_back(self) -> None:  # noqa: B027
         """
@@ -294,7 +346,7 @@ class BaseChannelLayer(ABC):
 
     # What a worker process says of itself
 
-    def renew_worker(self, worker: str, held: Sequence[Held]) -> None:  # noqa: B027
+    def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:  # noqa: B027
         """
         Say that a worker process is alive and what it is working on, every ``lease_interval`` seconds.
 
@@ -304,9 +356,14 @@ class BaseChannelLayer(ABC):
     def end_worker(self, worker: str) -> None:  # noqa: B027
         """Say that a worker process ends, and has finished all it held."""
 
-    def is_held(self, reply_channel: str, order: int) -> bool:
-        """Say whether a worker process has said that it is working on this message of a socket."""
-        return False
+    @abstractmethod
+    async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
+        """
+        Return those of these messages that nobody has: they wait in no channel, and no living worker has them.
+
+        A layer of several processes hears of what a worker has every ``lease_interval`` seconds. So a message may have
+        been taken just now if it is found once, and is lost if it is found again some seconds later.
+        """
 
     @abstractmethod
     async def statistics_async(self, channel: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from ..values.names import local_part, queue_of, require_channel_name, require_group_name, require_readable_name
 from ..values.turn import Turn
-from .base import BaseChannelLayer, Content, Entry, Send
+from .base import BaseChannelLayer, Content, Delivery, Entry, Send, UnderWay
 from .content import copy_message
 from .groups import Groups
 from .statistics import Statistics
@@ -42,6 +42,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._lock = threading.RLock()
         self._queues: dict[str, _Queue] = {}
         self._groups = Groups()
+        # The messages of lanes that workers have, as reply channel and number.
+        self._taken: set[tuple[str, int | None]] = set()
         self._waiters: dict[str, dict[_Waiter, None]] = {}
         self._next_sweep = self.clock() + SWEEP_INTERVAL
         # The groups and the queues that the sweep under way has still to look at.
@@ -58,7 +60,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             for send in batch:
                 if send.to_group:
                     self._broadcast(send.name, send.content)
-                elif send.name in full or not self._push(send.name, Entry(local_part(send.name), "", send.content)):
+                elif send.name in full or not self._push(send.name, _entry(send)):
                     full.add(send.name)
                     refused.append(send)
         return refused
@@ -72,7 +74,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def _push(self, channel: str, entry: Entry) -> bool:
         name = queue_of(channel)
         queue = self._living_queue(name) or _Queue()
-        if entry.content is not None:
+        if entry.finish is not None and entry.finish.number is not None:
+            self._taken.discard((channel, entry.finish.number))
+        if entry.is_message:
             if queue.messages >= self.get_capacity(name):
                 self.statistics.count_full(name)
                 return False
@@ -84,39 +88,37 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     # Receiving
 
-    def receive(
-        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
-    ) -> tuple[str, Content] | tuple[None, None]:
+    def take(self, channels: Sequence[str], timeout: float | None = 0.0) -> Delivery | None:
         names = [require_readable_name(channel) for channel in channels]
         with self._lock:
-            message = self._take_any(names)
-        if message is None and block:
-            message = self._wait(names, timeout)
-        return message or (None, None)
+            delivery = self._take_any(names)
+        if delivery is None and timeout != 0:
+            delivery = self._wait(names, timeout)
+        return delivery
 
-    def send_and_receive(
+    def send_and_take(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
-    ) -> tuple[list[Send], tuple[str, Content] | tuple[None, None]]:
+    ) -> tuple[list[Send], Delivery | None]:
         if finished:
             self.statistics.count_finished(finished)
-        refused, received = super().send_and_receive(batch, channels, timeout)
-        if received[0] is not None:
-            self.statistics.count_begun(received[0])
-        return refused, received
+        refused, delivery = super().send_and_take(batch, channels, timeout)
+        if delivery is not None:
+            self.statistics.count_begun(delivery.channel)
+        return refused, delivery
 
-    def _wait(self, names: Sequence[str], timeout: float | None) -> tuple[str, Content] | None:
+    def _wait(self, names: Sequence[str], timeout: float | None) -> Delivery | None:
         woken = threading.Event()
         waiter = _Waiter(names, functools.partial(_wake_thread, woken))
         # A signal handler may raise anywhere in here, KeyboardInterrupt for example.
         try:
             with self._lock:
                 self._enlist(waiter)
-                message = self._take_any(names)
-            if message is None:
+                delivery = self._take_any(names)
+            if delivery is None:
                 woken.wait(timeout)
                 with self._lock:
-                    message = self._take_any(names)
-            return message
+                    delivery = self._take_any(names)
+            return delivery
         finally:
             with self._lock:
                 self._retire(waiter)
@@ -127,21 +129,24 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 self._delist(waiter)
                 waiter.wake()
 
-    def _take_any(self, names: Sequence[str]) -> tuple[str, Content] | None:
+    def _take_any(self, names: Sequence[str]) -> Delivery | None:
         # A random order, so that a busy channel cannot starve a quiet one.
         for name in random.sample(names, len(names)):
-            if message := self._take(name):
-                return message
+            if delivery := self._take(name):
+                return delivery
         return None
 
-    def _take(self, name: str) -> tuple[str, Content] | None:
+    def _take(self, name: str) -> Delivery | None:
         queue = self._living_queue(name)
         if queue is None:
             return None
         entry = queue.pop()
         self._settle(name, queue)
         self.statistics.count_received(name)
-        return name, entry.content or {}
+        content, ticket = entry.content or {}, entry.ticket
+        if ticket is not None and ticket.number is not None:
+            self._taken.add((content["reply_channel"], ticket.number))
+        return Delivery(name, content, ticket)
 
     def _take_entries(self, name: str) -> list[Entry]:
         queue = self._living_queue(name)
@@ -241,6 +246,13 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             self._join((group, queue + local) for group, local in memberships)
 
+    async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
+        with self._lock:
+            # Of channels that nobody reads, nobody else would notice that their messages have expired.
+            queues = {channel: self._living_queue(channel) for channel in {message.channel for message in under_way}}
+            had = self._taken.union(*(queue.tickets() for queue in queues.values() if queue))
+            return [message for message in under_way if (message.reply_channel, message.number) not in had]
+
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         return self.channel_statistics(channel)
 
@@ -314,6 +326,10 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._settle(name, queue)
 
 
+def _entry(send: Send) -> Entry:
+    return Entry(local_part(send.name), "", send.content, ticket=send.ticket, finish=send.finish)
+
+
 class _Queue:
     """Entries in order. Those that change a membership do not count as messages and live as long as it does."""
 
@@ -325,11 +341,11 @@ class _Queue:
 
     def push(self, entry: Entry, now: float) -> None:
         self.entries.append((now, entry))
-        self.messages += entry.content is not None
+        self.messages += entry.is_message
 
     def pop(self) -> Entry:
-        _, entry = self.entries.popleft()
-        self.messages -= entry.content is not None
+        entry = self.entries.popleft()[1]
+        self.messages -= entry.is_message
         return entry
 
     def pop_all(self) -> list[Entry]:
@@ -338,20 +354,27 @@ class _Queue:
         self.messages = 0
         return entries
 
+    def tickets(self) -> set[tuple[str, int | None]]:
+        return {
+            (entry.content["reply_channel"], entry.ticket.number)
+            for _, entry in self.entries
+            if entry.content is not None and entry.ticket is not None
+        }
+
     def age(self, now: float) -> float:
-        return next((now - sent for sent, entry in self.entries if entry.content is not None), 0.0)
+        return next((now - sent for sent, entry in self.entries if entry.is_message), 0.0)
 
     def drop_messages(self, limit: float) -> int:
         if not self.messages or self.entries[0][0] > limit:
             return 0
-        kept = deque(item for item in self.entries if item[0] > limit or item[1].content is None)
+        kept = deque(item for item in self.entries if item[0] > limit or not item[1].is_message)
         dropped = len(self.entries) - len(kept)
         self.entries = kept
         self.messages -= dropped
         return dropped
 
     def drop_memberships(self, limit: float) -> None:
-        self.entries = deque(item for item in self.entries if item[0] > limit or item[1].content is not None)
+        self.entries = deque(item for item in self.entries if item[0] > limit or item[1].is_message)
 
 
 class _Waiter:

@@ -12,12 +12,12 @@ runs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextvars import ContextVar, Token
 
-from .base import BaseChannelLayer, Send
+from .base import BaseChannelLayer, Content, Send
+from .origin import Origin
 
-_held: ContextVar[HeldSends | None] = ContextVar("channels.layers.sends", default=None)
+_held: ContextVar[HeldSends | None] = ContextVar("channels.sends", default=None)
 
 
 class HeldSends:
@@ -25,17 +25,18 @@ class HeldSends:
     The sends of one running consumer, per layer, in their order.
 
     They are collected for as long as a ``with`` block runs; sending them is left to the caller. What tasks and threads
-    send that outlive it is not taken.
+    send that outlive it is not taken. What goes to a channel of the site and names the connection of ``origin`` as its
+    ``reply_channel`` takes the channel session along.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin | None = None) -> None:
         # Reentrant: a signal handler may send, too.
         self._lock = threading.RLock()
         self._token: Token[HeldSends | None] | None = None
+        self.origin = origin
         # Whether the consumer still runs.
         self.is_open = False
         self._batches: dict[int, tuple[BaseChannelLayer, list[Send]]] = {}
-        self._afterwards: list[Callable[[], None]] = []
 
     def __enter__(self) -> HeldSends:
         self.is_open = True
@@ -55,6 +56,13 @@ class HeldSends:
                 self._batches.setdefault(id(layer), (layer, []))[1].append(send)
             return self.is_open
 
+    def origin_of(self, layer: BaseChannelLayer, content: Content) -> Origin | None:
+        """Return the connection of this consumer's message, if the message that it sends is about that too."""
+        origin = self.origin
+        if origin is None or content.get("reply_channel") != origin.reply_channel or layer is not origin.layer:
+            return None
+        return origin
+
     def discard(self, channel: str) -> None:
         """Forget the sends to one channel."""
         with self._lock:
@@ -70,33 +78,16 @@ class HeldSends:
         """Return what is held, layer by layer, for the caller to send."""
         with self._lock:
             batches, self._batches = self._batches, {}
+        if self.origin is not None:
+            for _, batch in batches.values():
+                for number, send in enumerate(batch):
+                    if send.ticket is not None and send.ticket.number is None:
+                        # Its consumer may have changed the session since.
+                        batch[number] = send._replace(ticket=self.origin.ticket_along())
         return list(batches.values())
-
-    def call_afterwards(self, action: Callable[[], None]) -> None:
-        """Have something done when the sends have left."""
-        self._afterwards.append(action)
-
-    def take_actions(self) -> list[Callable[[], None]]:
-        """Return what is to be done when the sends have left, for the caller to do."""
-        actions, self._afterwards = self._afterwards, []
-        return actions
-
-    @property
-    def waits(self) -> bool:
-        """Whether something waits for the sends to have left."""
-        return bool(self._afterwards)
 
 
 def held_sends() -> HeldSends | None:
     """Return where this context collects its sends, None outside of a consumer and when that has ended."""
     held = _held.get()
     return held if held is not None and held.is_open else None
-
-
-def after_sends(action: Callable[[], None]) -> None:
-    """Do something when what this consumer has sent has left; outside of a consumer at once."""
-    held = held_sends()
-    if held is None:
-        action()
-    else:
-        held.call_afterwards(action)

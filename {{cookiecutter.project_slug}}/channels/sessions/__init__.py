@@ -1,9 +1,8 @@
 """
 The decorators around sessions, in one place.
 
-``channel_session`` belongs to the socket and lives as long as it, ``http_session`` to the visitor, and
-``enforce_ordering`` keeps in the first which message of a socket comes next. They may be stacked in any order, on
-functions and on methods.
+``channel_session`` belongs to the socket and lives as long as it, ``http_session`` to the visitor. They may be stacked
+in any order, on functions and on methods.
 """
 
 from .channel_session import channel_session, session_for_reply_channel

@@ -8,13 +8,13 @@ goes on to handle. It stays in front of what comes later for the same channel.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Sequence
 
 from ..exceptions import ChannelLayerUnavailable
-from ..layers.base import BaseChannelLayer, Content, Send
+from ..layers.base import BaseChannelLayer, Delivery, Finish, Send
 from ..layers.sends import HeldSends
+from ..values.pauses import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,7 @@ logger = logging.getLogger(__name__)
 FULL_TIMEOUT = 2.0
 # With more sends than this that wait, a thread takes no new message: its consumers send faster than anybody reads.
 MOST_WAITING = 1000
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
 _UNAVAILABLE = "the layer is not available"
-
-Received = tuple[str, Content] | tuple[None, None]
 
 
 class Outgoing:
@@ -42,29 +39,34 @@ class Outgoing:
         self._others: dict[int, _Outbox] = {}
 
     def take(self, held: HeldSends) -> None:
-        """Take what a consumer has sent. It leaves with the next visit, and at once if it is for another layer."""
-        for wrapper, batch in held.take():
-            layer = getattr(wrapper, "channel_layer", wrapper)
+        """
+        Take what a consumer has sent, and what its connection is to be told.
+
+        It leaves with the next visit, and at once if it is for another layer.
+        """
+        for layer, batch in held.take():
             if layer is self._layer:
                 self._own.new += batch
             else:
                 outbox = self._others.setdefault(id(layer), _Outbox(layer))
                 outbox.new += batch
                 outbox.send()
+        if held.origin is not None and (finish := held.origin.finish()):
+            self._own.add_finish(held.origin.reply_channel, finish)
 
     @property
     def has_new(self) -> bool:
         """Whether anything that has never been tried is to leave with the next visit."""
         return bool(self._own.new)
 
-    def seconds_left(self) -> float | None:
-        """Return the time until something should be tried again, None if nothing waits."""
+    def limited(self, timeout: float) -> float:
+        """Return for how long to wait for a message, ``timeout`` at most: until something should be tried again."""
         times = [outbox.try_at for outbox in (self._own, *self._others.values()) if outbox.waiting]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return min(timeout, max(0.0, min(times) - time.monotonic())) if times else timeout
 
-    def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Received:
+    def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Delivery | None:
         """
-        Do a worker's turn at the layer, whose ``send_and_receive`` says what that is; return what has been received.
+        Do a worker's turn at the layer, whose ``send_and_take`` says what that is; return what has been received.
 
         Where far too much waits, that is seen to first.
         """
@@ -89,22 +91,32 @@ class _Outbox:
     The sends of one thread to one layer.
 
     ``new`` ones have not been tried yet. Those that are ``waiting`` have, or stand behind one that has; they are tried
-    again at ``try_at``, and each is given up at a time of its own. Times are those of the monotonic clock.
+    again at ``try_at``, and each is given up at a time of its own. Times are those of the monotonic clock. What tells a
+    connection that its message is done is never given up: telling it twice does no harm, and not telling it does.
     """
 
-    def __init__(self, layer: BaseChannelLayer, new: Sequence[Send] = ()) -> None:
+    def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
-        self.new = [*new]
+        self.new: list[Send] = []
         self.waiting: list[tuple[float, Send]] = []
         self.try_at = 0.0
-        self._pause = _FIRST_PAUSE
+        self._pauses = Pauses(0.01, 0.2)
         # When those that have waited are given up, by their ids, while they are being tried.
         self._tried: dict[int, float] = {}
 
-    def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Received:
+    def add_finish(self, reply_channel: str, finish: Finish) -> None:
+        """Have a connection told, along with the last of what it is sent."""
+        new = self.new
+        for number in range(len(new) - 1, -1, -1):
+            if new[number].name == reply_channel and not new[number].to_group:
+                new[number] = new[number]._replace(finish=finish)
+                return
+        new.append(Send(reply_channel, None, finish=finish))
+
+    def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Delivery | None:
         batch = self._take_due()
         try:
-            refused, received = self._layer.send_and_receive(batch, channels, timeout, finished)
+            refused, delivery = self._layer.send_and_take(batch, channels, timeout, finished)
         except ChannelLayerUnavailable as error:
             self._keep(self._left_after(error, batch), _UNAVAILABLE)
             raise
@@ -113,7 +125,7 @@ class _Outbox:
             raise
         if refused:
             self._keep(refused, "full")
-        return received
+        return delivery
 
     def send(self) -> None:
         batch = self._take_due()
@@ -130,7 +142,8 @@ class _Outbox:
 
     def settle(self) -> None:
         self.send()
-        while self.waiting:
+        deadline = time.monotonic() + FULL_TIMEOUT
+        while self.waiting and self.try_at < deadline:
             time.sleep(max(0.0, self.try_at - time.monotonic()))
             self.send()
 
@@ -153,41 +166,35 @@ class _Outbox:
         """Let wait what has not left; count what has waited long enough."""
         now = time.monotonic()
         if not self.waiting:
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE) if self._tried else _FIRST_PAUSE
-            self.try_at = now + self._pause * random.uniform(0.5, 1)
+            if not self._tried:
+                self._pauses.begin_anew()
+            self.try_at = now + self._pauses.next()
         for send in refused:
             give_up_at = self._tried.get(id(send), now + FULL_TIMEOUT)
-            if now < give_up_at:
-                self.waiting.append((give_up_at, send))
-            else:
-                advice = self._layer.describe_full(send.name) if reason == "full" else ""
-                self._layer.statistics.count_dropped(send.name, reason, advice)
+            if now >= give_up_at:
+                if send.content is not None:
+                    advice = self._layer.describe_full(send.name) if reason == "full" else ""
+                    self._layer.statistics.count_dropped(send.name, reason, advice)
+                if send.finish is None:
+                    continue
+                send = _told_alone(send)
+            self.waiting.append((give_up_at, send))
 
     def _left_after(self, error: ChannelLayerUnavailable, batch: list[Send]) -> list[Send]:
         """Return what may be sent again after a failure; what may have been sent all the same is counted."""
         if not error.uncertain:
             return batch
         for send in batch:
-            advice = f"The connection broke while it was sent: {error}"
-            self._layer.statistics.count_dropped(send.name, "uncertain", advice)
-        return []
+            if send.content is not None:
+                advice = f"The connection broke while it was sent: {error}"
+                self._layer.statistics.count_dropped(send.name, "uncertain", advice)
+        return [_told_alone(send) for send in batch if send.finish is not None]
 
     def _log_lost(self, batch: list[Send]) -> None:
         if batch:
             logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
 
 
-def send_and_receive(
-    layer: BaseChannelLayer, batch: list[Send], channels: Sequence[str], timeout: float, finished: str
-) -> Received:
-    """Do a turn at a layer like a worker's, and wait for room for the batch if there is none."""
-    outbox = _Outbox(layer, batch)
-    try:
-        return outbox.visit(channels, timeout, finished)
-    finally:
-        outbox.settle()
-
-
-def send_with_patience(layer: BaseChannelLayer, batch: list[Send]) -> None:
-    """Send a batch, and wait for room if there is none."""
-    _Outbox(layer, batch).settle()
+def _told_alone(send: Send) -> Send:
+    """Return what tells a connection that its message is done, without what it was sent."""
+    return Send(send.name, None, finish=send.finish)

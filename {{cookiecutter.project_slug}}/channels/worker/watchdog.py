@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..layers.base import BaseChannelLayer, Held
+from ..layers.base import BaseChannelLayer, UnderWay
 from ..message import Message
 from ..routing import describe
 
@@ -37,11 +37,12 @@ class RunningConsumer:
     def __str__(self) -> str:
         return f"{describe(self.consumer)} with {self.message!r}"
 
-    def held(self, now: float) -> Held:
+    def under_way(self, now: float) -> UnderWay:
         """Return the message as the channel layer is told of it at the time ``now``."""
-        message = self.message
+        message, origin = self.message, self.message.origin
         reply_channel = message.reply_channel.name if message.reply_channel else ""
-        return Held(message.channel.name, reply_channel, message.get("order"), now - self.started)
+        number = origin.ticket.number if origin else None
+        return UnderWay(message.channel.name, reply_channel, number, now - self.started)
 
 
 def warn_of_slow(running: Iterable[RunningConsumer | None], limit: float, now: float) -> None:
@@ -80,7 +81,7 @@ def report(
     while True:
         now = time.monotonic()
         try:
-            layer.renew_worker(worker, [consumer.held(now) for consumer in running() if consumer is not None])
+            layer.renew_worker(worker, [consumer.under_way(now) for consumer in running() if consumer is not None])
             layer.outage.is_over("worker lease")
         except Exception as error:
             layer.outage.goes_on(error, "worker lease")

@@ -1,9 +1,13 @@
 """A browser's side of a socket, and the workers' side of the channel layer."""
 
+import asyncio
 import json
 import secrets
 
 from channels import channel_layers
+from channels.interface.session import merged
+from channels.layers.base import Ticket
+from channels.test.process_queue import MemberMessages, entries_there
 from channels.worker import Worker
 
 
@@ -20,6 +24,9 @@ class Socket:
         self.path = path
         self.queue = f"test.{secrets.token_hex(4)}!"
         self.order = 0
+        # What an interface server keeps for a socket: its channel session, and the groups that it is in.
+        self.session = {}
+        self.member_messages = MemberMessages(self.layer)
         cookies = client.cookies.output(header="", sep=";") if client else ""
         self.headers = [
             [b"host", b"testserver"],
@@ -48,8 +55,9 @@ class Socket:
 
     def put(self, channel, **content):
         content |= {"reply_channel": f"{self.queue}1", "path": self.path, "order": self.order}
+        number = None if channel == "websocket.disconnect" else self.order
         self.order += 1
-        self.layer.send(channel, content)
+        self.layer.send_many([self.layer.prepare(channel, content, ticket=Ticket(number, self.session))])
         work()
 
     def frames(self):
@@ -57,10 +65,11 @@ class Socket:
         return [json.loads(content["text"]) for content in self.received()]
 
     def received(self):
-        found = []
-        while (message := self.layer.receive([self.queue]))[0]:
-            found.append(message[1])
-        return found
+        entries = asyncio.run(entries_there(self.layer, self.queue))
+        for entry in entries:
+            if entry.finish is not None:
+                self.session = merged(self.session, entry.finish)
+        return [content for _, content in self.member_messages.made_of(self.queue, entries)]
 
 
 def work():

@@ -12,7 +12,8 @@ from channels.layers.base import Entry
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.encryption import CHANGE_LIFE, LEEWAY, Cipher
 from channels.layers.redis.envelope import DEATH_DIGITS, NEVER, UnreadableEntry
-from channels.test.conformance import ChannelLayerConformance, MemberMessages
+from channels.test.conformance import ChannelLayerConformance
+from channels.test.process_queue import MemberMessages
 from channels.values.turn import Turn
 
 from ....chaos import ChaosProxy

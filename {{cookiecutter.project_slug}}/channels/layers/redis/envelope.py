@@ -4,11 +4,14 @@ Pack entries for the store, and unpack what comes from it.
 An entry is the time of its death, 13 decimal digits of milliseconds by the store's clock, which the store itself
 writes in front, and a MessagePack map:
 
-    v   version, 1
+    v   version, 2
     c   content; missing in an entry that changes a membership
     l   local part of the channel, for process queues
     g   group
     j   true: ``l`` joins ``g``; false: it leaves
+    t   ticket of a message to workers: its number in its lane or nil, and the channel session
+    f   finish of such a message: its number or nil, what of the session has changed, the keys that were removed,
+        whether it asks for the promise about order, whether it comes again
 
 Unknown keys are ignored, so newer processes may add some; an unknown version is refused.
 """
@@ -20,10 +23,10 @@ from typing import Any
 import ormsgpack
 
 from ...exceptions import ChannelsException, MessageTooLarge
-from ..base import Content, Entry
+from ..base import Content, Entry, Finish, Ticket
 from ..content import copy_message
 
-VERSION = 1
+VERSION = 2
 DEATH_DIGITS = 13
 # The death of entries that change a membership: they are state, and do not expire.
 NEVER = 10**DEATH_DIGITS - 1
@@ -38,6 +41,9 @@ _OPTIONS = (
 )
 # Keys, framing and numbers come on top of the text and bytes that a layer's limit counts.
 _PACKING_FACTOR = 2
+
+
+_TICKET, _FINISH = ormsgpack.packb("t"), ormsgpack.packb("f")
 
 
 class UnreadableEntry(ChannelsException):
@@ -68,6 +74,19 @@ def pack(local: str, group: str, content: Content | None, joins: bool, max_size:
     return packed
 
 
+def with_extras(packed: bytes, ticket: Ticket | None, finish: Finish | None) -> bytes:
+    """
+    Return a packed entry with what comes beside its content.
+
+    A map of few keys begins with a byte that holds their number (MessagePack, "fixmap"), so more can be put at its end.
+    """
+    if ticket is not None:
+        packed = bytes([packed[0] + 1]) + packed[1:] + _TICKET + ormsgpack.packb(tuple(ticket))
+    if finish is not None:
+        packed = bytes([packed[0] + 1]) + packed[1:] + _FINISH + ormsgpack.packb(tuple(finish))
+    return packed
+
+
 def split(stored: bytes) -> tuple[int, bytes]:
     """Return when an entry dies, in milliseconds of the store's clock, and the rest. Raises ``UnreadableEntry``."""
     try:
@@ -81,9 +100,19 @@ def unpack(packed: bytes) -> Entry:
     try:
         envelope = ormsgpack.unpackb(packed)
         if envelope["v"] != VERSION:
-            raise UnreadableEntry(f"The entry has version {envelope['v']!r}, this process reads version {VERSION}.")
-        content = envelope.get("c")
-        entry = Entry(envelope.get("l", ""), envelope.get("g", ""), content, envelope.get("j", False))
+            raise UnreadableEntry(
+                f"The entry has version {envelope['v']!r}, this process reads version {VERSION}: another version of "
+                "channels has written it. Restart the interface servers and the workers, so that all run the same."
+            )
+        content, ticket, finish = envelope.get("c"), envelope.get("t"), envelope.get("f")
+        entry = Entry(
+            envelope.get("l", ""),
+            envelope.get("g", ""),
+            content,
+            envelope.get("j", False),
+            ticket=Ticket(*ticket) if ticket else None,
+            finish=Finish(*finish) if finish else None,
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableEntry(f"The entry is no envelope: {error}.") from error
     if content is not None and not isinstance(content, dict):

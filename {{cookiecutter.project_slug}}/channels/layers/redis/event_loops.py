@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
-from ..base import Entry, Lease, Send
-from . import scripts
+from ..base import Entry, Lease, Send, UnderWay
+from . import held_messages, scripts
 from .connections import StoreIsFull
 from .hosts import StoreHost
 from .joined_sends import JoinedSends, Pace
@@ -18,6 +18,9 @@ from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
 
 # As much an interface server takes from its process queue at once.
 QUEUE_BATCH = 100
+
+# Ages by channel, and the messages of lanes that workers have.
+Looked = tuple[Sequence[int], set[tuple[str, int | None]]]
 
 
 class HostForLoops:
@@ -63,6 +66,15 @@ class HostForLoops:
             here.forget(queue)
         return {1: Lease.KEPT, 0: Lease.NEW, -1: Lease.LOST}[known]
 
+    async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
+        channels = list({message.channel for message in under_way})
+        return lost_of(under_way, channels, [await self.look_for(channels)])
+
+    async def look_for(self, channels: Sequence[str]) -> Looked:
+        """Return how old the oldest message in each channel is, in milliseconds, and what living workers have."""
+        ages, packed = await self._here().living.run(scripts.UNDER_WAY, *self._store.head, *channels)
+        return ages, {(m.reply_channel, m.number) for each in packed for m in held_messages.unpack(each)}
+
     async def tend(self) -> None:
         await self.save()
         await self.look_after()
@@ -107,6 +119,19 @@ class HostForLoops:
                 self.known.pop(ended, None)
             here = self.known[loop] = HostForLoop(self._store, self.host, loop)
         return here
+
+
+def lost_of(under_way: Sequence[UnderWay], channels: Sequence[str], looked: Sequence[Looked]) -> list[UnderWay]:
+    """Return the messages that no host has, by what has been found on each of them."""
+    ages = dict(zip(channels, map(max, zip(*(ages for ages, _ in looked), strict=True)), strict=True))
+    with_workers = {key for _, keys in looked for key in keys}
+    # What has been under way for longer than the oldest message of its channel has been taken from there.
+    return [
+        message
+        for message in under_way
+        if message.seconds * 1000 > ages[message.channel]
+        and (message.reply_channel, message.number) not in with_workers
+    ]
 
 
 class HostForLoop:
@@ -174,7 +199,7 @@ class HostForLoop:
                 entries.append(entry)
                 if turn.is_over:
                     await turn.give_way()
-        self._store.statistics.count_received(queue, sum(entry.content is not None for entry in entries))
+        self._store.statistics.count_received(queue, sum(entry.is_message for entry in entries))
         return entries
 
     async def _told_anew(self, connection: LoopConnection, queue: str) -> list[Entry]:

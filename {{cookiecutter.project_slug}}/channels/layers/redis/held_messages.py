@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import ormsgpack
 
-from ..base import Held
+from ..base import UnderWay
 
 
-def pack(held: Sequence[Held]) -> bytes:
+def pack(messages: Sequence[UnderWay]) -> bytes:
     """Pack messages that are being worked on."""
-    return ormsgpack.packb([list(message) for message in held])
+    return ormsgpack.packb([list(message) for message in messages])
 
 
-def unpack(packed: bytes) -> list[Held]:
+def unpack(packed: bytes) -> list[UnderWay]:
     """Return the messages; none if a process of another version has packed them."""
     try:
-        return [Held(*message) for message in ormsgpack.unpackb(packed)]
+        return [UnderWay(*message) for message in ormsgpack.unpackb(packed)]
     except (ValueError, TypeError):
         return []

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...exceptions import InvalidMessage
 from ...values.names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
-from ..base import BaseChannelLayer, Content, Entry, Held, Lease, Send
+from ..base import BaseChannelLayer, Content, Delivery, Entry, Lease, Send, UnderWay
 from .counts import StoreCounts, statistics_of
 from .envelope import pack
 from .event_loops import HostForLoops
 from .hosts import Host, RedisHost, StoreHost
-from .store import ANSWER_TIMEOUT, BLOCK, Received, Store
+from .store import ANSWER_TIMEOUT, BLOCK, Store
 from .threads import HostForThreads
 
 if TYPE_CHECKING:
@@ -89,23 +89,19 @@ class RedisChannelLayer(BaseChannelLayer):
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         return self._threads.send_many(batch)
 
-    def send_and_receive(
-        self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
-    ) -> tuple[list[Send], Received | tuple[None, None]]:
-        refused, message = self._threads.take_turn(batch, channels, timeout, prefix_of(finished))
-        if message is None:
-            return refused, (None, None)
-        self.statistics.note_read(prefix_of(message[0]))
-        return refused, message
+    def take(self, channels: Sequence[str], timeout: float | None = 0.0) -> Delivery | None:
+        delivery = self._threads.reader.take(channels, timeout)
+        if delivery is not None:
+            self.statistics.count_received(delivery.channel)
+        return delivery
 
-    def receive(
-        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
-    ) -> Received | tuple[None, None]:
-        message = self._threads.reader.receive(channels, block, timeout)
-        if message is None:
-            return None, None
-        self.statistics.count_received(message[0])
-        return message
+    def send_and_take(
+        self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
+    ) -> tuple[list[Send], Delivery | None]:
+        refused, delivery = self._threads.take_turn(batch, channels, timeout, prefix_of(finished))
+        if delivery is not None:
+            self.statistics.note_read(prefix_of(delivery.channel))
+        return refused, delivery
 
     def interrupt(self) -> None:
         self._threads.reader.interrupt()
@@ -136,14 +132,11 @@ class RedisChannelLayer(BaseChannelLayer):
         self._threads.save_counts()
         return statistics_of(self._threads.all_figures())
 
-    def renew_worker(self, worker: str, held: Sequence[Held]) -> None:
-        self._threads.first.renew_worker(worker, held)
+    def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:
+        self._threads.first.renew_worker(worker, has)
 
     def end_worker(self, worker: str) -> None:
         self._threads.first.end_worker(worker)
-
-    def is_held(self, reply_channel: str, order: int) -> bool:
-        return self._threads.first.is_held(reply_channel, order)
 
     # Event loops
 
@@ -164,6 +157,9 @@ class RedisChannelLayer(BaseChannelLayer):
 
     async def renew_lease(self, queue: str) -> Lease:
         return await self._loops.of(queue).renew_lease(queue)
+
+    async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
+        return await self._loops.find_lost(under_way)
 
     async def tend(self) -> None:
         await self._loops.tend()

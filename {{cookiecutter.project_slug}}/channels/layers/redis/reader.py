@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from ...values.names import require_readable_name
-from .store import BLOCK, Received
+from ..base import Delivery
+from .store import BLOCK
 
 # Every reader looks for dead processes and dead messages so often, in seconds.
 LOOK_INTERVAL = 3.0
@@ -21,14 +22,14 @@ class Reader:
     for all others.
     """
 
-    def __init__(self, pop: Callable[[Sequence[str], float], Received | None], tend: Callable[[], None]) -> None:
+    def __init__(self, pop: Callable[[Sequence[str], float], Delivery | None], tend: Callable[[], None]) -> None:
         self._pop = pop
         self._tend = tend
         self._interruptions = 0
         self.next_look = time.monotonic() + LOOK_INTERVAL
 
-    def receive(self, channels: Sequence[str], block: bool, timeout: float | None) -> Received | None:
-        """Take a message; wait for one if ``block``, at most ``timeout`` seconds."""
+    def take(self, channels: Sequence[str], timeout: float | None) -> Delivery | None:
+        """Take a message, or wait for one at most ``timeout`` seconds; None: for ever."""
         names = readable(tuple(channels))
         if not names:
             return None
@@ -37,7 +38,7 @@ class Reader:
         while True:
             self.tend_when_due()
             message = self._pop(names, 0.0)
-            if message or not block:
+            if message or timeout == 0:
                 return message
             left = BLOCK if deadline is None else min(BLOCK, deadline - time.monotonic())
             if left <= 0 or interruptions != self._interruptions:

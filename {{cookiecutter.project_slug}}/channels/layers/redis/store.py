@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from ...values.names import local_part, queue_of
-from ..base import BaseChannelLayer, Content, Entry, Send
+from ..base import BaseChannelLayer, Delivery, Entry, Send
 from .counts import Counts, StoreCounts
-from .envelope import NEVER, UnreadableEntry, pack, split, unpack
+from .envelope import NEVER, UnreadableEntry, pack, split, unpack, with_extras
 from .hosts import StoreHost
 from .memory import Memory
 
@@ -38,8 +38,6 @@ UNREADABLE_KEPT = 100
 # For so long, in seconds, want of memory, or a store that does not answer, explains why a message is refused.
 HINT_LIFE = 10.0
 _MEMORY_ADVICE = "Start more workers to empty its channels, or raise its maxmemory."
-
-Received = tuple[str, Content]
 
 
 class Store:
@@ -73,16 +71,17 @@ class Store:
         """Return what the script that sends is told; ``done`` is what a worker has finished with."""
         capacity_of, is_sealed = self._layer.get_capacity, self.cipher is not None
         arguments: list[Any] = [*self.head, done, *self._usual_capacities]
-        for name, content, to_group, reply_channel, will in sends:
-            if to_group:
-                arguments += ("g", name, self._sealed(host, "g", name, content) if is_sealed else content)
+        for send in sends:
+            name, packed = send.name, self._packed(send)
+            if send.to_group:
+                arguments += ("g", name, self._sealed(host, "g", name, packed) if is_sealed else packed)
                 continue
-            queue = queue_of(name)
+            queue, opener = queue_of(name), send.reply_channel
             if is_sealed:
-                content = self._sealed(host, "c", queue, content)
-            arguments += ("w" if reply_channel else "c", queue, capacity_of(queue), content)
-            if reply_channel:
-                arguments += (queue_of(reply_channel), local_part(reply_channel), self.packed_will(will))
+                packed = self._sealed(host, "c", queue, packed)
+            arguments += ("w" if opener else "c", queue, capacity_of(queue), packed)
+            if opener:
+                arguments += (queue_of(opener), local_part(opener), self.packed_will(send.will))
         return arguments
 
     def group_add_arguments(self, host: StoreHost, group: str, channel: str) -> list[Any]:
@@ -106,8 +105,16 @@ class Store:
         """Return a last will as the store keeps it: the channel, a line break, the entry. Its time is not known yet."""
         if will is None:
             return b""
-        content = will.content if self.cipher is None else self.cipher.seal("c", will.name, None, will.content)
+        packed = self._packed(will)
+        content = packed if self.cipher is None else self.cipher.seal("c", will.name, None, packed)
         return will.name.encode() + b"\n" + content
+
+    def _packed(self, send: Send) -> bytes:
+        """Return the entry of a send to a channel, with what comes beside its content."""
+        packed: bytes = send.content or pack(local_part(send.name), "", None, False, self._layer.max_message_size)
+        if send.ticket is None and send.finish is None:
+            return packed
+        return with_extras(packed, send.ticket, send.finish)
 
     def _sealed(self, host: StoreHost, kind: str, name: str, packed: bytes) -> bytes:
         return packed if self.cipher is None else self.cipher.seal(kind, name, host.seconds(), packed)
@@ -186,11 +193,11 @@ class Store:
         """Return the queue from which something has been popped."""
         return str(popped[0].decode()[len(self.prefix) + len("queue:") :])
 
-    def message_in(self, host: StoreHost, popped: Any) -> Received | None:
-        """Return the message in what has been popped, with its channel, if it holds one that lives."""
+    def message_in(self, host: StoreHost, popped: Any) -> Delivery | None:
+        """Return the message in what has been popped, if it holds one that lives."""
         queue = self.queue_in(popped)
         entry = self._living(host, queue, popped[1][0], host.seconds())
-        return None if entry is None else (queue, entry.content or {})
+        return None if entry is None else Delivery(queue, entry.content or {}, entry.ticket)
 
     def entries_in(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> Iterator[Entry]:
         """Unpack what has been popped from a process queue."""
@@ -219,7 +226,7 @@ class Store:
         opened, entry = self._unsealed(cipher, queue, sealed, now)
         if not self._is_new(host, queue, opened.id, opened.memory, now):
             # A reader may have been given it twice.
-            if entry.content is None:
+            if not entry.is_message:
                 return None
             raise UnreadableEntry("The entry has been read before, and has been put back.")
         return entry
@@ -228,7 +235,7 @@ class Store:
         """Return what was sealed for this queue. Raises ``UnreadableEntry``."""
         opened = cipher.open(sealed, now)
         entry = unpack(opened.packed)
-        target = ("m", queue) if entry.content is None else ("g", entry.group) if entry.group else ("c", queue)
+        target = ("m", queue) if not entry.is_message else ("g", entry.group) if entry.group else ("c", queue)
         if target != (opened.kind, opened.name):
             raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
         return opened, entry

@@ -12,14 +12,14 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
 from ...values.names import prefix_of
-from ..base import Held, Send
+from ..base import Delivery, Send, UnderWay
 from . import held_messages, keyspace, scripts
 from .connections import Command, StoreIsFull, packed, refusal
 from .counts import Figures
 from .hosts import StoreHost
 from .reader import Reader, readable
 from .scripts import SEND
-from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Received, Store, log_collected
+from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class HostForThreads:
 
     def take_turn(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, done: str
-    ) -> tuple[list[Send], Received | None]:
+    ) -> tuple[list[Send], Delivery | None]:
         """Do a worker's turn. What is sent and the pop leave in one write."""
         store, host, names, message = self._store, self.host, readable(tuple(channels)), None
         self.reader.tend_when_due()
@@ -111,7 +111,7 @@ class HostForThreads:
     def give_back(self) -> None:
         """Have nothing to put back: whatever is popped is given to somebody."""
 
-    def pop(self, names: Sequence[str], wait: float) -> Received | None:
+    def pop(self, names: Sequence[str], wait: float) -> Delivery | None:
         """Take a message from any of some channels, and wait for one so many seconds."""
         while True:
             popped = self._connections.exchange([self.pop_command(names, wait)])[0]
@@ -189,25 +189,17 @@ class HostForThreads:
 
     # Worker processes
 
-    def renew_worker(self, worker: str, held: Sequence[Held]) -> None:
+    def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:
         # The threads may all be busy for long.
         if self._store.statistics.are_due:
             self.save_counts()
-        self._run(scripts.RENEW_WORKER, *self._store.head, worker, self._store.lease, held_messages.pack(held))
+        self._run(scripts.RENEW_WORKER, *self._store.head, worker, self._store.lease, held_messages.pack(has))
         while collected := self._run(scripts.COLLECT_WORKER, *self._store.look):
             _log_lost(collected[0].decode(), held_messages.unpack(collected[1]))
 
     def end_worker(self, worker: str) -> None:
         self.save_counts()
         self._run(scripts.END_WORKER, *self._store.head, worker)
-
-    def is_held(self, reply_channel: str, order: int) -> bool:
-        everything = self._connections.exchange([("HVALS", f"{self._store.prefix}held")])[0]
-        return any(
-            (held.reply_channel, held.order) == (reply_channel, order)
-            for packed in everything
-            for held in held_messages.unpack(packed)
-        )
 
     def _learn_time(self) -> None:
         if self._store.cipher is not None:
@@ -224,9 +216,9 @@ def _pop(prefix: str, names: Sequence[str], first: int, wait: float) -> bytes:
     return packed([("LMPOP", len(keys), *keys, "LEFT")])
 
 
-def _log_lost(worker: str, held: Sequence[Held]) -> None:
+def _log_lost(worker: str, had: Sequence[UnderWay]) -> None:
     logger.error("Worker process %s has died", worker)
-    for message in held:
+    for message in had:
         logger.error(
             "A message on %s from %s is lost with it, after %.0f s of work",
             message.channel,

@@ -20,11 +20,11 @@ from .interface import InterfacePromises
 from .limits import LimitPromises
 from .messages import MessagePromises
 from .names import NamePromises
-from .promises import MemberMessages, pass_turns, read_entries, side_by_side, wait_for
+from .promises import pass_turns, side_by_side, wait_for
 from .receiving import ReceivingPromises
 from .statistics import StatisticsPromises
 
-__all__ = ["ChannelLayerConformance", "MemberMessages", "pass_turns", "read_entries", "side_by_side", "wait_for"]
+__all__ = ["ChannelLayerConformance", "pass_turns", "side_by_side", "wait_for"]
 
 
 class ChannelLayerConformance(

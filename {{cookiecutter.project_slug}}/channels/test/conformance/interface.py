@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ...layers.base import BaseChannelLayer, Entry
-from .promises import STATISTICS, LayerPromises, pass_turns, read_entries, side_by_side, wait_for
+from ..process_queue import read_entries
+from .promises import STATISTICS, LayerPromises, pass_turns, side_by_side, wait_for
 
 
 class InterfacePromises(LayerPromises):

@@ -10,7 +10,8 @@ import pytest
 from ...exceptions import ChannelFull
 from ...layers.base import BaseChannelLayer, Send
 from ...values.names import queue_of
-from .promises import KINDS, LayerPromises, read_entries, side_by_side
+from ..process_queue import read_entries
+from .promises import KINDS, LayerPromises, side_by_side
 
 CAPACITIES = {
     "http.request": 5,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from ...layers.base import BaseChannelLayer, Content, Entry
-from ...layers.members import GroupMembers
+from ...layers.base import BaseChannelLayer, Content
+from ..process_queue import MemberMessages
 
 T = TypeVar("T")
 Received = tuple[str, Content] | tuple[None, None]
@@ -97,46 +96,6 @@ class LayerPromises:
         return [message for _, message in self.drain(layer, *names)]
 
 
-class MemberMessages:
-    """The messages in a layer's process queues, as an interface server hands them to the channels behind these."""
-
-    def __init__(self, layer: BaseChannelLayer) -> None:
-        self._layer = layer
-        self._members: defaultdict[str, GroupMembers] = defaultdict(GroupMembers)
-
-    async def take(self, queue: str) -> list[tuple[str, Content]]:
-        """Take what is there: ``(channel, message)`` once for each member."""
-        return self.made_of(queue, await _entries_there(self._layer, queue))
-
-    def made_of(self, queue: str, entries: Sequence[Entry]) -> list[tuple[str, Content]]:
-        """Return what the entries that were read from a queue come to."""
-        return [
-            (queue + local, entry.content)
-            for entry in entries
-            for local in self._recipients(queue, entry)
-            if entry.content is not None
-        ]
-
-    def _recipients(self, queue: str, entry: Entry) -> Iterator[str]:
-        members = self._members[queue]
-        if entry.content is None:
-            (members.add if entry.joins else members.discard)(entry.group, entry.local)
-        elif entry.group:
-            yield from members.of(entry.group)
-        else:
-            yield entry.local
-
-
-async def _entries_there(layer: BaseChannelLayer, queue: str) -> list[Entry]:
-    """Take the entries of a process queue up to one that is put at its end, and does not count."""
-    entries: list[Entry] = []
-    while await layer.send_many_async([layer.prepare(f"{queue}end", {})]):
-        entries += await layer.read_queue(queue)
-    while entries[-1:] != [Entry("end", content={})]:
-        entries += await read_entries(layer, queue, 1)
-    return entries[:-1]
-
-
 def side_by_side(*functions: Callable[[], T]) -> list[T]:
     """Run functions in a thread each, all at once, and return what they return."""
     start = threading.Barrier(len(functions))
@@ -156,15 +115,6 @@ def wait_for(layer: BaseChannelLayer, *channels: str, seconds: float = 10.0) -> 
         received = layer.receive(channels, block=True, timeout=max(0.0, deadline - time.monotonic()))
         if received[0] is not None or time.monotonic() >= deadline:
             return received
-
-
-async def read_entries(layer: BaseChannelLayer, queue: str, count: int) -> list[Entry]:
-    """Read a process queue until some number of entries has come."""
-    entries: list[Entry] = []
-    while len(entries) < count:
-        async with asyncio.timeout(10):
-            entries += await layer.read_queue(queue)
-    return entries
 
 
 async def pass_turns(count: int) -> None:

@@ -12,7 +12,8 @@ import pytest
 from ...exceptions import InvalidName
 from ...layers.base import BaseChannelLayer
 from ...values.names import queue_of
-from .promises import KINDS, LayerPromises, Received, read_entries, side_by_side, wait_for
+from ..process_queue import read_entries
+from .promises import KINDS, LayerPromises, Received, side_by_side, wait_for
 
 
 class ReceivingPromises(LayerPromises):

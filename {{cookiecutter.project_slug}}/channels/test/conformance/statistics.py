@@ -8,7 +8,7 @@ import pytest
 
 from ... import exceptions
 from ...exceptions import ChannelFull
-from ...layers.base import BaseChannelLayer
+from ...layers.base import BaseChannelLayer, Delivery
 from ...values.names import queue_of
 from .promises import KINDS, STATISTICS, LayerPromises
 
@@ -102,9 +102,9 @@ class StatisticsPromises(LayerPromises):
     ) -> None:
         layer.send(channel, {})
 
-        layer.send_and_receive([], [channel], 0.0)
+        layer.send_and_take([], [channel], 0.0)
         at_work = layer.channel_statistics(channel)
-        layer.send_and_receive([], [channel], 0.0, finished=channel)
+        layer.send_and_take([], [channel], 0.0, finished=channel)
         after = layer.channel_statistics(channel)
 
         assert (at_work["messages_received"], at_work["messages_unfinished"]) == (0, 1)
@@ -114,17 +114,17 @@ class StatisticsPromises(LayerPromises):
         layer = self.make_layer(capacity=1)
         batch = [layer.prepare("jobs", {"number": number}) for number in range(2)]
 
-        refused, received = layer.send_and_receive(batch, ["jobs"], 0.0)
+        refused, received = layer.send_and_take(batch, ["jobs"], 0.0)
 
         assert refused == batch[1:]
-        assert received == ("jobs", {"number": 0})
+        assert received == Delivery("jobs", {"number": 0})
 
     def test_a_turn_waits_for_a_message_no_longer_than_it_is_told(self, layer: BaseChannelLayer) -> None:
         began = time.monotonic()
 
-        refused, received = layer.send_and_receive([], ["jobs"], 0.1)
+        refused, received = layer.send_and_take([], ["jobs"], 0.1)
 
-        assert (refused, received) == ([], (None, None))
+        assert (refused, received) == ([], None)
         assert 0.05 < time.monotonic() - began < 5
 
     def test_messages_that_expire_unread_are_counted_as_dropped_and_not_as_unfinished(self) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ....exceptions import ChannelLayerUnavailable
-from ...base import Send
-from ..event_loops import HostForLoops
+from ...base import Send, UnderWay
+from ..event_loops import HostForLoops, lost_of
 from .spread import Outcome, Spread
 
 
@@ -33,6 +33,10 @@ class HostsForLoops:
             return Outcome(host.host, sends, await host.send_many(sends))
         except ChannelLayerUnavailable as error:
             return Outcome(host.host, sends, [], error)
+
+    async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
+        channels = list({message.channel for message in under_way})
+        return lost_of(under_way, channels, [await host.look_for(channels) for host in self._hosts])
 
     async def tend(self) -> None:
         anywhere = self._hosts[self._spread.anywhere()]

@@ -9,13 +9,13 @@ from typing import Any
 
 from ....exceptions import ChannelLayerUnavailable
 from ....values.names import queue_of
-from ...base import Send
+from ...base import Delivery, Send
 from .. import scripts
 from ..connections import Command
 from ..counts import Figures
 from ..hosts import StoreHost
 from ..reader import Reader
-from ..store import ANSWER_TIMEOUT, Received
+from ..store import ANSWER_TIMEOUT
 from ..threads import HostForThreads
 from .pops import Popped, late_answers, pop_from_all, pop_from_any
 from .spread import Outcome, Spread
@@ -54,7 +54,7 @@ class HostsForThreads:
 
     def take_turn(
         self, batch: Sequence[Send], channels: Sequence[str], timeout: float, done: str
-    ) -> tuple[list[Send], Received | None]:
+    ) -> tuple[list[Send], Delivery | None]:
         """Do a worker's turn: send to some hosts, pop from all."""
         self.reader.tend_when_due()
         try:
@@ -65,7 +65,7 @@ class HostsForThreads:
         if done:
             self._anywhere().tell_done(done)
         try:
-            return refused, self.reader.receive(channels, timeout > 0 and not refused, timeout)
+            return refused, self.reader.take(channels, 0.0 if refused else timeout)
         except ChannelLayerUnavailable:
             # Were it raised now, what has been sent would be sent again; it is at the next turn.
             if not batch:
@@ -74,7 +74,7 @@ class HostsForThreads:
 
     # Receiving
 
-    def pop(self, names: Sequence[str], wait: float) -> Received | None:
+    def pop(self, names: Sequence[str], wait: float) -> Delivery | None:
         """Take a message from any of some channels, and wait for one so many seconds."""
         message = self.first_of(late_answers(self._spread.hosts), names)
         if message:
@@ -95,7 +95,7 @@ class HostsForThreads:
                 pops[host.host] = host.pop_command(here, wait)
         return pops
 
-    def first_of(self, popped: Popped, names: Sequence[str]) -> Received | None:
+    def first_of(self, popped: Popped, names: Sequence[str]) -> Delivery | None:
         """Return one of the messages that several hosts have brought, from these channels, and put the others back."""
         everything = [*getattr(self._left, "popped", ()), *popped]
         self._left.popped = []

@@ -1,0 +1,64 @@
+"""
+Find the messages that were lost with their workers, and tell their sockets.
+
+A worker that is killed says nothing. But the layer knows what waits in its channels, and what living workers say that
+they have: a message of a lane that is neither is lost. So a consumer may take as long as it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..layers.base import BaseChannelLayer, UnderWay
+from ..values.turn import Turn
+from .replies import Replies
+
+# So often, in seconds, messages are looked for that have been under way for ``PATIENCE`` seconds.
+INTERVAL = 2.0
+PATIENCE = 4.0
+# A message that is missed for so long, in seconds, is lost: a worker that has just taken it has said so by then, also
+# after an outage, for which everything begins anew.
+CERTAINTY = 5.0
+
+
+class LaneWatch:
+    """Watches over the lanes of one process."""
+
+    def __init__(self, layer: BaseChannelLayer, replies: Replies) -> None:
+        self._layer = layer
+        self._replies = replies
+        # Since when messages have been missed, by reply channel and number.
+        self._missed: dict[tuple[str, int | None], float] = {}
+
+    async def keep(self) -> None:
+        """Do so for ever."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await self.look()
+                self._layer.outage.is_over("lanes")
+            except Exception as error:
+                self._missed.clear()
+                self._layer.outage.goes_on(error, "lanes")
+
+    async def look(self) -> None:
+        """Look once."""
+        now = self._layer.clock()
+        overdue = await self._overdue(now)
+        lost = await self._layer.find_lost(overdue) if overdue else []
+        self._missed = {key: self._missed.get(key, now) for key in (message[1:3] for message in lost)}
+        for key, since in self._missed.items():
+            if now - since >= CERTAINTY:
+                self._replies.lose(*key)
+
+    def begin_anew(self) -> None:
+        """Forget what was missed: the layer has lost its data, and workers have to tell it again what they have."""
+        self._missed.clear()
+
+    async def _overdue(self, now: float) -> list[UnderWay]:
+        turn, found = Turn(self._layer.clock), []
+        for _, connection in self._replies.connections():
+            found += connection.overdue(now, PATIENCE)
+            if turn.is_over:
+                await turn.give_way()
+        return found
