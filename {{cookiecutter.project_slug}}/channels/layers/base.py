@@ -222,7 +222,7 @@ class BaseChannelLayer(ABC):
         Take one message from any of ``channels``.
 
         Waits for one at most ``timeout`` seconds (None: for ever), or until ``interrupt``. A layer may come back
-        earlier without a message.
+        earlier without a message. Raises ``InvalidName``, also for process queues: see ``read_queue``.
         """
 
     def receive(
