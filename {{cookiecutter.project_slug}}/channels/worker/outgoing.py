@@ -177,10 +177,9 @@ class _Outbox:
                 if send.content is not None:
                     advice = self._layer.describe_full(send.name) if reason == "full" else ""
                     self._layer.statistics.count_dropped(send.name, reason, advice)
-                if send.finish is None:
-                    continue
-                send = _told_alone(send)
-            self.waiting.append((give_up_at, send))
+                self.waiting += [(give_up_at, left) for left in send.of_finish_alone()]
+            else:
+                self.waiting.append((give_up_at, send))
 
     def _left_after(self, error: ChannelLayerUnavailable, batch: list[Send]) -> list[Send]:
         """Return what may be sent again after a failure; what may have been sent all the same is counted."""
@@ -190,13 +189,8 @@ class _Outbox:
             if send.content is not None:
                 advice = f"The connection broke while it was sent: {error}"
                 self._layer.statistics.count_dropped(send.name, "uncertain", advice)
-        return [_told_alone(send) for send in batch if send.finish is not None]
+        return [left for send in batch for left in send.of_finish_alone()]
 
     def _log_lost(self, batch: list[Send]) -> None:
         if batch:
             logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
-
-
-def _told_alone(send: Send) -> Send:
-    """Return what tells a connection that its message is done, without what it was sent."""
-    return Send(send.name, None, finish=send.finish)

@@ -152,8 +152,9 @@ class Store:
         if not error.uncertain:
             return list(sends)
         for send in sends:
-            self.statistics.count_dropped(send.name, "uncertain")
-        return []
+            if send.content is not None:
+                self.statistics.count_dropped(send.name, "uncertain")
+        return [left for send in sends for left in send.of_finish_alone()]
 
     def does_not_answer(self) -> None:
         """Take note that a host does not answer."""

@@ -42,8 +42,9 @@ class HostsForThreads:
 
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         by_host = self._spread.by_host(batch)
-        # Nobody waits for a host that may not answer before the others have their messages.
-        numbers = sorted(by_host, key=lambda number: self.hosts[number].host.rests)
+        # Nobody waits for a host that may not answer before the others have their messages; and a connection that is
+        # told that its message is done may have the next one run at once.
+        numbers = sorted(by_host, key=lambda number: (self.hosts[number].host.rests, _has_finish(by_host[number])))
         return self._spread.left_after([self._outcome(self.hosts[number], by_host[number]) for number in numbers])
 
     def _outcome(self, host: HostForThreads, sends: list[Send]) -> Outcome:
@@ -165,3 +166,7 @@ class HostsForThreads:
 
     def _anywhere(self) -> HostForThreads:
         return self.hosts[self._spread.anywhere()]
+
+
+def _has_finish(sends: Sequence[Send]) -> bool:
+    return any(send.finish is not None for send in sends)
