@@ -110,8 +110,9 @@ class _Outbox:
         """Have a connection told, along with the last of what it is sent."""
         new = self.new
         for number in range(len(new) - 1, -1, -1):
-            if new[number].name == reply_channel and not new[number].to_group:
-                new[number] = new[number]._replace(finish=finish)
+            send = new[number]
+            if send.name == reply_channel and not send.to_group:
+                new[number] = Send(reply_channel, send.content, finish=finish)
                 return
         new.append(Send(reply_channel, None, finish=finish))
 
