@@ -21,7 +21,7 @@ LAYERS = {"Redis": {}, "in-memory": {"CHANNEL_LAYER_URL": "memory://", "WORKER_T
 
 def flood_beside(session):
     """Time echoes of paced sockets without a flood and beside one, in turn, on each layer and server (S-35)."""
-    sockets, seconds, turns = session.size((100, 8, 3), (20, 2, 1))
+    sockets, seconds, turns = session.size((100, 5, 5), (20, 2, 1))
     found = {
         f"{layer}, {server}": _turns(session, environment, server, sockets, seconds, turns)
         for layer, environment in LAYERS.items()
