@@ -13,7 +13,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ALONE = (
     "tests/deploy/",
     "tests/score/test_score.py",
-    "tests/engine/test_supervisor.py",
+    "tests/engine/worker/test_supervisor.py",
     "tests/engine/layers/redis/test_failures.py",
     "tests/engine/layers/redis/test_loops.py",
     "tests/engine/layers/redis/test_silent_hosts.py",

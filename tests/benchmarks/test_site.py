@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from benchmarks.stacks import APPS, all_stacks
-from channels.channel_sessions import session_for_reply_channel
+from channels.sessions.channel_session import session_for_reply_channel
 
 from ..engine.conftest import make_site, nothing_is_left_over  # noqa: F401
 from ..engine.ordered import deliver, frames, texts

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from channels.supervisor import READY_VARIABLE
+from channels.worker.supervisor import READY_VARIABLE
 
 from .conftest import WORKERS, Site, children
 from .ledger import Ledger

@@ -8,10 +8,11 @@ from django.core.cache import cache
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, connections
 
-from channels import channel_layers, deadlines
-from channels.asgi import ChannelLayerWrapper
+from channels import channel_layers
 from channels.handler import ViewConsumer
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.registry import ChannelLayerWrapper
+from channels.worker import deadlines
 
 from .sites import Site
 

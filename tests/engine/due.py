@@ -1,6 +1,6 @@
 """What a worker thread has put off, done at another time than it would."""
 
-from channels import deadlines
+from channels.worker import deadlines
 
 
 def run_due(now=None):

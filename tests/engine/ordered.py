@@ -3,7 +3,7 @@
 import time
 
 from channels import route
-from channels.ordering import GAP_TIMEOUT, enforce_ordering
+from channels.sessions.ordering import GAP_TIMEOUT, enforce_ordering
 
 from .due import run_due
 from .sites import Socket

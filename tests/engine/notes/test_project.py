@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.patterns import filter_channels
+from channels.values.patterns import filter_channels
 
 ENGINE = Path(__file__).parents[3] / "{{cookiecutter.project_slug}}"
 FILES = {

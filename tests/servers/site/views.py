@@ -6,7 +6,7 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
 from channels import Group
 from channels.handler import AsgiRequest
-from channels.responses import WINDOW
+from channels.handler.responses import WINDOW
 
 from .notes import note
 

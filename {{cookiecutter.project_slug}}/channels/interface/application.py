@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..layers.base import BaseChannelLayer
-from . import daphne
 from .http_connection import ResponseAborted
 from .limits import Limits
 from .process import EmbeddedWorkers, InterfaceProcess
 from .scope import BadTarget, joins_root_path, unify
+from .servers import daphne
 from .signals import watch_stop_signals
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
 from ..layers.base import BaseChannelLayer, Lease, Send
-from ..turn import Turn
+from ..values.turn import Turn
 
 logger = logging.getLogger(__name__)
 

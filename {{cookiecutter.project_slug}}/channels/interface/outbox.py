@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
-from ..turn import Turn
+from ..values.turn import Turn
 from .spool import Buffer
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from ..layers.base import BaseChannelLayer, Content
-from ..names import local_part
-from ..turn import Turn
+from ..values.names import local_part
+from ..values.turn import Turn
 from .dispatch import SENDS, dispatch
 from .garbage import Garbage
 from .http_connection import HttpConnection

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from ..layers.base import BaseChannelLayer, Content, Entry, Send
 from ..layers.members import GroupMembers
-from ..turn import Turn
+from ..values.turn import Turn
 from .dispatch import dispatch
 
 logger = logging.getLogger(__name__)

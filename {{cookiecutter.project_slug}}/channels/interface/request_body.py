@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
-from ..turn import Turn
+from ..values.turn import Turn
 from .limits import Limits
 from .spool import Buffer, Spool, SpoolFailed
 

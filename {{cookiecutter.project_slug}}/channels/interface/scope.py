@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
-from ..paths import behind
+from ..values.paths import behind
 from .http import Scope
 
 # A path as nearly all requests have it, and the query behind it: visible ASCII without a hash.

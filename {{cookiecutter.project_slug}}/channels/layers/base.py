@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from .. import exceptions
-from ..names import prefix_of, queue_of, require_channel_name, require_group_name, require_pattern
-from ..outage import Outage
+from ..values.names import prefix_of, queue_of, require_channel_name, require_group_name, require_pattern
+from ..values.outage import Outage
 from .content import MAX_MESSAGE_SIZE, copy_message
 from .statistics import CountsDropped
 

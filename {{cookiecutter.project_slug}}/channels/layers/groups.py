@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from ..names import queue_of
+from ..values.names import queue_of
 
 
 class Groups:

@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from ..names import local_part, queue_of, require_channel_name, require_group_name, require_readable_name
-from ..turn import Turn
+from ..values.names import local_part, queue_of, require_channel_name, require_group_name, require_readable_name
+from ..values.turn import Turn
 from .base import BaseChannelLayer, Content, Entry, Send
 from .content import copy_message
 from .groups import Groups

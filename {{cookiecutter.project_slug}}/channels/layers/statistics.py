@@ -23,7 +23,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..names import prefix_of
+from ..values.names import prefix_of
 
 logger = logging.getLogger(__name__)
 

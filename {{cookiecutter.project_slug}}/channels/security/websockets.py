@@ -15,9 +15,9 @@ from typing import Any
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from ..channel_sessions import Consumer, message_of
 from ..exceptions import DenyConnection
 from ..message import Message
+from ..sessions.channel_session import Consumer, message_of
 
 logger = logging.getLogger(__name__)
 

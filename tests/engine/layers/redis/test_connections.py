@@ -6,10 +6,10 @@ import secrets
 import pytest
 from redis import Redis
 
-from channels.asgi import import_target
 from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers import from_url
 from channels.layers.redis import RedisChannelLayer
+from channels.routing import import_target
 
 from ....stores import make_certificates, make_store, make_tls_sentinel, make_tls_store
 

@@ -13,7 +13,7 @@ from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.encryption import CHANGE_LIFE, LEEWAY, Cipher
 from channels.layers.redis.envelope import DEATH_DIGITS, NEVER, UnreadableEntry
 from channels.test.conformance import ChannelLayerConformance
-from channels.turn import Turn
+from channels.values.turn import Turn
 
 from ....chaos import ChaosProxy
 

@@ -9,8 +9,8 @@ import pytest
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis import layer as layer_module
-from channels.names import prefix_of
 from channels.test.conformance import ChannelLayerConformance
+from channels.values.names import prefix_of
 
 from ....services import free_port
 from ....stores import make_cluster, make_redis

@@ -10,11 +10,12 @@ import time
 import pytest
 from redis import Redis
 
-from channels.asgi import ChannelLayerManager, import_target
 from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers import from_url
 from channels.layers.base import Entry, Lease
 from channels.layers.redis import RedisSentinelChannelLayer
+from channels.registry import ChannelLayerManager
+from channels.routing import import_target
 
 from ....services import free_port
 from ....stores import Watched

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from channels import route
-from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis import thread_side
 from channels.layers.redis.several import pop_from_all
+from channels.registry import ChannelLayerWrapper
 from channels.test.conformance import ChannelLayerConformance
 from channels.worker import Worker
 

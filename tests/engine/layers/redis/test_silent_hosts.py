@@ -10,13 +10,14 @@ import time
 
 import pytest
 
-from channels import ordering, route
-from channels.asgi import ChannelLayerWrapper
+from channels import route
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Lease
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis import several
-from channels.ordering import enforce_ordering
+from channels.registry import ChannelLayerWrapper
+from channels.sessions import ordering
+from channels.sessions.ordering import enforce_ordering
 from channels.worker import WorkerGroup
 
 from ....stores import make_store

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...names import prefix_of
+from ...values.names import prefix_of
 from ..statistics import WINDOW, DropLog
 
 Counts = Mapping[tuple[str, str], int]

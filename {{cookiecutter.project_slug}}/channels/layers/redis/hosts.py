@@ -13,7 +13,7 @@ import redis.asyncio.connection
 import redis.connection
 
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
-from ...outage import Outage
+from ...values.outage import Outage
 from .asides import Asides
 from .links import is_silence
 from .thread_links import ThreadLinks

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ...exceptions import ChannelLayerUnavailable
-from ...names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
+from ...values.names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
 from ..base import Content
 from . import scripts
 from .counts import figures

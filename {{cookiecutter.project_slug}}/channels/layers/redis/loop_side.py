@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from ...exceptions import ChannelLayerUnavailable
-from ...turn import Turn
+from ...values.turn import Turn
 from ..base import Entry, Lease, Send
 from . import scripts
 from .hosts import StoreHost

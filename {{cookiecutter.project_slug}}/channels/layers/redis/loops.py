@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from ...exceptions import ChannelLayerUnavailable
-from ...turn import Turn
+from ...values.turn import Turn
 from ..base import Entry, Send
 from .hosts import StoreHost
 from .links import StoreIsFull

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError, InvalidMessage
-from ...names import local_part, queue_of
+from ...values.names import local_part, queue_of
 from ..base import BaseChannelLayer, Content, Entry, Send
 from .asides import Asides
 from .counts import Counts, StoreCounts

@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
-from ...names import prefix_of, require_readable_name
+from ...values.names import prefix_of, require_readable_name
 from ..base import Content, Entry, Held, Send
 from ..members import QueueReader
 from . import held as held_messages

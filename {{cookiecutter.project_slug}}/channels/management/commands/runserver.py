@@ -11,9 +11,9 @@ from django.conf import settings
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.management.base import CommandError, CommandParser
 
-from channels.asgi import channel_layers
-from channels.channel import DEFAULT_CHANNEL_LAYER
+from channels.asgi import get_channel_layer
 from channels.exceptions import InvalidChannelLayerError
+from channels.registry import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels.worker import WorkerGroup, prepare_router
 
 THREADS = 4
@@ -89,7 +89,7 @@ class Command(DaphneCommand):
 
     def get_application(self, options: dict[str, Any]) -> Any:
         """Return the ASGI application of the default channel layer."""
-        return channel_layers[DEFAULT_CHANNEL_LAYER]
+        return get_channel_layer()
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """Return what Django's own server serves: the views, and static files as its own command does."""

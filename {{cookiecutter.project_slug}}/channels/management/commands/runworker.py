@@ -16,13 +16,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
-from channels.asgi import ChannelLayerWrapper, channel_layers
-from channels.channel import DEFAULT_CHANNEL_LAYER
 from channels.exceptions import InvalidChannelLayerError
-from channels.patterns import filter_channels, idle_patterns
-from channels.signal_pipe import SignalPipe
-from channels.supervisor import READY_VARIABLE, STOP_TIMEOUT, Supervisor, child_command, tell_ready
+from channels.registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+from channels.values.patterns import filter_channels, idle_patterns
 from channels.worker import THREADS, WorkerGroup, prepare_router
+from channels.worker.signal_pipe import SignalPipe
+from channels.worker.supervisor import READY_VARIABLE, STOP_TIMEOUT, Supervisor, child_command, tell_ready
 
 # Windows has none.
 _HAS_SIGHUP = hasattr(signal, "SIGHUP")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ...layers.base import BaseChannelLayer
-from ...names import queue_of
+from ...values.names import queue_of
 from .promises import KINDS, LayerPromises, side_by_side
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ...exceptions import ChannelFull
 from ...layers.base import BaseChannelLayer, Send
-from ...names import queue_of
+from ...values.names import queue_of
 from .promises import KINDS, LayerPromises, side_by_side
 
 CAPACITIES = {

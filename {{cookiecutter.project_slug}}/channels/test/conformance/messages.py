@@ -12,7 +12,7 @@ import pytest
 
 from ...exceptions import InvalidMessage, MessageTooLarge
 from ...layers.base import BaseChannelLayer, Content
-from ...names import queue_of
+from ...values.names import queue_of
 from .promises import KINDS, LayerPromises
 
 VALUES: list[Any] = [

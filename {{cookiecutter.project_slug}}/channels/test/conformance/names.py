@@ -10,7 +10,7 @@ import pytest
 
 from ...exceptions import InvalidName
 from ...layers.base import BaseChannelLayer
-from ...names import queue_of
+from ...values.names import queue_of
 from .promises import LayerPromises
 
 CHANNEL_NAMES = [

@@ -11,7 +11,7 @@ import pytest
 
 from ...exceptions import InvalidName
 from ...layers.base import BaseChannelLayer
-from ...names import queue_of
+from ...values.names import queue_of
 from .promises import KINDS, LayerPromises, Received, side_by_side, wait_for
 
 

@@ -9,7 +9,7 @@ import pytest
 from ... import exceptions
 from ...exceptions import ChannelFull
 from ...layers.base import BaseChannelLayer
-from ...names import queue_of
+from ...values.names import queue_of
 from .promises import KINDS, STATISTICS, LayerPromises
 
 TIMES = {"messages_max_age", "seconds_since_received"}

@@ -1,0 +1,371 @@
+import logging
+import time
+
+import pytest
+
+from channels import Channel, ConsumeLater, Group, route
+from channels.exceptions import ChannelLayerUnavailable
+from channels.layers import inmemory
+from channels.layers.inmemory import InMemoryChannelLayer
+from channels.layers.sends import after_sends
+from channels.worker import WorkerGroup, outgoing
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Give full channels up at once."""
+    monkeypatch.setattr(outgoing, "FULL_TIMEOUT", 0.0)
+
+
+@pytest.fixture
+def work():
+    """Return a function that has one worker thread work at a site; it stops at the end of the test."""
+    groups = []
+
+    def work(site):
+        groups.append(WorkerGroup(site.layer, 1))
+        groups[-1].start()
+        return groups[-1]
+
+    yield work
+    for group in groups:
+        group.stop(timeout=30)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Give a clock that sleeping advances, and the pauses that were slept."""
+    now, pauses = [1000.0], []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(outgoing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(outgoing.time, "sleep", sleep)
+    return now, pauses
+
+
+def numbers(contents):
+    return [content["number"] for content in contents]
+
+
+def receive(site, channel, count):
+    """Take as many messages from a channel as they come."""
+    return [site.layer.receive([channel], block=True, timeout=30)[1] for _ in range(count)]
+
+
+# A worker goes on
+
+
+def test_a_worker_whose_consumer_sends_to_a_full_channel_answers_others_within_milliseconds(make_site, work):
+    site = make_site(
+        [
+            route("fill", lambda message: Channel("full").send({})),
+            route("ask", lambda message: Channel("answers").send({})),
+        ],
+        channel_capacity={"full": 1},
+    )
+    site.layer.send("full", {})
+    work(site)
+    before = time.monotonic()
+    for _ in range(10):
+        site.layer.send("fill", {})
+        site.layer.send("ask", {})
+    receive(site, "answers", 10)
+
+    assert time.monotonic() - before < outgoing.FULL_TIMEOUT / 2
+
+
+def test_another_layer_that_is_full_does_not_stop_it_either(make_site, work):
+    second = make_site(alias="second", channel_capacity={"full": 1})
+    site = make_site(
+        [
+            route("fill", lambda message: Channel("full", alias="second").send({"number": 1})),
+            route("ask", lambda message: Channel("answers").send({})),
+        ]
+    )
+    second.layer.send("full", {"number": 0})
+    work(site)
+    before = time.monotonic()
+    for _ in range(10):
+        site.layer.send("fill", {})
+        site.layer.send("ask", {})
+    receive(site, "answers", 10)
+
+    assert time.monotonic() - before < outgoing.FULL_TIMEOUT / 2
+    assert numbers(receive(second, "full", 2)) == [0, 1]
+
+
+def test_what_was_refused_leaves_soon_after_there_is_room_though_its_worker_has_nothing_else_to_do(make_site, work):
+    site = make_site([route("fill", lambda message: Channel("full").send({"number": 1}))], channel_capacity={"full": 1})
+    site.layer.send("full", {"number": 0})
+    work(site)
+    site.layer.send("fill", {})
+    while not site.layer.channel_statistics("full")["channel_full_count"]:
+        time.sleep(0.001)
+    before = time.monotonic()
+
+    assert numbers(receive(site, "full", 2)) == [0, 1]
+    assert time.monotonic() - before < 1
+
+
+def test_a_message_that_is_put_back_on_a_full_channel_does_not_stop_it(make_site, clock, monkeypatch):
+    now, pauses = clock
+    # The channel that is not full first.
+    monkeypatch.setattr(inmemory.random, "sample", lambda names, count: sorted(names))
+    seen = []
+
+    def later(message):
+        seen.append(message["number"])
+        if seen == [0]:
+            # Others take its place.
+            site.layer.send("later", {"number": 1})
+            site.layer.send("ask", {})
+            raise ConsumeLater
+
+    site = make_site([route("later", later), route("ask", lambda message: seen.append("ask"))], capacity=1)
+    site.layer.send("later", {"number": 0})
+    for _ in range(5):
+        site.worker._turn(0.0)
+        now[0] += 0.1
+
+    assert seen == [0, "ask", 1, 0]
+    assert pauses == []
+
+
+def test_a_layer_that_is_away_gets_what_was_sent_when_it_is_back(make_site, work):
+    class Away(InMemoryChannelLayer):
+        failures = 3
+
+        def send_many(self, batch):
+            batch = list(batch)
+            if self.failures and any(send.name == "a" for send in batch):
+                self.failures -= 1
+                raise ChannelLayerUnavailable("away")
+            return super().send_many(batch)
+
+    site = make_site([route("trigger", lambda message: Channel("a").send(message.content))], layer=Away())
+    work(site)
+    site.layer.send("trigger", {"number": 1})
+
+    assert numbers(receive(site, "a", 1)) == [1]
+
+
+# Order
+
+
+def test_what_a_full_channel_refuses_is_tried_again_in_its_order(make_site, monkeypatch):
+    def consumer(message):
+        for number in range(5):
+            Channel("a").send({"number": number})
+
+    site, found = make_site([route("trigger", consumer)], capacity=2), []
+    monkeypatch.setattr(outgoing.time, "sleep", lambda seconds: found.extend(site.received("a")))
+    site.consume("trigger")
+
+    assert [content["number"] for content in found + site.received("a")] == [0, 1, 2, 3, 4]
+
+
+def test_nothing_overtakes_what_was_refused_on_the_same_channel(make_site, clock, monkeypatch):
+    monkeypatch.setattr(outgoing, "FULL_TIMEOUT", 60)
+    now, _ = clock
+
+    def fill(message):
+        Channel("full").send(message.content)
+        Channel("free").send(message.content)
+
+    site = make_site([route("fill", fill)], channel_capacity={"full": 2})
+    found, free = [], []
+    for number in range(60):
+        site.layer.send("fill", {"number": number})
+        site.worker._turn(0.0)
+        free += site.received("free")
+        now[0] += 0.001
+        if number % 3 == 0:
+            found += site.received("full")
+    for _ in range(100):
+        now[0] += 0.1
+        site.worker._turn(0.0)
+        found += site.received("full")
+
+    assert numbers(found) == list(range(60))
+    assert len(free) == 59, "they wait for nothing but the next turn"
+
+
+def test_a_group_does_not_overtake_it_either(make_site, clock, monkeypatch):
+    monkeypatch.setattr(outgoing, "FULL_TIMEOUT", 60)
+    now, _ = clock
+
+    def fill(message):
+        Channel("reply.x!1").send({"number": message["number"]})
+        Group("all").send({"number": message["number"] + 1})
+
+    site = make_site([route("fill", fill)], channel_capacity={"reply.x!": 3})
+    Group("all").add("reply.x!1")
+    found = []
+    for number in range(0, 120, 2):
+        site.layer.send("fill", {"number": number})
+        site.worker._turn(0.0)
+        if number % 7 == 0:
+            found += numbers(site.received("reply.x!"))
+    for _ in range(100):
+        now[0] += 0.1
+        site.worker._turn(0.0)
+        found += numbers(site.received("reply.x!"))
+
+    assert found == sorted(found)
+    assert set(range(0, 120, 2)) <= set(found), "a group gives up what there is no room for, a channel waits"
+
+
+def test_what_must_have_left_before_something_is_done_waits_for_what_was_sent_before_it(make_site, monkeypatch):
+    found = []
+
+    def consumer(message):
+        Channel("a").send({"number": message["number"]})
+        if message["number"] == 1:
+            after_sends(lambda: found.append("after"))
+
+    site = make_site([route("trigger", consumer)], channel_capacity={"a": 1})
+    site.layer.send("a", {"number": -1})
+    for number in range(2):
+        site.layer.send("trigger", {"number": number})
+        site.worker._turn(0.0)
+        if number == 0:
+            monkeypatch.setattr(outgoing.time, "sleep", lambda seconds: found.extend(numbers(site.received("a"))))
+
+    assert found == [-1, 0, "after"]
+    assert numbers(site.received("a")) == [1]
+
+
+# The end of patience
+
+
+def test_what_stays_refused_is_logged_once_and_counted_and_the_worker_lives(make_site, impatient, caplog):
+    runs = []
+
+    def consumer(message):
+        runs.append(message["number"])
+        for _ in range(50):
+            Channel("unread").send({})
+
+    site = make_site([route("trigger", consumer)], channel_capacity={"unread": 10})
+    for number in range(20):
+        site.consume("trigger", number=number)
+
+    assert runs == list(range(20))
+    statistics = site.layer.channel_statistics("unread")
+    assert statistics["messages_pending"] == 10
+    assert statistics["dropped"] == {"full": 20 * 50 - 10}
+    [warning] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "channel unread dropped so far (full)" in warning.getMessage()
+    assert "raise 'capacity' or 'channel_capacity'" in warning.getMessage()
+
+
+def test_the_pauses_between_tries_grow_and_end_in_time(make_site, clock):
+    _, pauses = clock
+    site = make_site([route("trigger", lambda message: Channel("full").send({}))], channel_capacity={"full": 1})
+    site.layer.send("full", {})
+    site.consume("trigger")
+
+    assert outgoing.FULL_TIMEOUT <= sum(pauses) < outgoing.FULL_TIMEOUT + 0.2
+    assert pauses[0] <= 0.01
+    assert max(pauses) <= 0.2
+    assert len(pauses) < 30
+
+
+def test_between_messages_it_is_given_up_in_time_too_each_for_itself(make_site, clock):
+    now, pauses = clock
+    site = make_site(
+        [route("fill", lambda message: Channel("full").send(message.content))], channel_capacity={"full": 1}
+    )
+    site.layer.send("full", {})
+
+    def dropped_after(seconds):
+        now[0] += seconds
+        site.worker._turn(0.0)
+        return site.layer.channel_statistics("full")["dropped"].get("full", 0)
+
+    site.layer.send("fill", {"number": 0})
+    assert dropped_after(0) == dropped_after(0) == 0
+    site.layer.send("fill", {"number": 1})
+    # The second one stands behind the first from here on.
+    assert dropped_after(outgoing.FULL_TIMEOUT - 0.5) == dropped_after(0) == 0
+    assert dropped_after(0.6) == 1
+    assert dropped_after(outgoing.FULL_TIMEOUT - 0.5) == 2
+    assert pauses == []
+    assert site.worker._patience() == 10
+
+
+def test_a_worker_that_stops_waits_for_room_as_long_as_ever(make_site, work):
+    site = make_site([route("fill", lambda message: Channel("full").send({"number": 1}))], channel_capacity={"full": 1})
+    site.layer.send("full", {"number": 0})
+    group = work(site)
+    site.layer.send("fill", {})
+    while not site.layer.channel_statistics("full")["channel_full_count"]:
+        time.sleep(0.001)
+    group.begin_stop()
+    time.sleep(0.3)
+
+    assert numbers(receive(site, "full", 2)) == [0, 1]
+    assert group.join(timeout=30)
+
+
+def test_a_worker_that_stops_does_not_wait_longer_than_that(make_site, work, monkeypatch):
+    monkeypatch.setattr(outgoing, "FULL_TIMEOUT", 0.1)
+    site = make_site([route("fill", lambda message: Channel("full").send({}))], channel_capacity={"full": 1})
+    site.layer.send("full", {})
+    site.layer.send("fill", {})
+    group = work(site)
+    while not site.layer.channel_statistics("full")["channel_full_count"]:
+        time.sleep(0.001)
+
+    assert group.stop(timeout=1.5)
+    assert site.layer.channel_statistics("full")["dropped"] == {"full": 1}
+
+
+def test_a_layer_that_stays_away_is_given_up_and_what_was_sent_is_counted(make_site, clock):
+    class Away(InMemoryChannelLayer):
+        def send_many(self, batch):
+            raise ChannelLayerUnavailable("away")
+
+    second = make_site(alias="second", layer=Away())
+    site = make_site([route("trigger", lambda message: Channel("a", alias="second").send({}))])
+    site.consume("trigger")
+
+    assert second.layer.channel_statistics("a")["dropped"] == {"the layer is not available": 1}
+    assert outgoing.FULL_TIMEOUT <= sum(clock[1]) < outgoing.FULL_TIMEOUT + 0.2
+
+
+def test_what_may_have_been_sent_all_the_same_is_not_sent_again(make_site, clock):
+    class Broken(InMemoryChannelLayer):
+        def send_many(self, batch):
+            raise ChannelLayerUnavailable("broken", uncertain=True)
+
+    second = make_site(alias="second", layer=Broken())
+    site = make_site([route("trigger", lambda message: Channel("a", alias="second").send({}))])
+    site.consume("trigger")
+
+    assert second.layer.channel_statistics("a")["dropped"] == {"uncertain": 1}
+    assert clock[1] == []
+
+
+def test_a_worker_for_which_far_too_much_waits_sees_to_that_first(make_site, clock, monkeypatch):
+    monkeypatch.setattr(outgoing, "MOST_WAITING", 5)
+    _, pauses = clock
+
+    def fill(message):
+        for _ in range(3):
+            Channel("full").send({})
+
+    site = make_site([route("fill", fill)], channel_capacity={"full": 1})
+    site.layer.send("full", {})
+    for _ in range(3):
+        site.layer.send("fill", {})
+    for _ in range(3):
+        site.worker._turn(0.0)
+    assert pauses == []
+    site.worker._turn(0.0)
+
+    assert site.layer.channel_statistics("full")["dropped"] == {"full": 9}
+    assert sum(pauses) >= outgoing.FULL_TIMEOUT

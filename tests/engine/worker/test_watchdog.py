@@ -1,0 +1,134 @@
+"""`channels.worker.watchdog`: who runs too long is named, with the line it is at, and the layer is told who runs."""
+
+import threading
+
+from channels.exceptions import ChannelLayerUnavailable
+from channels.layers.base import Held
+from channels.layers.inmemory import InMemoryChannelLayer
+from channels.message import Message
+from channels.values.outage import Outage
+from channels.worker.watchdog import RunningConsumer, report, warn_of_slow, watch
+
+
+def running_consumer(consumer, content=None):
+    return RunningConsumer(consumer, Message(content or {}, "orders", InMemoryChannelLayer()))
+
+
+def test_a_consumer_that_runs_too_long_is_warned_about_once_with_the_line_it_is_at(caplog):
+    let_go, begun = threading.Event(), threading.Event()
+    running = []
+
+    def dawdle():
+        running.append(running_consumer(dawdle))
+        begun.set()
+        let_go.wait(10)
+
+    thread = threading.Thread(target=dawdle)
+    thread.start()
+    begun.wait(10)
+    warn_of_slow(running, limit=10, now=running[0].started + 9)
+    early = caplog.text
+    warn_of_slow(running, limit=10, now=running[0].started + 11)
+    warn_of_slow(running, limit=10, now=running[0].started + 22)
+    let_go.set()
+    thread.join()
+
+    assert early == ""
+    assert len(caplog.records) == 1
+    assert "dawdle with <Message on orders> has been running for 11 s" in caplog.text
+    assert "let_go.wait(10)" in caplog.text
+
+
+def test_a_worker_that_waits_is_not_slow(caplog):
+    warn_of_slow([None], limit=0, now=1e9)
+
+    assert caplog.text == ""
+
+
+def test_the_watch_ends_when_it_is_told_to():
+    stop, looks = threading.Event(), []
+
+    def look():
+        looks.append("look")
+        stop.set()
+        return []
+
+    watch(look, limit=0.001, stop=stop)
+
+    assert looks == ["look"]
+
+
+class Listener:
+    """A layer that notes what worker processes say of themselves. ``stop`` is set when it has heard enough."""
+
+    lease_interval = 0.001
+
+    def __init__(self, enough):
+        self.enough, self.stop = enough, threading.Event()
+        self.heard = []
+        self.outage = Outage()
+
+    def renew_worker(self, worker, held):
+        self._hear(worker, held)
+
+    def end_worker(self, worker):
+        self._hear(worker, "ended")
+
+    def _hear(self, worker, said):
+        self.heard.append((worker, said))
+        if len(self.heard) >= self.enough:
+            self.stop.set()
+
+
+def test_a_layer_is_told_again_and_again_what_a_process_is_working_on_and_then_that_it_ends():
+    layer = Listener(enough=2)
+    running = [running_consumer(len, {"reply_channel": "reply.x!1", "order": 3}), None]
+
+    report(layer, lambda: running, layer.stop)
+
+    workers, said = zip(*layer.heard, strict=True)
+    held = [message._replace(seconds=0) for message in said[0]]
+    assert held == [Held("orders", "reply.x!1", 3)]
+    assert [message.seconds >= 0 for message in said[1]] == [True]
+    assert said[2:] == ("ended",)
+    assert len(set(workers)) == 1
+
+
+def test_a_layer_that_fails_is_told_again_and_the_failure_is_logged_once(caplog):
+    class Failing(Listener):
+        def renew_worker(self, worker, held):
+            super().renew_worker(worker, held)
+            raise OSError("gone")
+
+    layer = Failing(enough=3)
+
+    report(layer, list, layer.stop)
+
+    assert len(layer.heard) == 4
+    assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]
+
+
+def test_an_end_that_a_layer_cannot_be_told_is_logged_without_a_traceback(caplog):
+    class Away(Listener):
+        def end_worker(self, worker):
+            raise ChannelLayerUnavailable("nobody listens")
+
+    layer = Away(enough=1)
+
+    report(layer, list, layer.stop)
+
+    assert "could not be told that this worker process ends, but will notice: nobody listens" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_layer_that_ends_with_its_processes_is_told_nothing():
+    report(InMemoryChannelLayer(), list, threading.Event())
+
+
+def test_that_a_layer_was_told_does_not_end_the_outage_of_others(caplog):
+    layer = Listener(enough=3)
+    layer.outage.goes_on(OSError("gone"))
+
+    report(layer, list, layer.stop)
+
+    assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]

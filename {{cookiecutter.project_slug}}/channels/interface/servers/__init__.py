@@ -1,0 +1,1 @@
+"""What single servers need beyond the ASGI specification."""

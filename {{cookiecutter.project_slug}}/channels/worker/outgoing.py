@@ -1,0 +1,193 @@
+"""
+Send what consumers have sent, without standing still for a channel that is full.
+
+What a full channel refuses, or a layer that is not there, is kept and tried again between the messages that the thread
+goes on to handle. It stays in front of what comes later for the same channel.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+
+from ..exceptions import ChannelLayerUnavailable
+from ..layers.base import BaseChannelLayer, Content, Send
+from ..layers.sends import HeldSends
+
+logger = logging.getLogger(__name__)
+
+# How long the sends of a finished consumer wait for room in full channels, in seconds.
+FULL_TIMEOUT = 2.0
+# With more sends than this that wait, a thread takes no new message: its consumers send faster than anybody reads.
+MOST_WAITING = 1000
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
+_UNAVAILABLE = "the layer is not available"
+
+Received = tuple[str, Content] | tuple[None, None]
+
+
+class Outgoing:
+    """
+    The sends of one thread that have not left yet, in their order; ``layer`` is the one that the thread reads.
+
+    What has been refused for ``FULL_TIMEOUT`` seconds is logged and counted.
+    """
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self._layer = layer
+        self._own = _Outbox(layer)
+        # Those of other layers, by their ids.
+        self._others: dict[int, _Outbox] = {}
+
+    def take(self, held: HeldSends) -> None:
+        """Take what a consumer has sent. It leaves with the next visit, and at once if it is for another layer."""
+        for wrapper, batch in held.take():
+            layer = getattr(wrapper, "channel_layer", wrapper)
+            if layer is self._layer:
+                self._own.new += batch
+            else:
+                outbox = self._others.setdefault(id(layer), _Outbox(layer))
+                outbox.new += batch
+                outbox.send()
+
+    @property
+    def has_new(self) -> bool:
+        """Whether anything that has never been tried is to leave with the next visit."""
+        return bool(self._own.new)
+
+    def seconds_left(self) -> float | None:
+        """Return the time until something should be tried again, None if nothing waits."""
+        times = [outbox.try_at for outbox in (self._own, *self._others.values()) if outbox.waiting]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Received:
+        """
+        Do a worker's turn at the layer, whose ``send_and_receive`` says what that is; return what has been received.
+
+        Where far too much waits, that is seen to first.
+        """
+        if self._own.waiting or self._others:
+            self._tend()
+        return self._own.visit(channels, timeout, finished)
+
+    def _tend(self) -> None:
+        for outbox in self._others.values():
+            outbox.send()
+        if any(len(outbox.waiting) > MOST_WAITING for outbox in (self._own, *self._others.values())):
+            self.settle()
+
+    def settle(self) -> None:
+        """Send everything, and wait for room as long as that may take."""
+        for outbox in (self._own, *self._others.values()):
+            outbox.settle()
+
+
+class _Outbox:
+    """
+    The sends of one thread to one layer.
+
+    ``new`` ones have not been tried yet. Those that are ``waiting`` have, or stand behind one that has; they are tried
+    again at ``try_at``, and each is given up at a time of its own. Times are those of the monotonic clock.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, new: Sequence[Send] = ()) -> None:
+        self._layer = layer
+        self.new = [*new]
+        self.waiting: list[tuple[float, Send]] = []
+        self.try_at = 0.0
+        self._pause = _FIRST_PAUSE
+        # When those that have waited are given up, by their ids, while they are being tried.
+        self._tried: dict[int, float] = {}
+
+    def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Received:
+        batch = self._take_due()
+        try:
+            refused, received = self._layer.send_and_receive(batch, channels, timeout, finished)
+        except ChannelLayerUnavailable as error:
+            self._keep(self._left_after(error, batch), _UNAVAILABLE)
+            raise
+        except Exception:
+            self._log_lost(batch)
+            raise
+        if refused:
+            self._keep(refused, "full")
+        return received
+
+    def send(self) -> None:
+        batch = self._take_due()
+        if not batch:
+            return
+        try:
+            refused, reason = self._layer.send_many(batch), "full"
+        except ChannelLayerUnavailable as error:
+            refused, reason = self._left_after(error, batch), _UNAVAILABLE
+        except Exception:
+            self._log_lost(batch)
+            return
+        self._keep(refused, reason)
+
+    def settle(self) -> None:
+        self.send()
+        while self.waiting:
+            time.sleep(max(0.0, self.try_at - time.monotonic()))
+            self.send()
+
+    def _take_due(self) -> list[Send]:
+        """Return what is to be tried now: nothing for a channel for which something else waits longer."""
+        new, self.new, self._tried = self.new, [], {}
+        if not self.waiting:
+            return new
+        now = time.monotonic()
+        # A group may have any channel as its member.
+        if now >= self.try_at or any(send.to_group for send in new):
+            self._tried = {id(send): give_up_at for give_up_at, send in self.waiting}
+            batch, self.waiting = [*(send for _, send in self.waiting), *new], []
+            return batch
+        names = {send.name for _, send in self.waiting}
+        self.waiting += [(now + FULL_TIMEOUT, send) for send in new if send.name in names]
+        return [send for send in new if send.name not in names]
+
+    def _keep(self, refused: Sequence[Send], reason: str) -> None:
+        """Let wait what has not left; count what has waited long enough."""
+        now = time.monotonic()
+        if not self.waiting:
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE) if self._tried else _FIRST_PAUSE
+            self.try_at = now + self._pause * random.uniform(0.5, 1)
+        for send in refused:
+            give_up_at = self._tried.get(id(send), now + FULL_TIMEOUT)
+            if now < give_up_at:
+                self.waiting.append((give_up_at, send))
+            else:
+                advice = self._layer.describe_full(send.name) if reason == "full" else ""
+                self._layer.statistics.count_dropped(send.name, reason, advice)
+
+    def _left_after(self, error: ChannelLayerUnavailable, batch: list[Send]) -> list[Send]:
+        """Return what may be sent again after a failure; what may have been sent all the same is counted."""
+        if not error.uncertain:
+            return batch
+        for send in batch:
+            advice = f"The connection broke while it was sent: {error}"
+            self._layer.statistics.count_dropped(send.name, "uncertain", advice)
+        return []
+
+    def _log_lost(self, batch: list[Send]) -> None:
+        if batch:
+            logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
+
+
+def send_and_receive(
+    layer: BaseChannelLayer, batch: list[Send], channels: Sequence[str], timeout: float, finished: str
+) -> Received:
+    """Do a turn at a layer like a worker's, and wait for room for the batch if there is none."""
+    outbox = _Outbox(layer, batch)
+    try:
+        return outbox.visit(channels, timeout, finished)
+    finally:
+        outbox.settle()
+
+
+def send_with_patience(layer: BaseChannelLayer, batch: list[Send]) -> None:
+    """Send a batch, and wait for room if there is none."""
+    _Outbox(layer, batch).settle()

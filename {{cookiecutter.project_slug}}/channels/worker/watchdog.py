@@ -1,0 +1,93 @@
+"""
+Look after running consumers from another thread: warn of those that run too long, with the line they are at, and tell
+the channel layer what the process is working on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..layers.base import BaseChannelLayer, Held
+from ..message import Message
+from ..routing import describe
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class RunningConsumer:
+    """A consumer at work on a message, in which thread, and since when by the monotonic clock."""
+
+    consumer: Any
+    message: Message
+    thread: int = field(default_factory=threading.get_ident)
+    started: float = field(default_factory=time.monotonic)
+    warned: bool = False
+
+    def __str__(self) -> str:
+        return f"{describe(self.consumer)} with {self.message!r}"
+
+    def held(self, now: float) -> Held:
+        """Return the message as the channel layer is told of it at the time ``now``."""
+        message = self.message
+        reply_channel = message.reply_channel.name if message.reply_channel else ""
+        return Held(message.channel.name, reply_channel, message.get("order"), now - self.started)
+
+
+def warn_of_slow(running: Iterable[RunningConsumer | None], limit: float, now: float) -> None:
+    """Warn once of each consumer that has run for longer than ``limit`` seconds at the time ``now``."""
+    for consumer in running:
+        if consumer is None or consumer.warned or now - consumer.started < limit:
+            continue
+        consumer.warned = True
+        frame = sys._current_frames().get(consumer.thread)
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else "(its thread has ended)\n"
+        logger.warning(
+            "%s has been running for %.0f s, and its worker does nothing else meanwhile. It is at\n%s",
+            consumer,
+            now - consumer.started,
+            stack,
+        )
+
+
+def watch(running: Callable[[], Iterable[RunningConsumer | None]], limit: float, stop: threading.Event) -> None:
+    """Look at the running consumers until ``stop`` is set, often enough to warn soon after the limit."""
+    while not stop.wait(limit / 4):
+        warn_of_slow(running(), limit, time.monotonic())
+
+
+def report(
+    layer: BaseChannelLayer, running: Callable[[], Iterable[RunningConsumer | None]], stop: threading.Event
+) -> None:
+    """
+    Tell the layer that this process is alive and what it is working on, until ``stop`` is set.
+
+    A layer whose processes end with it is told nothing.
+    """
+    if layer.lease_interval is None:
+        return
+    worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    while True:
+        now = time.monotonic()
+        try:
+            layer.renew_worker(worker, [consumer.held(now) for consumer in running() if consumer is not None])
+            layer.outage.is_over("worker lease")
+        except Exception as error:
+            layer.outage.goes_on(error, "worker lease")
+        if stop.wait(layer.lease_interval):
+            break
+    try:
+        layer.end_worker(worker)
+    except Exception as error:
+        text = "The channel layer could not be told that this worker process ends, but will notice"
+        layer.outage.hinders(error, text)
