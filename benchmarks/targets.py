@@ -189,7 +189,7 @@ PAIRED = [
 def targets_of(lines):
     """Return the targets that a run can be about: those to another engine only where one was measured."""
     paired = any(line["stack"].startswith("against-1w-") for line in lines)
-    return [*TARGETS, *PAIRED] if paired else TARGETS
+    return [*PAIRED, *TARGETS] if paired else TARGETS
 
 
 def judge(lines, targets=None):
