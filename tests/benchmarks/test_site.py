@@ -1,4 +1,4 @@
-"""The site that is measured: its visitor is known, and its messages run in their order."""
+"""The site that is measured: its visitor is known, and its sessions are kept."""
 
 import importlib
 import os
@@ -11,10 +11,8 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from benchmarks.stacks import APPS, all_stacks
-from channels.sessions.channel_session import session_for_reply_channel
 
 from ..engine.conftest import make_site, nothing_is_left_over  # noqa: F401
-from ..engine.ordered import deliver, frames, texts
 from ..engine.sites import Socket
 
 VARIANTS = ["read", "user", "changed"]
@@ -53,15 +51,6 @@ def test_a_visitor_who_is_not_logged_in_gets_no_such_answer(variant, open_socket
     socket = open_socket(f"/{variant}/echo/", cookie="")
 
     assert [reply["text"] for reply in socket.send("hello")] == [": hello"]
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_messages_run_in_their_order(variant, open_socket):
-    socket = open_socket(f"/{variant}/echo/")
-    first, second = frames(socket, "first", "second")
-    deliver(socket.site, [second, first])
-
-    assert texts(socket) == ["ann: first", "ann: second"]
 
 
 def test_a_foreign_page_gets_no_socket(open_socket):
