@@ -73,6 +73,31 @@ def test_imports_point_downwards(path):
         assert other != own or path.parent != ENGINE, name
 
 
+def module_of(path):
+    """Return the dotted name of a module below the engine; a package is named by itself."""
+    return ".".join(path.relative_to(ENGINE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    modules = {module_of(path): path for path in files()}
+
+    def needs(module):
+        for name in imports(modules[module]):
+            parts = name.removeprefix("channels.").split(".")
+            found = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+            needed = next((name for name in found if name in modules), module)
+            # A package that hands on what its modules have is part of itself.
+            if needed != module and not module.startswith(f"{needed}."):
+                yield needed
+
+    left = {module: set(needs(module)) for module in modules}
+    while free := [module for module, needed in left.items() if not needed & left.keys()]:
+        for module in free:
+            del left[module]
+
+    assert left == {}
+
+
 def test_the_engine_knows_neither_the_chat_nor_the_settings():
     names = {name.split(".")[0] for path in files() for name in imports(path)}
 
