@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable
 
 from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Send
@@ -19,12 +20,22 @@ class _Outcome(enum.Enum):
     FAILED = "failed"
 
 
-async def dispatch(layer: BaseChannelLayer, send: Send, patience: float = 0.0, outage_patience: float = 0.0) -> bool:
+def _always() -> bool:
+    return True
+
+
+async def dispatch(
+    layer: BaseChannelLayer,
+    send: Send,
+    patience: float = 0.0,
+    outage_patience: float = 0.0,
+    is_wanted: Callable[[], bool] = _always,
+) -> bool:
     """
     Send one prepared message; return False if the layer has not taken it.
 
     A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses, the latter for
-    ``outage_patience`` seconds if that is longer. A message that may have been sent all the same is never sent again,
+    ``outage_patience`` seconds if that is longer, and no longer than the message ``is_wanted``. A message that may have been sent all the same is never sent again,
     and counts as taken.
     """
     batch = [send]
@@ -40,6 +51,8 @@ async def dispatch(layer: BaseChannelLayer, send: Send, patience: float = 0.0, o
         if left <= 0:
             return False
         await asyncio.sleep(min(pauses.next(), left))
+        if not is_wanted():
+            return False
     return True
 
 

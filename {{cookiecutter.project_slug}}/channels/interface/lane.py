@@ -31,6 +31,10 @@ class Lane:
         """Whether no message is under way."""
         return not self._under_way
 
+    def has(self, number: int) -> bool:
+        """Say whether a message is under way."""
+        return number in self._under_way
+
     def begin(self, number: int, channel: str) -> None:
         """Take note that a message is on its way into its channel."""
         self._under_way[number] = (channel, math.inf)
