@@ -434,7 +434,9 @@ async def test_the_last_will_of_a_long_request_carries_its_session_too(monkeypat
 async def test_sessions_that_change_at_the_same_time_are_told_in_one_step(monkeypatch):
     server = InterfaceServer()
     wills, steps = Wills(server, monkeypatch), []
-    monkeypatch.setattr(server.layer, "set_wills", lambda queue, some: (steps.append(len(some)), wills.set(queue, some))[1])
+    monkeypatch.setattr(
+        server.layer, "set_wills", lambda queue, some: (steps.append(len(some)), wills.set(queue, some))[1]
+    )
     for _ in range(3):
         await server.socket()
     for number in range(3):

@@ -175,7 +175,11 @@ def test_no_subprotocol_needs_no_warning(socket, chosen, caplog):
 
 @pytest.mark.parametrize(
     ("answer", "number"),
-    [({"accept": True}, None), ({"accept": True, "messages_under_way": 5}, 5), ({"text": "", "messages_under_way": 1}, 1)],
+    [
+        ({"accept": True}, None),
+        ({"accept": True, "messages_under_way": 5}, 5),
+        ({"text": "", "messages_under_way": 1}, 1),
+    ],
 )
 def test_the_accepting_reply_may_say_how_many_messages_are_under_way_at_a_time(socket, answer, number, caplog):
     socket.reply(answer)
