@@ -167,7 +167,7 @@ async def test_a_socket_that_waits_holds_a_frame_for_as_long_as_its_consumer_tak
 
 async def test_that_a_client_leaves_is_noticed_at_once_while_a_consumer_is_at_work():
     server = InterfaceServer()
-    socket, reply_channel = await server.open_socket("room")
+    socket, _ = await server.open_socket("room")
     for frame in "ab":
         socket.writes(text=frame)
     first = await server.take("websocket.receive")
@@ -217,7 +217,7 @@ async def test_the_disconnect_message_comes_after_the_last_finish_of_several_at_
 @pytest.mark.parametrize("by", ["its consumer", "its group"])
 async def test_frames_that_wait_when_a_consumer_closes_the_socket_are_dropped_and_counted(by, frames):
     server = InterfaceServer()
-    socket, reply_channel = await server.open_socket("room")
+    socket, _ = await server.open_socket("room")
     for number in range(frames):
         socket.writes(text=str(number))
     first = await server.take("websocket.receive")

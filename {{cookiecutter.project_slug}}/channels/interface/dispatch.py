@@ -35,8 +35,8 @@ async def dispatch(
     Send one prepared message; return False if the layer has not taken it.
 
     A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses, the latter for
-    ``outage_patience`` seconds if that is longer, and no longer than the message ``is_wanted``. A message that may have been sent all the same is never sent again,
-    and counts as taken.
+    ``outage_patience`` seconds if that is longer, while the message ``is_wanted``. A message that may have been sent
+    all the same is never sent again, and counts as taken.
     """
     batch = [send]
     loop = asyncio.get_running_loop()

@@ -46,7 +46,11 @@ class Lane:
 
     def finish(self, number: int | None) -> str:
         """Take note that a message is under way no more; return its channel, empty if it was not."""
-        return self._under_way.pop(number, ("", 0.0))[0] if number is not None else ""
+        channel = self._under_way.pop(number, ("", 0.0))[0] if number is not None else ""
+        if not self._under_way:
+            # An empty dict keeps its table until it is cleared, and most sockets are idle.
+            self._under_way.clear()
+        return channel
 
     def keep_order(self) -> None:
         """Have one message under way at a time, and the socket closed when one of them is lost."""
