@@ -149,7 +149,7 @@ def test_that_a_client_leaves_is_noticed_while_its_consumer_is_at_work(server, f
 
 
 def test_daphne_expects_no_pong_from_a_client_that_is_not_read_while_its_consumer_takes_long(tmp_path):
-    command = [*COMMANDS["daphne"], "--ping-interval", "1", "--ping-timeout", "1"]
+    command = [*COMMANDS["daphne"], "--ping-interval", "1", "--ping-timeout", "3"]
     with ServerProcess(command, tmp_path) as server, server.open_socket("/thinking/") as websocket:
         websocket.send("8")
         # More than are read ahead.
