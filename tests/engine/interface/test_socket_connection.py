@@ -171,27 +171,38 @@ async def test_a_socket_that_ends_before_the_layer_has_refused_it_is_told_once(e
     assert await server.message("websocket.disconnect") is None
 
 
-async def test_a_socket_that_is_cancelled_while_its_connect_message_is_under_way_is_reported_in_the_end(monkeypatch):
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_socket_that_is_cancelled_while_its_connect_message_is_under_way_is_reported_in_the_end(
+    arrives, monkeypatch
+):
+    """Nobody knows whether the message got there; if it did not, that is found out."""
     server = InterfaceServer()
     send_many_async = server.layer.send_many_async
 
-    async def send_slowly(batch):
+    async def send_late(batch):
         await asyncio.sleep(1)
-        return await send_many_async(batch)
+        return await send_many_async(batch) if arrives else []
 
     with monkeypatch.context() as slow:
-        slow.setattr(server.layer, "send_many_async", send_slowly)
+        slow.setattr(
+            server.layer, "send_many_async", lambda batch: asyncio.shield(asyncio.create_task(send_late(batch)))
+        )
         socket = await server.socket()
         socket.task.cancel()
         await settle()
-    # Nobody can know whether it got there. It did not, which is found out.
-    await asyncio.sleep(30)
+    await asyncio.sleep(2)
+    connect, before = await server.take("websocket.connect"), await server.message("websocket.disconnect")
+    await asyncio.sleep(20)
+    if arrives:
+        assert await server.message("websocket.disconnect") is None
+        await server.finish(connect, {"accept": True})
 
-    assert socket.task.done()
+    assert (socket.task.done(), bool(connect), before) == (True, arrives, None)
     assert (await server.message("websocket.disconnect"))["code"] == 1012
 
 
-async def test_what_comes_back_before_the_layer_says_that_it_has_taken_a_message_is_not_missed(monkeypatch):
+@pytest.mark.parametrize("at_once", [False, True], ids=["and leaves then", "and leaves at once"])
+async def test_what_comes_back_before_the_layer_says_that_it_has_taken_a_message_is_not_missed(at_once, monkeypatch):
     server = InterfaceServer()
     send_many_async = server.layer.send_many_async
 
@@ -205,13 +216,16 @@ async def test_what_comes_back_before_the_layer_says_that_it_has_taken_a_message
     socket = await server.socket()
     for _ in range(3):
         socket.writes(text="x")
-    await asyncio.sleep(1)
+    if not at_once:
+        await asyncio.sleep(1)
     socket.leaves()
     await asyncio.sleep(1)
 
     receive = text("websocket.receive")
-    assert socket.sent == [ACCEPT, text("websocket.connect"), receive, receive, receive]
+    if not at_once:
+        assert socket.sent == [ACCEPT, text("websocket.connect"), receive, receive, receive]
     assert socket.task.done()
+    assert server.layer.channel_statistics("websocket.receive")["messages_received"] == 3
     assert server.layer.channel_statistics("websocket.disconnect")["messages_count"] == 1
 
 

@@ -104,6 +104,9 @@ async def test_a_message_that_is_put_back_keeps_its_place():
     for _ in range(5):
         server.layer.send_many([server.layer.prepare(*delivery[:2], ticket=delivery.ticket)])
         await server.finish(delivery, comes_again=True)
+        # It waits since now, whatever has been before.
+        [(_, connection)] = server.application.process().replies.connections()
+        assert connection.overdue(server.layer.clock(), 1.0) == []
         await asyncio.sleep(30)
         [delivery], texts = await take_all(server)
         assert texts == ["a"]
@@ -196,6 +199,28 @@ async def test_what_a_client_has_sent_before_it_left_comes_before_its_disconnect
     assert seen == [("a", 1), ("b", 2), ("c", 3)]
     assert (disconnect["code"], disconnect["order"]) == (4001, 4)
     assert await server.message("websocket.disconnect") is None
+
+
+async def test_no_frame_is_missed_when_the_one_before_is_done_before_the_layer_says_that_it_has_it(monkeypatch):
+    server = InterfaceServer()
+    socket = await socket_that_says(server, *"abcd")
+    first, send_many_async = await server.take("websocket.receive"), server.layer.send_many_async
+    seen = []
+
+    async def tell_late(batch):
+        refused = await send_many_async(batch)
+        delivery = server.layer.take([batch[0].name])
+        seen.append(delivery.content.get("text", "the end"))
+        if delivery.ticket.number is not None:
+            await server.finish(delivery)
+        return refused
+
+    monkeypatch.setattr(server.layer, "send_many_async", tell_late)
+    socket.leaves()
+    await server.finish(first)
+    await asyncio.sleep(1)
+
+    assert seen == ["b", "c", "d", "the end"]
 
 
 async def test_the_disconnect_message_comes_after_the_last_finish_of_several_at_once():
@@ -376,27 +401,26 @@ async def test_what_a_consumer_has_saved_is_there_in_the_next_message_and_in_the
 
 async def test_two_consumers_at_once_lose_nothing_of_the_session():
     server = InterfaceServer(Limits(messages_under_way=2))
-    await socket_that_says(server, *"abc")
+    socket = await socket_that_says(server, *"ab")
     deliveries, _ = await take_all(server)
 
     await server.finish(deliveries[1], changed={"b": 2})
     await server.finish(deliveries[0], changed={"a": 1})
 
-    socket_message, session = await session_of(server)
-    assert (socket_message.content["text"], session) == ("c", {"b": 2})
-    await server.finish(socket_message)
-    assert server.application.process().replies._connections.popitem()[1]._session == {"a": 1, "b": 2}
+    socket.leaves()
+    assert (await session_of(server, "websocket.disconnect"))[1] == {"a": 1, "b": 2}
 
 
 async def test_a_finish_that_is_told_again_does_not_bring_back_an_older_session():
     server = InterfaceServer()
-    await socket_that_says(server, *"abc")
+    await socket_that_says(server, *"abcd")
     first = await server.take("websocket.receive")
     await server.finish(first, changed={"n": 1})
     second = await server.take("websocket.receive")
     await server.finish(second, changed={"n": 2})
 
     await server.finish(first, changed={"n": 1})
+    await server.finish(await server.take("websocket.receive"))
 
     assert (await session_of(server))[1] == {"n": 2}
 

@@ -65,7 +65,7 @@ class SocketConnection:
         self.will_is_old = False
         # Frames of the client that have been read and not dispatched; None until there are any.
         self._frames: list[Event] | None = None
-        # Set while nothing more is read from the client, for want of room.
+        # Pending while nothing more is read from the client, for want of room.
         self._room: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
         # True while the connection waits for its client and for nothing else.
@@ -165,10 +165,7 @@ class SocketConnection:
         self._frames.append(event)
         if self._is_full:
             self._room = asyncio.get_running_loop().create_future()
-            try:
-                await self._room
-            finally:
-                self._room = None
+            await self._room
 
     @property
     def _is_full(self) -> bool:
