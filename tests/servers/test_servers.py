@@ -117,10 +117,48 @@ FRAMES = ["text", b"bytes", "", b"", "😀 \x00", b"\x00\xff", "x" * 2**19, b"x"
 def test_an_echo_socket_returns_every_kind_of_frame(server):
     with server.open_socket("/echo/") as websocket:
         for frame in FRAMES:
-            # One after the other: workers take the frames of a socket side by side.
             websocket.send(frame)
 
-            assert websocket.recv(timeout=PATIENCE) == frame
+        assert [websocket.recv(timeout=PATIENCE) for _ in FRAMES] == FRAMES
+
+
+def test_the_frames_of_a_socket_are_answered_in_their_order_by_any_number_of_workers(server):
+    with server.open_socket("/echo/") as websocket:
+        for number in range(50):
+            websocket.send(str(number))
+
+        assert [websocket.recv(timeout=PATIENCE) for _ in range(50)] == list(map(str, range(50)))
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+def test_that_a_client_leaves_is_noticed_while_its_consumer_is_at_work(server, frames):
+    ended, begun = server.count_disconnects("/thinking/"), server.notes.count("begun to think")
+    with server.open_socket("/thinking/") as websocket:
+        for number in range(frames):
+            websocket.send("0.1" if number else "2")
+        server.wait_for_note("begun to think", begun + 1)
+    left = time.monotonic()
+
+    with server.open_socket("/members/") as other:
+        while other.send("thinkers") or other.recv(timeout=PATIENCE) != "0":
+            assert time.monotonic() - left < 1
+
+    # Its consumers are told of that after all it has sent.
+    server.wait_until(lambda: server.count_disconnects("/thinking/") == ended + 1)
+    assert server.notes.count("begun to think") == begun + frames
+
+
+def test_daphne_expects_no_pong_from_a_client_that_is_not_read_while_its_consumer_takes_long(tmp_path):
+    command = [*COMMANDS["daphne"], "--ping-interval", "1", "--ping-timeout", "3"]
+    with ServerProcess(command, tmp_path) as server, server.open_socket("/thinking/") as websocket:
+        websocket.send("8")
+        # More than are read ahead.
+        for _ in range(50):
+            websocket.send("0.001")
+
+        with pytest.raises(TimeoutError):
+            websocket.recv(timeout=7)
+        server.wait_for_note("begun to think", 51)
 
 
 def test_a_rejected_socket_gets_403(server):

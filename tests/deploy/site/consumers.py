@@ -14,19 +14,21 @@ def note(line):
         notes.write(f"{line}\n")
 
 
-@enforce_ordering
-def connect(message, room):
+def connect_unordered(message, room):
     Group(room).add(message.reply_channel)
     message.reply_channel.send({"accept": True})
 
 
-@enforce_ordering
-def receive(message, room):
+def receive_unordered(message, room):
     frame = json.loads(message["text"])
     if "sleep" in frame:
         note(f"begun {frame['id']} {os.getpid()}")
         time.sleep(frame["sleep"])
     Group(room).send({"text": json.dumps({**frame, "version": VERSION})})
+
+
+connect = enforce_ordering(connect_unordered)
+receive = enforce_ordering(receive_unordered)
 
 
 @enforce_ordering
@@ -40,12 +42,3 @@ def hold(message):
 
 def left(message):
     note(f"left {message['path']} {message['reply_channel']}")
-
-
-def connect_unordered(message, room):
-    Group(room).add(message.reply_channel)
-    message.reply_channel.send({"accept": True})
-
-
-def receive_unordered(message, room):
-    Group(room).send({"text": json.dumps({**json.loads(message["text"]), "version": VERSION})})

@@ -3,6 +3,7 @@
 import asyncio
 
 from channels.interface.application import InterfaceApplication, no_workers
+from channels.layers.base import Finish, Send
 from channels.layers.inmemory import InMemoryChannelLayer
 
 from .simulated_time import settle
@@ -48,12 +49,33 @@ class InterfaceServer:
         await settle()
 
     async def message(self, channel):
-        """Take a message from a channel as a worker would; None if there is none."""
+        """Take a message from a channel and have done with it, as a worker would; None if there is none."""
+        delivery = await self.take(channel)
+        if delivery is None:
+            return None
+        if delivery.ticket is not None and delivery.ticket.number is not None:
+            await self.finish(delivery)
+        return delivery.content
+
+    async def take(self, channel):
+        """Take a message from a channel as a worker does that works on it from now on; None if there is none."""
         await settle()
-        return self.layer.receive([channel])[1]
+        return self.layer.take([channel])
+
+    async def finish(self, delivery, content=None, **finish):
+        """Have done with a message, and send its connection something along."""
+        number, reply_channel = delivery.ticket.number, delivery.content["reply_channel"]
+        send = Send(reply_channel, None) if content is None else self.layer.prepare(reply_channel, content)
+        assert self.layer.send_many([send._replace(finish=Finish(number, **finish))]) == []
+        await settle()
 
     async def reply(self, channel, content):
         self.layer.send(channel, content)
+        await settle()
+
+    async def lose(self, delivery):
+        """Have a connection told that one of its messages is lost."""
+        self.application.process().replies.lose(delivery.content["reply_channel"], delivery.ticket.number)
         await settle()
 
     async def stop(self):

@@ -313,6 +313,21 @@ async def test_a_client_that_leaves_during_a_long_poll_or_a_stream_is_reported_o
     assert server.layer.group_channels("news") == []
 
 
+async def test_what_consumers_have_saved_during_a_request_is_there_when_its_client_leaves():
+    server = InterfaceServer()
+    client = await server.request()
+    request = await server.take("http.request")
+    await server.finish(request, changed={"seen": 1, "page": 2})
+    await server.finish(request, {"status": 200, "content": b"1", "more_content": True}, removed=["page"])
+
+    client.leaves()
+    # Nobody looks at once whether it has.
+    await asyncio.sleep(0.1)
+
+    assert request.ticket == (None, {})
+    assert (await server.take("http.disconnect")).ticket == (None, {"seen": 1})
+
+
 async def test_a_full_disconnect_channel_holds_nobody_up():
     server = InterfaceServer(channel_capacity={"http.disconnect": 1})
     clients = [(await begin(server))[0] for _ in range(3)]

@@ -30,13 +30,14 @@ def test_an_unknown_name_is_refused_with_those_that_are_known():
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("body_limit", "x", "a whole number, zero or more"),
-        ("body_limit", 1.5, "a whole number, zero or more"),
-        ("spool_size", -1, "a whole number, zero or more"),
-        ("socket_outbox_length", True, "a whole number, zero or more"),
-        ("http_timeout", "5", "a number, zero or more"),
-        ("http_timeout", float("nan"), "a number, zero or more"),
-        ("stop_grace", None, "a number, zero or more"),
+        ("body_limit", "x", "a whole number, 0 or more"),
+        ("body_limit", 1.5, "a whole number, 0 or more"),
+        ("spool_size", -1, "a whole number, 0 or more"),
+        ("socket_outbox_length", True, "a whole number, 0 or more"),
+        ("http_timeout", "5", "a number, 0 or more"),
+        ("http_timeout", float("nan"), "a number, 0 or more"),
+        ("stop_grace", None, "a number, 0 or more"),
+        ("messages_under_way", 0, "a whole number, 1 or more"),
         ("trust_root_path_header", 1, "True or False"),
     ],
 )

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.interface.http_connection import ResponseAborted
 from channels.interface.limits import Limits
 from channels.interface.process import STOPPED_AT_ONCE
-from channels.interface.socket_connection import SocketConnection
+from channels.interface.socket_connection import CLOSE_TIMEOUT, SocketConnection
 from channels.layers.base import Lease
 from channels.layers.inmemory import InMemoryChannelLayer
 
@@ -124,51 +125,78 @@ async def test_a_stopping_server_takes_nothing_new(caplog):
     assert server.layer.global_statistics()["messages_count"] == 0
 
 
-@pytest.mark.parametrize("early", [False, True], ids=["a socket that waits", "one with an early frame"])
-async def test_a_socket_that_is_connecting_at_a_stop_is_reported_after_its_answer(early):
+@pytest.mark.parametrize("leaves", [False, True], ids=["a socket that waits", "one that has left"])
+async def test_a_socket_that_is_connecting_at_a_stop_is_reported_when_its_consumer_has_finished(leaves):
     server = InterfaceServer(Limits(stop_grace=5))
     socket = await server.socket()
-    reply_channel = (await server.message("websocket.connect"))["reply_channel"]
-    if early:
-        socket.writes(text="early")
-        await settle()
-
-    stopped = await server.stop()
-    await asyncio.sleep(1)
-    assert await server.message("websocket.disconnect") is None
-    assert not stopped.done()
-
-    await server.reply(reply_channel, {"accept": True})
-    assert (await server.message("websocket.disconnect"))["reply_channel"] == reply_channel
-    assert (socket.task.done(), stopped.done()) == (True, True)
-
-
-async def test_a_socket_that_left_before_the_stop_is_reported_after_its_answer():
-    server = InterfaceServer()
-    socket = await server.socket()
-    reply_channel = (await server.message("websocket.connect"))["reply_channel"]
-    socket.leaves()
+    connect = await server.take("websocket.connect")
+    socket.writes(text="early")
+    if leaves:
+        socket.leaves(1001)
     await settle()
 
     stopped = await server.stop()
-    assert not stopped.done()
+    await asyncio.sleep(1)
+    before = await server.message("websocket.disconnect"), stopped.done()
+    await server.finish(connect, {"accept": True})
 
-    await server.reply(reply_channel, {"accept": False})
-    assert (await server.message("websocket.disconnect"))["reply_channel"] == reply_channel
-    assert stopped.done()
+    assert before == (None, False)
+    assert (await server.message("websocket.disconnect"))["code"] == (1001 if leaves else 1012)
+    assert await server.message("websocket.receive") is None
+    assert (socket.task.done(), stopped.done()) == (True, True)
 
 
-async def test_a_socket_without_an_answer_is_reported_at_the_end_of_the_grace():
+async def test_a_socket_whose_consumer_does_not_finish_is_reported_at_the_end_of_the_grace():
     server = InterfaceServer(Limits(stop_grace=5))
     await server.socket()
-    await server.message("websocket.connect")
+    connecting = await server.take("websocket.connect")
+    socket, _ = await server.open_socket()
+    for frame in ("under way", "waits"):
+        socket.writes(text=frame)
+    receiving = await server.take("websocket.receive")
 
     stopped = await server.stop()
-    await asyncio.sleep(5.1)
+    await asyncio.sleep(4.9)
+    before = stopped.done()
+    await asyncio.sleep(0.2)
 
-    assert (await server.message("websocket.disconnect"))["code"] == 1012
+    codes = [(await server.message("websocket.disconnect"))["code"] for _ in range(2)]
+    assert (before, stopped.done(), codes) == (False, True, [1012, 1012])
+    assert server.layer.channel_statistics("websocket.receive")["dropped"] == {"its socket was closed": 1}
+    for delivery in connecting, receiving:
+        await server.finish(delivery, {"text": "late"})
     assert await server.message("websocket.disconnect") is None
+    assert await server.message("websocket.receive") is None
+
+
+async def test_frames_that_have_been_read_are_handled_within_the_grace_of_a_stop():
+    server = InterfaceServer(Limits(stop_grace=5))
+    socket, _ = await server.open_socket()
+    for number in range(4):
+        socket.writes(text=str(number))
+    await settle()
+
+    stopped = await server.stop()
+    frames = [(await server.message("websocket.receive"))["text"] for _ in range(4)]
+
+    assert frames == ["0", "1", "2", "3"]
+    assert (await server.message("websocket.disconnect"))["order"] == 5
     assert stopped.done()
+
+
+async def test_a_frame_that_waits_for_room_cannot_hold_up_a_stop_longer_than_its_grace():
+    server = InterfaceServer(Limits(stop_grace=2, full_timeout=60), channel_capacity={"websocket.receive": 1})
+    server.layer.send("websocket.receive", {"text": "of somebody else"})
+    socket, _ = await server.open_socket()
+    socket.writes(text="waits for room")
+    await settle()
+
+    stopped = await server.stop()
+    await asyncio.sleep(3)
+
+    assert stopped.done()
+    assert (await server.message("websocket.disconnect"))["code"] == 1012
+    assert server.layer.channel_statistics("websocket.receive")["dropped"] == {"its socket was closed": 1}
 
 
 async def test_a_stop_waits_until_a_full_channel_has_taken_the_disconnects():
@@ -268,6 +296,46 @@ async def test_a_process_that_was_taken_for_dead_closes_everything_and_begins_an
     assert again.split("!")[0] != reply_channel.split("!")[0]
 
 
+@pytest.mark.parametrize("waits", ["for its client", "for its lane", "for a full channel", "for the client to read"])
+async def test_a_socket_of_a_process_that_was_taken_for_dead_ends_whatever_it_waits_for(waits, monkeypatch):
+    server = InterfaceServer(Limits(full_timeout=60), channel_capacity={"websocket.receive": 1})
+    socket, reply_channel = await server.open_socket()
+    if waits == "for the client to read":
+        socket.reads.clear()
+        await server.reply(reply_channel, {"text": "unread"})
+    elif waits == "for its lane":
+        for _ in range(30):
+            socket.writes(text="frame")
+        await server.take("websocket.receive")
+    elif waits == "for a full channel":
+        server.layer.send("websocket.receive", {"text": "of somebody else"})
+        socket.writes(text="waits for room")
+    await settle()
+
+    server.application.process()._start_anew()
+    await asyncio.sleep(CLOSE_TIMEOUT + 1)
+
+    assert (socket.task.done(), socket.task.cancelled()) == (True, False)
+    assert await server.message("websocket.disconnect") is None
+    # Nothing is left that a stop would wait for.
+    assert (await server.stop()).done()
+
+
+async def test_no_frame_of_a_process_that_was_taken_for_dead_reaches_a_consumer_when_there_is_room_again():
+    server = InterfaceServer(channel_capacity={"websocket.receive": 1})
+    server.layer.send("websocket.receive", {"text": "of somebody else"})
+    socket, _ = await server.open_socket()
+    socket.writes(text="waits for room")
+    await settle()
+
+    server.application.process()._start_anew()
+    await settle()
+    server.layer.receive(["websocket.receive"])
+    await asyncio.sleep(20)
+
+    assert server.layer.receive(["websocket.receive"]) == (None, None)
+
+
 async def test_the_log_says_if_the_layer_does_not_answer_either(caplog, monkeypatch):
     server = InterfaceServer(Limits(http_timeout=1))
 
@@ -281,23 +349,165 @@ async def test_the_log_says_if_the_layer_does_not_answer_either(caplog, monkeypa
     assert "The channel layer does not answer either: OSError('no connection')." in caplog.text
 
 
+# Last wills
+
+
+class Wills:
+    """The last wills that a layer with leases has, as channel, content and session by the local parts of names."""
+
+    def __init__(self, server, monkeypatch):
+        self.left = {}
+        self.told = 0
+        self.is_away = False
+        monkeypatch.setattr(InMemoryChannelLayer, "lease_interval", 2.0)
+        monkeypatch.setattr(server.layer, "set_wills", self.set)
+        self._send_many = server.layer.send_many_async
+        monkeypatch.setattr(server.layer, "send_many_async", self.send)
+
+    async def set(self, queue, wills):
+        if self.is_away:
+            raise ChannelLayerUnavailable("It is away.")
+        for local, will in wills:
+            self._keep(queue + local, will)
+
+    async def send(self, batch):
+        refused = await self._send_many(batch)
+        for send in batch:
+            if send.reply_channel and send not in refused:
+                self._keep(send.reply_channel, send.will)
+        return refused
+
+    def _keep(self, reply_channel, will):
+        self.told += 1
+        if will is None:
+            self.left.pop(reply_channel, None)
+        else:
+            self.left[reply_channel] = (will.name, will.content, will.ticket.session)
+
+
 async def test_a_request_that_is_open_for_long_leaves_a_last_will_and_takes_it_back(monkeypatch):
-    server, wills = InterfaceServer(group_expiry=30), []
-
-    async def set_wills(queue, changes):
-        wills.extend((local, will and (will.name, will.content)) for local, will in changes)
-
-    monkeypatch.setattr(server.layer, "set_wills", set_wills)
+    server = InterfaceServer()
+    wills = Wills(server, monkeypatch)
     await server.request()
-    message = await server.message("http.request")
-    await asyncio.sleep(11)
-    left = list(wills)
-    await server.reply(message["reply_channel"], {"status": 200})
+    request = await server.message("http.request")
+    reply_channel = request["reply_channel"]
+    await asyncio.sleep(3)
+    left = dict(wills.left)
+    await server.reply(reply_channel, {"status": 200})
 
-    local = message["reply_channel"].partition("!")[2]
-    content = {"reply_channel": message["reply_channel"], "path": "/page/"}
-    assert left == [(local, ("http.disconnect", content))]
-    assert wills[1:] == [(local, None)]
+    assert left == {reply_channel: ("http.disconnect", {"reply_channel": reply_channel, "path": "/page/"}, {})}
+    assert wills.left == {}
+
+
+async def test_the_last_will_of_a_socket_carries_its_session_as_it_is_by_then(monkeypatch):
+    server = InterfaceServer()
+    wills = Wills(server, monkeypatch)
+    socket = await server.socket()
+    connect = await server.take("websocket.connect")
+    reply_channel = connect.content["reply_channel"]
+    at_first = wills.left[reply_channel]
+    await server.finish(connect, {"accept": True}, changed={"room": "hall"})
+    socket.writes(text="x")
+    receive = await server.take("websocket.receive")
+    await server.finish(receive, changed={"count": 1}, removed=["room"])
+    await asyncio.sleep(0.1)
+
+    content = {"reply_channel": reply_channel, "path": "/rooms/", "code": 1006, "order": None}
+    assert at_first == ("websocket.disconnect", content, {})
+    assert wills.left == {reply_channel: ("websocket.disconnect", content, {"count": 1})}
+
+
+async def test_the_last_will_of_a_long_request_carries_its_session_too(monkeypatch):
+    server = InterfaceServer()
+    wills = Wills(server, monkeypatch)
+    await server.request()
+    request = await server.take("http.request")
+    await asyncio.sleep(3)
+
+    await server.finish(request, changed={"seen": [1]})
+    await asyncio.sleep(0.1)
+
+    [(channel, _, session)] = wills.left.values()
+    assert (channel, session) == ("http.disconnect", {"seen": [1]})
+
+
+async def test_sessions_that_change_at_the_same_time_are_told_in_one_step(monkeypatch):
+    server = InterfaceServer()
+    wills, steps = Wills(server, monkeypatch), []
+    monkeypatch.setattr(
+        server.layer, "set_wills", lambda queue, some: (steps.append(len(some)), wills.set(queue, some))[1]
+    )
+    for _ in range(3):
+        await server.socket()
+    for number in range(3):
+        await server.finish(await server.take("websocket.connect"), {"accept": True}, changed={"number": number})
+    await asyncio.sleep(0.2)
+
+    assert steps == [3]
+    assert sorted(session["number"] for *_, session in wills.left.values()) == [0, 1, 2]
+
+
+async def test_a_last_will_that_could_not_be_renewed_follows_with_the_next_renewal_of_the_lease(monkeypatch):
+    server = InterfaceServer()
+    wills = Wills(server, monkeypatch)
+    await server.socket()
+    await asyncio.sleep(1)
+    connect = await server.take("websocket.connect")
+    wills.is_away = True
+    await server.finish(connect, {"accept": True}, changed={"room": "hall"})
+    await asyncio.sleep(0.2)
+    wills.is_away = False
+    before = [session for *_, session in wills.left.values()]
+    await asyncio.sleep(2)
+
+    assert before == [{}]
+    assert [session for *_, session in wills.left.values()] == [{"room": "hall"}]
+
+
+@pytest.mark.parametrize("kind", ["socket", "request"])
+async def test_a_last_will_that_was_to_be_renewed_does_not_come_back_after_the_end(kind, monkeypatch):
+    server = InterfaceServer()
+    wills = Wills(server, monkeypatch)
+    if kind == "socket":
+        client, delivery = await server.socket(), await server.take("websocket.connect")
+    else:
+        client, delivery = await server.request(), await server.take("http.request")
+    await asyncio.sleep(3)
+    before = len(wills.left)
+    await server.finish(delivery, {"accept": True} if kind == "socket" else None, changed={"a": 1})
+    client.leaves()
+    await settle()
+
+    await asyncio.sleep(10)
+
+    assert (before, wills.left) == (1, {})
+
+
+async def test_the_last_wills_of_a_process_that_was_taken_for_dead_are_not_left_for_its_new_connections(monkeypatch):
+    server = InterfaceServer()
+    wills = Wills(server, monkeypatch)
+    await server.socket()
+    await server.finish(await server.take("websocket.connect"), {"accept": True}, changed={"a": 1})
+    wills.left.clear()
+
+    # It may take a while until it is this one's turn to be closed.
+    server.application.process().replies.start_anew()
+    await asyncio.sleep(1)
+
+    assert wills.left == {}
+
+
+async def test_without_leases_nobody_is_told_last_wills(monkeypatch):
+    server = InterfaceServer()
+    wills = Wills(server, monkeypatch)
+    monkeypatch.setattr(InMemoryChannelLayer, "lease_interval", None)
+    await server.socket()
+    told = wills.told
+
+    await server.finish(await server.take("websocket.connect"), {"accept": True}, changed={"a": 1})
+    await asyncio.sleep(1)
+
+    assert wills.told == told
 
 
 # Others have their turn

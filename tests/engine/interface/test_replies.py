@@ -7,7 +7,7 @@ import pytest
 from channels.exceptions import ChannelLayerUnavailable
 from channels.interface.lease import LeaseKeeper
 from channels.interface.replies import Replies
-from channels.layers.base import Entry
+from channels.layers.base import Entry, Finish, Send
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.values.names import local_part
 
@@ -30,6 +30,12 @@ class Connection:
 
     def broadcast(self, content):
         self.take("broadcast", content)
+
+    def finished(self, finish):
+        self.take("finished", finish)
+
+    def lose(self, number):
+        self.take("lost", number)
 
     def take_will(self, again):
         return None
@@ -69,6 +75,39 @@ async def test_a_reply_reaches_its_connection_and_nobody_else():
 
     assert first.taken == [("reply", {"text": "1"}), ("reply", {"text": "2"})]
     assert second.taken == []
+
+
+async def test_a_connection_is_told_what_has_finished_after_what_it_was_sent_with_it():
+    reader = Reader()
+    connection, channel = reader.connect()
+    alone, along = Finish(1, {"a": 1}, ["b"]), Finish(2, keeps_order=True)
+
+    reader.layer.send_many([Send(channel, None, finish=alone), Send(channel, {"text": "2"}, finish=along)])
+    await settle()
+
+    assert connection.taken == [("finished", alone), ("reply", {"text": "2"}), ("finished", along)]
+
+
+async def test_what_has_finished_for_a_connection_that_has_gone_is_dropped(caplog):
+    reader = Reader()
+    _, channel = reader.connect()
+    reader.replies.forget(channel)
+
+    reader.layer.send_many([Send(channel, None, finish=Finish(1))])
+    await settle()
+
+    assert caplog.messages == []
+
+
+async def test_a_loss_is_told_to_the_connection_if_that_is_there():
+    reader = Reader()
+    (connection, channel), (gone, gone_channel) = reader.connect(), reader.connect()
+    reader.replies.forget(gone_channel)
+
+    for name in (channel, gone_channel, "reply.of_another!1"):
+        reader.replies.lose(name, 7)
+
+    assert (connection.taken, gone.taken) == ([("lost", 7)], [])
 
 
 def test_reply_channels_are_long_and_never_the_same():
@@ -140,11 +179,12 @@ async def test_what_a_closed_connection_cannot_leave_during_an_outage_is_left_af
         reader.replies.forget(channel)
         await settle()
     left_over = reader.layer.group_channels("room")
-    await reader.lease.renew()
+    # The next renewal of the lease.
+    await asyncio.sleep(reader.layer.expiry / 2)
 
     assert left_over == [channel]
     assert reader.layer.group_channels("room") == reader.layer.group_channels("lobby") == []
-    assert [record.exc_info for record in caplog.records] == [None]
+    assert [record.exc_info for record in caplog.records] == [None, None]
 
 
 async def test_a_member_that_ends_in_the_middle_of_a_broadcast_harms_nobody():

@@ -42,17 +42,63 @@ async def test_nothing_is_dispatched_before_the_answer():
     socket = await server.socket()
     socket.writes(text="early")
     socket.writes(text="too")
-    socket.leaves()
     reply_channel = (await server.message("websocket.connect"))["reply_channel"]
     await asyncio.sleep(1)
 
     assert await server.message("websocket.receive") is None
-    assert await server.message("websocket.disconnect") is None
 
     await server.reply(reply_channel, {"accept": True})
     messages = [await server.message("websocket.receive"), await server.message("websocket.receive")]
     assert [(message["text"], message["order"]) for message in messages] == [("early", 1), ("too", 2)]
-    assert (await server.message("websocket.disconnect"))["order"] == 3
+
+
+@pytest.mark.parametrize("answer", [{"accept": True}, {"accept": False}, None])
+async def test_a_client_that_leaves_before_its_consumer_has_finished_is_reported_then(answer):
+    server = InterfaceServer()
+    socket = await server.socket()
+    connect = await server.take("websocket.connect")
+    socket.writes(text="early")
+    socket.leaves(1006)
+    await asyncio.sleep(60)
+    assert await server.message("websocket.disconnect") is None
+
+    await server.finish(connect, answer)
+
+    reply_channel = connect.content["reply_channel"]
+    disconnect = await server.message("websocket.disconnect")
+    assert disconnect == {"reply_channel": reply_channel, "path": "/rooms/", "code": 1006, "order": 1}
+    assert (socket.sent, socket.task.done()) == ([], True)
+    # It was never accepted, so no consumer hears of the frame.
+    assert await server.message("websocket.receive") is None
+    assert server.layer.channel_statistics("websocket.receive")["dropped"] == {"its socket was closed": 1}
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_socket_whose_connect_message_is_lost_is_reported(leaves):
+    server = InterfaceServer(Limits(handshake_timeout=5))
+    socket = await server.socket()
+    connect = await server.take("websocket.connect")
+    if leaves:
+        socket.leaves()
+    await asyncio.sleep(6)
+    before = await server.message("websocket.disconnect")
+
+    await server.lose(connect)
+
+    assert before is None
+    assert (await server.message("websocket.disconnect"))["order"] == 1
+
+
+async def test_a_socket_that_no_worker_reads_of_is_reported_when_its_connect_message_has_expired():
+    server = InterfaceServer(expiry=20)
+    await server.socket()
+
+    await asyncio.sleep(19)
+    assert await server.message("websocket.disconnect") is None
+
+    await asyncio.sleep(15)
+    assert (await server.message("websocket.disconnect"))["order"] == 1
+    assert await server.message("websocket.connect") is None
 
 
 async def test_a_rejected_socket_closes_and_is_reported():
@@ -65,21 +111,6 @@ async def test_a_rejected_socket_closes_and_is_reported():
     assert socket.sent == [close(1000)]
     assert (await server.message("websocket.disconnect"))["reply_channel"] == reply_channel
     assert socket.task.done()
-
-
-async def test_a_disconnect_waits_for_the_answer():
-    server = InterfaceServer()
-    socket = await server.socket()
-    reply_channel = (await server.message("websocket.connect"))["reply_channel"]
-    socket.leaves(1006)
-    await asyncio.sleep(3)
-    assert await server.message("websocket.disconnect") is None
-
-    await server.reply(reply_channel, {"accept": True, "text": "welcome"})
-
-    disconnect = await server.message("websocket.disconnect")
-    assert disconnect == {"reply_channel": reply_channel, "path": "/rooms/", "code": 1006, "order": 1}
-    assert socket.sent == []
 
 
 async def test_an_unanswered_socket_is_rejected_and_the_log_says_that_no_worker_is_listening(caplog):
@@ -111,30 +142,91 @@ async def test_the_log_says_when_a_worker_has_been_there(caplog):
 async def test_an_answer_after_the_handshake_timeout_lets_the_disconnect_follow():
     server = InterfaceServer(Limits(handshake_timeout=2))
     socket = await server.socket()
-    reply_channel = (await server.message("websocket.connect"))["reply_channel"]
+    connect = await server.take("websocket.connect")
     await asyncio.sleep(10)
     assert await server.message("websocket.disconnect") is None
 
-    await server.reply(reply_channel, {"accept": True})
+    await server.finish(connect, {"accept": True})
 
-    assert (await server.message("websocket.disconnect"))["reply_channel"] == reply_channel
+    assert (await server.message("websocket.disconnect"))["code"] == 1000
     assert socket.sent == [close(1000)]
 
 
-@pytest.mark.parametrize("leaves", [True, False])
-async def test_a_socket_that_never_gets_an_answer_is_reported_when_its_message_has_expired(leaves):
-    server = InterfaceServer(Limits(handshake_timeout=5), expiry=20)
-    socket = await server.socket()
-    await server.message("websocket.connect")
-    if leaves:
-        socket.leaves()
+@pytest.mark.parametrize("end", ["stop", "handshake"])
+async def test_a_socket_that_ends_before_the_layer_has_refused_it_is_told_once(end, monkeypatch):
+    server = InterfaceServer(Limits(handshake_timeout=2))
 
-    await asyncio.sleep(24)
+    async def refuse_slowly(batch):
+        await asyncio.sleep(3)
+        return list(batch)
+
+    monkeypatch.setattr(server.layer, "send_many_async", refuse_slowly)
+    socket = await server.socket(**HTTP_RESPONSE)
+    if end == "stop":
+        await server.stop()
+    await asyncio.sleep(5)
+
+    assert (socket.sent, socket.task.done()) == ([close(1012 if end == "stop" else 1000)], True)
+    monkeypatch.undo()
     assert await server.message("websocket.disconnect") is None
 
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_socket_that_is_cancelled_while_its_connect_message_is_under_way_is_reported_in_the_end(
+    arrives, monkeypatch
+):
+    """Nobody knows whether the message got there; if it did not, that is found out."""
+    server = InterfaceServer()
+    send_many_async = server.layer.send_many_async
+
+    async def send_late(batch):
+        await asyncio.sleep(1)
+        return await send_many_async(batch) if arrives else []
+
+    with monkeypatch.context() as slow:
+        slow.setattr(
+            server.layer, "send_many_async", lambda batch: asyncio.shield(asyncio.create_task(send_late(batch)))
+        )
+        socket = await server.socket()
+        socket.task.cancel()
+        await settle()
     await asyncio.sleep(2)
-    assert (await server.message("websocket.disconnect"))["order"] == 1
-    assert await server.message("websocket.disconnect") is None
+    connect, before = await server.take("websocket.connect"), await server.message("websocket.disconnect")
+    await asyncio.sleep(20)
+    if arrives:
+        assert await server.message("websocket.disconnect") is None
+        await server.finish(connect, {"accept": True})
+
+    assert (socket.task.done(), bool(connect), before) == (True, arrives, None)
+    assert (await server.message("websocket.disconnect"))["code"] == 1012
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["and leaves then", "and leaves at once"])
+async def test_what_comes_back_before_the_layer_says_that_it_has_taken_a_message_is_not_missed(at_once, monkeypatch):
+    server = InterfaceServer()
+    send_many_async = server.layer.send_many_async
+
+    async def tell_late(batch):
+        refused = await send_many_async(batch)
+        if batch[0].name.startswith("websocket."):
+            await server.finish(server.layer.take([batch[0].name]), {"text": batch[0].name})
+        return refused
+
+    monkeypatch.setattr(server.layer, "send_many_async", tell_late)
+    socket = await server.socket()
+    for _ in range(3):
+        socket.writes(text="x")
+    if not at_once:
+        await asyncio.sleep(1)
+    socket.leaves()
+    await asyncio.sleep(1)
+
+    receive = text("websocket.receive")
+    if not at_once:
+        assert socket.sent == [ACCEPT, text("websocket.connect"), receive, receive, receive]
+    assert socket.task.done()
+    assert server.layer.channel_statistics("websocket.receive")["messages_received"] == 3
+    assert server.layer.channel_statistics("websocket.disconnect")["messages_count"] == 1
 
 
 @pytest.mark.parametrize(
@@ -202,39 +294,42 @@ async def test_frames_keep_their_kind_and_their_order():
     ]
 
 
-async def test_a_full_receive_channel_stops_the_reading_until_there_is_room():
-    server = InterfaceServer(Limits(full_timeout=2), channel_capacity={"websocket.receive": 2})
+async def test_a_full_receive_channel_holds_up_the_socket_until_there_is_room():
+    server = InterfaceServer(Limits(full_timeout=2), channel_capacity={"websocket.receive": 1})
+    server.layer.send("websocket.receive", {"text": "of somebody else"})
     socket, _ = await server.open_socket()
-    for number in range(10):
+    for number in range(40):
         socket.writes(text=str(number))
     await asyncio.sleep(1)
-    # The connect event, two frames that wait for a worker, and the one that waits for room.
-    assert socket.received == 1 + 2 + 1
+    # The connect event and the frame that waits for room: nothing more is read meanwhile.
+    assert socket.received == 1 + 1
 
-    messages = []
-    while (message := await server.message("websocket.receive")) is not None:
-        messages.append(message["text"])
-        await asyncio.sleep(0.5)
+    server.layer.receive(["websocket.receive"])
+    await asyncio.sleep(1)
+    messages = [(await server.message("websocket.receive"))["text"] for _ in range(40)]
 
-    assert messages == [str(number) for number in range(10)]
+    assert messages == [str(number) for number in range(40)]
     assert socket.sent == []
 
 
-async def test_a_receive_channel_that_stays_full_closes_the_socket_with_1013(caplog):
-    server = InterfaceServer(Limits(full_timeout=2), channel_capacity={"websocket.receive": 2})
+async def test_a_receive_channel_that_stays_full_closes_the_socket_with_1013_and_what_is_lost_is_counted(caplog):
+    server = InterfaceServer(Limits(full_timeout=2), channel_capacity={"websocket.receive": 1})
     socket, _ = await server.open_socket()
     for number in range(10):
         socket.writes(text=str(number))
+    first = await server.take("websocket.receive")
+    server.layer.send("websocket.receive", {"text": "of somebody else"})
+    await server.finish(first)
 
     await asyncio.sleep(1.9)
     assert socket.sent == []
 
     await asyncio.sleep(0.2)
     assert socket.sent == [close(1013)]
-    assert caplog.messages[0].startswith("Socket '/rooms/' closed: The channel 'websocket.receive' holds 2 messages")
+    assert caplog.messages[0].startswith("Socket '/rooms/' closed: The channel 'websocket.receive' holds 1 messages")
     disconnect = await server.message("websocket.disconnect")
-    assert (disconnect["code"], disconnect["order"]) == (1013, 4)
-    assert server.layer.channel_statistics("websocket.receive")["messages_count"] == 2
+    assert (disconnect["code"], disconnect["order"]) == (1013, 3)
+    assert server.layer.channel_statistics("websocket.receive")["dropped"] == {"its socket was closed": 9}
 
 
 async def test_a_frame_that_is_too_large_for_the_layer_closes_the_socket_with_1009(caplog):
@@ -251,20 +346,20 @@ async def test_a_frame_that_is_too_large_for_the_layer_closes_the_socket_with_10
 
 async def test_a_disconnect_does_not_overtake_a_frame_that_waits_for_room():
     server = InterfaceServer(Limits(full_timeout=5), channel_capacity={"websocket.receive": 1})
+    server.layer.send("websocket.receive", {"text": "of somebody else"})
     socket, reply_channel = await server.open_socket()
-    socket.writes(text="first")
-    socket.writes(text="second")
+    socket.writes(text="waits for room")
     await settle()
 
     await server.reply(reply_channel, {"close": 4000})
     assert socket.sent == [close(4000)]
     assert await server.message("websocket.disconnect") is None
 
-    await server.message("websocket.receive")
+    server.layer.receive(["websocket.receive"])
     await asyncio.sleep(1)
-    second = await server.message("websocket.receive")
+    frame = await server.message("websocket.receive")
     disconnect = await server.message("websocket.disconnect")
-    assert (second["order"], disconnect["order"], disconnect["code"]) == (2, 3, 4000)
+    assert (frame["order"], disconnect["order"], disconnect["code"]) == (1, 2, 4000)
 
 
 # Replies

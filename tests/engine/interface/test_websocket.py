@@ -173,6 +173,31 @@ def test_no_subprotocol_needs_no_warning(socket, chosen, caplog):
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ({"accept": True}, None),
+        ({"accept": True, "messages_under_way": 5}, 5),
+        ({"text": "", "messages_under_way": 1}, 1),
+    ],
+)
+def test_the_accepting_reply_may_say_how_many_messages_are_under_way_at_a_time(socket, answer, number, caplog):
+    socket.reply(answer)
+    socket.reply({"messages_under_way": 9})
+
+    assert (socket.messages_under_way, caplog.messages) == (number, [])
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "2", [2]])
+def test_any_other_number_of_messages_under_way_is_left_out_with_a_warning(socket, wrong, caplog):
+    socket.reply({"accept": True, "messages_under_way": wrong})
+
+    assert socket.messages_under_way is None
+    assert caplog.messages == [
+        f"A consumer has accepted a socket with messages_under_way {wrong!r}; expected a whole number above 0"
+    ]
+
+
 # While it is open
 
 
@@ -283,9 +308,8 @@ ENDS = {
     "a group message closed it": (accept, lambda socket: socket.broadcast({"close": True}), 1000),
     "the server closed it": (accept, lambda socket: socket.close(1012), 1012),
     "a consumer rejected it": (lambda socket: None, lambda socket: socket.reply({"accept": False}), 1000),
-    "it left, then the answer came": (lambda socket: socket.leave(1001), accept, 1001),
-    "it expired, then the answer came": (lambda socket: socket.close(1000), accept, 1000),
-    "it left, and no answer came": (lambda socket: socket.leave(1001), WebSocket.give_up, 1001),
+    "it left before the answer": (lambda socket: None, lambda socket: socket.leave(1001), 1001),
+    "it expired before the answer": (lambda socket: None, lambda socket: socket.close(1000), 1000),
 }
 
 
@@ -298,28 +322,17 @@ def test_one_disconnect_message_whatever_ended_it(socket, before, end, code):
 
     expected = {"reply_channel": REPLY_CHANNEL, "path": "/rooms/", "code": code, "order": 1}
     assert socket.take_disconnect_message() == expected
-    for again in (lambda: socket.leave(1006), lambda: socket.close(1012), socket.give_up, lambda: accept(socket)):
+    for again in (lambda: socket.leave(1006), lambda: socket.close(1012), lambda: accept(socket)):
         again()
         assert (socket.state, socket.take_disconnect_message()) == (State.CLOSED, None)
 
 
 @pytest.mark.parametrize("end", [lambda socket: socket.leave(1001), lambda socket: socket.close(1012)])
-def test_a_disconnect_waits_for_the_answer_to_the_connect_message(socket, end):
+def test_a_socket_that_has_left_before_the_answer_is_not_accepted_by_it(socket, end):
     end(socket)
-    assert (socket.state, socket.take_disconnect_message()) == (State.ABANDONED, None)
 
-    assert socket.reply({}) == []
-    assert socket.reply({"text": "a", "bytes": b"b"}) == []
-    assert socket.broadcast({"text": "hi"}) == []
-
-
-def test_only_an_abandoned_socket_can_be_given_up(socket):
-    socket.give_up()
-    assert socket.state is State.CONNECTING
-
-    accept(socket)
-    socket.give_up()
-    assert socket.state is State.OPEN
+    assert socket.reply({"accept": True}) == socket.broadcast({"text": "hi"}) == []
+    assert (socket.state, socket.was_accepted) == (State.CLOSED, False)
 
 
 def test_a_socket_that_nobody_has_heard_of_ends_in_silence(socket):

@@ -43,6 +43,21 @@ def tell_all(message):
     Group("room").send({"text": message["text"]})
 
 
+def join_thinkers(message):
+    Group("thinkers").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def think(message):
+    note("begun to think")
+    time.sleep(float(message["text"]))
+
+
+def count_members(message):
+    group = Group(message["text"])
+    message.reply_channel.send({"text": str(len(group.channel_layer.group_channels(group.name)))})
+
+
 def close_with_code(message):
     message.reply_channel.send({"text": "bye", "close": int(message["text"])})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable
 
 from ..exceptions import ChannelLayerUnavailable
 from ..layers.base import BaseChannelLayer, Send
@@ -19,13 +20,23 @@ class _Outcome(enum.Enum):
     FAILED = "failed"
 
 
-async def dispatch(layer: BaseChannelLayer, send: Send, patience: float = 0.0, outage_patience: float = 0.0) -> bool:
+def _always() -> bool:
+    return True
+
+
+async def dispatch(
+    layer: BaseChannelLayer,
+    send: Send,
+    patience: float = 0.0,
+    outage_patience: float = 0.0,
+    is_wanted: Callable[[], bool] = _always,
+) -> bool:
     """
     Send one prepared message; return False if the layer has not taken it.
 
     A full channel and a layer that fails are tried again for ``patience`` seconds, with growing pauses, the latter for
-    ``outage_patience`` seconds if that is longer. A message that may have been sent all the same is never sent again,
-    and counts as taken.
+    ``outage_patience`` seconds if that is longer, while the message ``is_wanted``. A message that may have been sent
+    all the same is never sent again, and counts as taken.
     """
     batch = [send]
     outcome = await _attempt(layer, batch)
@@ -43,6 +54,8 @@ async def dispatch(layer: BaseChannelLayer, send: Send, patience: float = 0.0, o
         if left <= 0:
             return False
         await asyncio.sleep(min(pauses.next(), left))
+        if not is_wanted():
+            return False
         outcome = await _attempt(layer, batch)
     return True
 

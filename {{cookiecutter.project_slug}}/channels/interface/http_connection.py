@@ -352,3 +352,5 @@ class HttpConnection:
             self._process.report("http.disconnect", message, reply_channel, ticket, patience=0.0)
         elif self._has_will:
             self._process.forget_will(reply_channel)
+        # Nor does a will that is about to be renewed come back.
+        self._dispatched = False

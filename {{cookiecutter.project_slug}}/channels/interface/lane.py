@@ -31,6 +31,10 @@ class Lane:
         """Whether no message is under way."""
         return not self._under_way
 
+    def has(self, number: int) -> bool:
+        """Say whether a message is under way."""
+        return number in self._under_way
+
     def begin(self, number: int, channel: str) -> None:
         """Take note that a message is on its way into its channel."""
         self._under_way[number] = (channel, math.inf)
@@ -42,7 +46,11 @@ class Lane:
 
     def finish(self, number: int | None) -> str:
         """Take note that a message is under way no more; return its channel, empty if it was not."""
-        return self._under_way.pop(number, ("", 0.0))[0] if number is not None else ""
+        channel = self._under_way.pop(number, ("", 0.0))[0] if number is not None else ""
+        if not self._under_way:
+            # An empty dict keeps its table until it is cleared, and most sockets are idle.
+            self._under_way.clear()
+        return channel
 
     def keep_order(self) -> None:
         """Have one message under way at a time, and the socket closed when one of them is lost."""

@@ -51,10 +51,6 @@ class LaneWatch:
             if now - since >= CERTAINTY:
                 self._replies.lose(*key)
 
-    def begin_anew(self) -> None:
-        """Forget what was missed: the layer has lost its data, and workers have to tell it again what they have."""
-        self._missed.clear()
-
     async def _overdue(self, now: float) -> list[UnderWay]:
         turn, found = Turn(self._layer.clock), []
         for _, connection in self._replies.connections():

@@ -81,11 +81,6 @@ class LeaseKeeper:
             for task in self._apart.values():
                 task.cancel()
 
-    async def renew(self) -> None:
-        """Renew the lease, and what hangs on it."""
-        if await self._renew_lease():
-            await self._renew_the_rest()
-
     async def _take_turn(self) -> None:
         # A layer that is slow with the rest must not keep us from saying that we are alive.
         try:

@@ -132,7 +132,9 @@ class InterfaceProcess:
         connections, self._old_wills = list(self._old_wills), set()
         for start in range(0, len(connections), WILLS_AT_ONCE):
             some = connections[start : start + WILLS_AT_ONCE]
-            wills = [(local_part(each.reply_channel), will) for each in some if (will := each.take_will(again=False))]
+            # Not those of a process that was taken for dead meanwhile.
+            owned = [each for each in some if self.replies.owns(each.reply_channel)]
+            wills = [(local_part(each.reply_channel), will) for each in owned if (will := each.take_will(again=False))]
             try:
                 await self.layer.set_wills(self.replies.queue, wills)
             except Exception as error:

@@ -29,6 +29,8 @@ CLOSE_TIMEOUT = 10.0
 # So many frames, or so many bytes, are read from a client while its lane is full: enough to notice that it leaves.
 MAX_FRAMES_AHEAD = 16
 MAX_SIZE_AHEAD = 64 * 1024
+# Most sockets have no session, and all of these the same: sessions are replaced, never changed.
+_NO_SESSION: Content = {}
 
 
 class SocketConnection:
@@ -57,13 +59,13 @@ class SocketConnection:
         limits = process.limits
         self._outbox = Outbox(send, limits.socket_outbox_size, limits.socket_outbox_length)
         self._lane = Lane(limits.messages_under_way)
-        # The values of the channel session, of which this is the owner. Replaced, never changed.
-        self._session: Content = {}
+        # The values of the channel session, of which this is the owner.
+        self._session = _NO_SESSION
         # Whether the last will that the layer has shows another one.
         self.will_is_old = False
         # Frames of the client that have been read and not dispatched; None until there are any.
         self._frames: list[Event] | None = None
-        # Set while nothing more is read from the client, for want of room.
+        # Pending while nothing more is read from the client, for want of room.
         self._room: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
         # True while the connection waits for its client and for nothing else.
@@ -86,13 +88,9 @@ class SocketConnection:
                 self._perform(self._socket.close(SERVICE_RESTART))
         finally:
             self._socket.leave(1006)
-            if self._socket.state is State.ABANDONED:
-                # It was never accepted, so nothing of it is for a consumer.
-                self._drop_frames()
             self._go_on()
             await self._outbox.drained()
-            if self._socket.state is State.CLOSED:
-                self._cancel_timer()
+            self._cancel_timer()
 
     async def _converse(self, scope: Scope) -> None:
         try:
@@ -105,7 +103,7 @@ class SocketConnection:
         if not taken:
             await self._refuse(scope)
             return
-        while self._socket.state in (State.CONNECTING, State.OPEN):
+        while self._socket.state is not State.CLOSED:
             event = await self._next_event()
             if event["type"] == "websocket.disconnect":
                 self._socket.leave(event.get("code") or 1005)
@@ -135,7 +133,11 @@ class SocketConnection:
     async def _refuse(self, scope: Scope) -> None:
         """Reject a socket that no consumer will hear of: with status 503 where the server can, else with 1013."""
         self._process.log_refused("Socket %r refused", self._socket.path, "websocket.connect")
+        has_ended = self._socket.state is State.CLOSED
         self._forget()
+        if has_ended:
+            # The server stops, or it took too long: the client knows.
+            return
         if "websocket.http.response" in (scope.get("extensions") or {}):
             headers = [(b"retry-after", b"5"), (b"content-length", b"0")]
             self._outbox.put({"type": "websocket.http.response.start", "status": 503, "headers": headers})
@@ -174,8 +176,7 @@ class SocketConnection:
     @property
     def _may_dispatch(self) -> bool:
         # What a client has sent before it left comes before its disconnect message.
-        is_accepted = self._socket.state in (State.OPEN, State.CLOSED)
-        return is_accepted and self._lane.has_room and not self._dispatching
+        return self._socket.was_accepted and self._lane.has_room and not self._dispatching
 
     async def _dispatch_frames(self) -> None:
         while self._frames and self._may_dispatch:
@@ -184,52 +185,53 @@ class SocketConnection:
 
     async def _dispatch_frame(self, event: Event) -> None:
         """Send a frame into the layer; close the socket if that cannot be done."""
-        if not self._is_owned:
-            return
         message, limits = self._socket.receive_message(event), self._process.limits
+        order, code = message["order"], TRY_AGAIN_LATER
         try:
             send = self._prepared("websocket.receive", message)
-            if await self._dispatch(send, message["order"], limits.full_timeout, limits.outage_timeout):
+            if self._is_owned and await self._dispatch(send, order, limits.full_timeout, limits.outage_timeout):
                 return
-            self._process.log_refused("Socket %r closed", self._socket.path, "websocket.receive")
-            code = TRY_AGAIN_LATER
+            if self._is_owned:
+                self._process.log_refused("Socket %r closed", self._socket.path, "websocket.receive")
         except MessageTooLarge as error:
             logger.warning("Socket %r closed: %s", self._socket.path, error)
             code = MESSAGE_TOO_BIG
+        self._drop_frames(this=1)
         self._perform(self._socket.close(code))
 
-    async def _dispatch(self, send: Send, number: int, *patience: float) -> bool:
-        layer = self._process.layer
-        self._lane.begin(number, send.name)
-        self._dispatching = True
+    async def _dispatch(self, send: Send, number: int, patience: float = 0.0, outage_patience: float = 0.0) -> bool:
+        layer, lane = self._process.layer, self._lane
+        lane.begin(number, send.name)
+        # It may have got there, too, if this is cancelled; if not, it will be found to be lost.
+        self._dispatching = taken = True
         try:
-            taken = await dispatch(layer, send, *patience)
+            taken = await dispatch(layer, send, patience, outage_patience, lambda: lane.has(number))
         finally:
             self._dispatching = False
-        if taken:
-            self._lane.arrive(number, layer.clock())
-        else:
-            self._lane.finish(number)
+            if taken:
+                lane.arrive(number, layer.clock())
+            else:
+                lane.finish(number)
         return taken
 
     def _prepared(self, channel: str, message: Content) -> Send:
         return self._process.layer.prepare(channel, message, ticket=Ticket(message["order"], self._session))
 
-    def _drop_frames(self) -> None:
-        """Forget what the client has sent and nobody has dispatched: the socket is closed for another reason."""
-        if self._frames:
+    def _drop_frames(self, this: int = 0) -> None:
+        """Count what waits to be dispatched, and ``this`` that cannot be, as lost: the socket is closed."""
+        frames, self._frames = self._frames or (), None
+        if count := this + len(frames):
             statistics = self._process.layer.statistics
-            statistics.count_dropped("websocket.receive", "its socket was closed", count=len(self._frames))
-            self._frames.clear()
+            statistics.count_dropped("websocket.receive", "its socket was closed", count=count)
 
     # From the layer
 
     def reply(self, content: Content) -> None:
         """Take a message sent to this socket."""
         socket = self._socket
-        waiting = socket.state in (State.CONNECTING, State.ABANDONED)
+        is_answer = socket.state is State.CONNECTING
         events = socket.reply(content)
-        if waiting and socket.state in (State.OPEN, State.CLOSED):
+        if is_answer and socket.state is not State.CONNECTING:
             self._cancel_timer()
             self._lane.width = socket.messages_under_way or self._lane.width
         self._perform(events)
@@ -238,6 +240,9 @@ class SocketConnection:
 
     def finished(self, finish: Finish) -> None:
         """Be told that a worker has done with a message of this socket."""
+        if finish.number is not None and not self._lane.has(finish.number):
+            # It is told again when it may have got lost, and others may have changed the session since.
+            return
         if finish.changed or finish.removed:
             self._session = merged(self._session, finish)
             self.will_is_old = True
@@ -261,6 +266,8 @@ class SocketConnection:
         if channel and self._lane.keeps_order:
             text = "Socket %r closed with %d: its message %d on %s was lost, most likely with its worker"
             logger.warning(text, self._socket.path, TRY_AGAIN_LATER, number, channel)
+            # Its client may have left already.
+            self._drop_frames()
             self._perform(self._socket.close(TRY_AGAIN_LATER))
         elif channel:
             text = "Message %d of socket %r on %s was lost, most likely with its worker; the next one follows"
@@ -280,7 +287,7 @@ class SocketConnection:
 
     def take_will(self, again: bool) -> Send | None:
         """Return the last will: the layer has got it with the connect message, but the session may have changed."""
-        if not again and not self.will_is_old:
+        if self._socket.is_reported or not (again or self.will_is_old):
             return None
         self.will_is_old = False
         return self._will()
@@ -288,19 +295,14 @@ class SocketConnection:
     def write_off(self) -> None:
         """Close the socket; consumers have been told of its end already."""
         self._perform(self._socket.close(SERVICE_RESTART))
-        self._expect_nothing()
-        self._forget()
-        self._process.forget(self)
+        self._socket.forget_disconnect()
+        self.end_grace()
 
     def end_grace(self) -> None:
         """Wait no longer for what consumers still do with the messages of a socket that has ended."""
-        self._expect_nothing()
-        self._socket.give_up()
-        self._go_on()
-
-    def _expect_nothing(self) -> None:
         self._lane.clear()
         self._drop_frames()
+        self._go_on()
 
     @property
     def reply_channel(self) -> str:
@@ -327,15 +329,10 @@ class SocketConnection:
         if not self._process.stopping:
             self._drop_frames()
         if self._task is not None and not self._task.done():
-            self._start_timer(CLOSE_TIMEOUT, self._cut_off)
+            self._start_timer(CLOSE_TIMEOUT, self._outbox.cancel)
             if self._receiving:
                 self._receiving = False
                 self._task.cancel()
-
-    def _cut_off(self) -> None:
-        self._outbox.cancel()
-        if self._task is not None:
-            self._task.cancel()
 
     # What follows
 
@@ -345,24 +342,24 @@ class SocketConnection:
             self._process.keep(self._dispatch_frames())
             return
         has_ended = self._socket.state is State.CLOSED
-        if self._room is not None and (has_ended or not self._is_full):
+        if self._room is not None and not self._room.done() and (has_ended or not self._is_full):
             self._room.set_result(None)
-            self._room = None
         if has_ended:
             self._end()
 
     def _end(self) -> None:
         """Leave the groups of a socket that has ended; when its last message is done, report its end and forget it."""
         self._process.replies.leave_groups(self._socket.reply_channel)
+        if not self._socket.was_accepted:
+            self._drop_frames()
         if self._dispatching or self._frames or not self._lane.is_empty:
             return
         message = self._socket.take_disconnect_message()
         if message is not None:
             reply_channel = self._socket.reply_channel
-            self.will_is_old = False
             self._process.replies.forget(reply_channel)
             self._process.report("websocket.disconnect", message, reply_channel, Ticket(None, self._session))
-            self._process.forget(self)
+        self._process.forget(self)
 
     @property
     def is_ending(self) -> bool:
@@ -380,8 +377,7 @@ class SocketConnection:
                 self._process.limits.handshake_timeout,
             )
             self._perform(self._socket.close(1000))
-        self._socket.give_up()
-        self._go_on()
+            self._go_on()
 
     @property
     def _is_owned(self) -> bool:

@@ -2,11 +2,9 @@
 The life of one WebSocket as a state machine: ASGI events and layer messages in and out, no I/O.
 
     CONNECTING ──accepted──> OPEN ──either side closes──> CLOSED
-        │ ╲──────────────────refused────────────────────────^
-        └──client left──> ABANDONED ──the answer, or the time for it is over──^
+        └──────────refused, or left too early──────────────^
 
-Nothing of a socket but its connect message is dispatched before a consumer has answered that. So a socket
-whose client leaves too early is ABANDONED until the answer comes, and its disconnect message follows the answer.
+Nothing of a socket but its connect message is dispatched before a consumer has accepted it.
 """
 
 from __future__ import annotations
@@ -34,7 +32,6 @@ class State(enum.Enum):
 
     CONNECTING = "connecting"
     OPEN = "open"
-    ABANDONED = "abandoned"
     CLOSED = "closed"
 
 
@@ -52,6 +49,7 @@ class WebSocket:
         "reply_channel",
         "root_path",
         "state",
+        "was_accepted",
     )
 
     def __init__(self, path: str, reply_channel: str, root_path: str = "") -> None:
@@ -59,6 +57,7 @@ class WebSocket:
         self.root_path = root_path
         self.reply_channel = reply_channel
         self.state = State.CONNECTING
+        self.was_accepted = False
         # How many of its messages may be with the workers at a time, if the accepting reply says so.
         self.messages_under_way: int | None = None
         self._order = 0
@@ -92,7 +91,7 @@ class WebSocket:
         return {**self._name(), "order": self._next_order(), **data}
 
     def take_disconnect_message(self) -> Content | None:
-        """Return the ``websocket.disconnect`` message, once, as soon as it is due."""
+        """Return the ``websocket.disconnect`` message of a socket that has ended, once."""
         if self.state is not State.CLOSED or self._reported:
             return None
         self._reported = True
@@ -127,13 +126,11 @@ class WebSocket:
             return self._answer(content)
         if self.state is State.OPEN:
             return self._say(content)
-        if self.state is State.ABANDONED:
-            self.state = State.CLOSED
         return []
 
     def broadcast(self, content: Content) -> list[Event]:
         """Take a message sent to a group the socket is in. It cannot accept the socket, only follow that."""
-        if self.state not in (State.CONNECTING, State.OPEN) or not self._understands(content):
+        if self.state is State.CLOSED or not self._understands(content):
             return []
         if self.state is State.OPEN:
             return self._say(content)
@@ -145,24 +142,16 @@ class WebSocket:
 
     def leave(self, code: int) -> None:
         """The client has gone, with this close code."""
-        if self.state is State.CONNECTING:
-            self.state = State.ABANDONED
-            self._code = code
-        elif self.state is State.OPEN:
+        if self.state is not State.CLOSED:
             self.state = State.CLOSED
             self._code = code
 
     def close(self, code: int) -> list[Event]:
         """The server closes the socket; one that is still connecting is rejected."""
-        if self.state not in (State.CONNECTING, State.OPEN):
+        if self.state is State.CLOSED:
             return []
         self.leave(code)
         return [{"type": "websocket.close", "code": code}]
-
-    def give_up(self) -> None:
-        """No answer to the connect message will come any more."""
-        if self.state is State.ABANDONED:
-            self.state = State.CLOSED
 
     def _understands(self, content: Content) -> bool:
         """Log what is wrong with a message to the socket; return False if nothing can be done with it."""
@@ -176,7 +165,7 @@ class WebSocket:
     def _answer(self, content: Content) -> list[Event]:
         has_data = _has_data(content)
         if content.get("accept") or (content.get("accept") is None and has_data):
-            self.state = State.OPEN
+            self.state, self.was_accepted = State.OPEN, True
             events: list[Event] = [{"type": "websocket.accept", "subprotocol": self._chosen_subprotocol(content)}]
             self.messages_under_way = _number(content.get("messages_under_way"))
             early, self._early = self._early, []

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -469,6 +470,58 @@ async def test_all_connections_are_looked_after_in_turns(caplog):
     await asyncio.sleep(2.5)
     assert len(looked_after) == 2000
     server.checking_timeouts.cancel()
+
+
+class PingingProtocol(SocketProtocol):
+    """A socket that has been sent a ping and expects its pong; another one is due."""
+
+    def __init__(self):
+        super().__init__()
+        self.last_ping, self.pings, self.cancelled = 0.0, 0, 0
+        self.autoPingPending, self.autoPingTimeoutCall = b"ping", SimpleNamespace(cancel=self.cancel)
+
+    def cancel(self):
+        self.cancelled += 1
+
+    def check_timeouts(self):
+        self.pings += time.time() - self.last_ping > self.server.ping_interval
+
+
+async def check_once(protocol):
+    server = RecordingServer()
+    server.connections = {protocol: {}}
+    daphne.check_timeouts(server)
+    await settle()
+    server.checking_timeouts.cancel()
+
+
+async def test_a_socket_that_is_not_read_is_neither_pinged_nor_cut_off_for_want_of_a_pong():
+    protocol = PingingProtocol()
+    receive = adapt(protocol)[1]
+    protocol.events.put_nowait({"type": "websocket.receive", "text": "x"})
+    await receive()
+
+    await check_once(protocol)
+
+    assert protocol.transport.reads is False
+    assert (protocol.pings, protocol.cancelled) == (0, 1)
+    assert protocol.autoPingTimeoutCall is protocol.autoPingPending is None
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+async def test_a_socket_that_is_read_has_to_answer_pings(frames):
+    protocol = PingingProtocol()
+    receive = adapt(protocol)[1]
+    for _ in range(frames):
+        protocol.events.put_nowait({"type": "websocket.receive", "text": "x"})
+        await receive()
+    reading = asyncio.create_task(receive())
+    await settle()
+
+    await check_once(protocol)
+
+    assert (protocol.pings, protocol.cancelled) == (1, 0)
+    reading.cancel()
 
 
 async def test_a_slow_client_gets_time_to_answer_a_close_frame_of_ours():

@@ -14,7 +14,8 @@ Make up for what daphne leaves to the application. Under other servers nothing h
   twenty seconds when it is the application that closes, five when it is a frame that breaks the protocol.
 - It takes bodies of any size and at any pace, and then keeps them in memory: here the limits hold, and a body stays in
   the file that Twisted has put it in until it is asked for.
-- It pings all sockets that are due at once, which are all those that have been opened at once: here in turns.
+- It pings all sockets that are due at once, which are all those that have been opened at once: here in turns. And it
+  expects a pong within a limit also from a socket that is not read, as while its consumer takes long: not here.
 - It lets fifty clients wait to be accepted. When all come back at once, after a restart, the others would wait a second
   and longer for their next try: as many may wait as the system allows.
 - Of a socket it tells the path as a parser of addresses sees it, which takes ``//host/path`` for an address; joins
@@ -35,6 +36,7 @@ import logging
 import math
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -111,10 +113,20 @@ async def _keep_checking(server: Any) -> None:
             if turn.is_over:
                 await turn.give_way()
             try:
+                if getattr(protocol, "is_held", False):
+                    _expect_no_pong(protocol)
                 protocol.check_timeouts()
             except Exception:
                 logger.exception("Daphne could not look after a connection")
         await asyncio.sleep(CHECK_INTERVAL)
+
+
+def _expect_no_pong(protocol: Any) -> None:
+    """Have daphne neither ping a socket now nor cut it off because of the ping before."""
+    protocol.last_ping = time.time()
+    if protocol.autoPingTimeoutCall is not None:
+        protocol.autoPingTimeoutCall.cancel()
+        protocol.autoPingTimeoutCall = protocol.autoPingPending = None
 
 
 class Brake:
@@ -263,6 +275,7 @@ class DaphneSocket(Brake):
     def _ask_for_more(self, wants_more: bool) -> None:
         if wants_more != self._wants_more:
             self._wants_more = wants_more
+            self._protocol.is_held = not wants_more
             self._regulate_reading()
 
     def _regulate_reading(self) -> None:

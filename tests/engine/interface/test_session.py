@@ -1,0 +1,33 @@
+"""The channel session of a connection: what consumers have changed is merged."""
+
+import pytest
+
+from channels.interface.session import merged
+from channels.layers.base import Finish
+
+BEFORE = {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("changed", "removed", "after"),
+    [
+        ({}, [], BEFORE),
+        ({"c": 3}, [], {"a": 1, "b": 2, "c": 3}),
+        ({"a": [5]}, [], {"a": [5], "b": 2}),
+        ({}, ["a"], {"b": 2}),
+        ({}, ["a", "b"], {}),
+        ({"c": 3}, ["a", "unknown"], {"b": 2, "c": 3}),
+    ],
+)
+def test_what_a_consumer_has_changed_is_put_on_what_there_is(changed, removed, after):
+    session = dict(BEFORE)
+
+    assert merged(session, Finish(1, changed, removed)) == after
+    # Others may have it in their hands.
+    assert session == BEFORE
+
+
+def test_two_consumers_at_once_lose_nothing_whoever_ends_first():
+    first, second = Finish(1, {"a": 10}, ["b"]), Finish(2, {"c": 30}, [])
+
+    assert merged(merged(BEFORE, first), second) == merged(merged(BEFORE, second), first) == {"a": 10, "c": 30}
