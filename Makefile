@@ -52,7 +52,7 @@ help:
 	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "make demo-redis    the same over Redis, with its interface server and worker as processes of their own"
 	@echo "make test     run every test (TESTS=tests/engine PYTHON=... DJANGO=... TOOLS=build/other)"
-	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 SEED=... QUICK=1)"
+	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 SEED=... QUICK=1 BUSY=2)"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
 	@echo "make bench    measure the engine next to its peers (ROUNDS=$(ROUNDS), STACKS=..., WORKLOADS=...)"
@@ -100,7 +100,7 @@ test: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m pytest -m alone $(TESTS) || [ $$? -eq 5 ]
 
 score: $(TOOLS)/installed
-	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
+	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(BUSY),--busy $(BUSY))
 
 check: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m ruff format --check

@@ -4,12 +4,14 @@ Measure the engine next to its peers, on this machine, over loopback.
     python -m benchmarks list
     python -m benchmarks run --stacks targets --rounds 3
     python -m benchmarks run --stacks 'ours-1w-*' --workloads echo,room1000 --rounds 1 --engine ../other-checkout
+    python -m benchmarks run --stacks 'ours-1w-*,against-1w-*' --workloads echo,room1000,http --against ../before
     python -m benchmarks report
     python -m benchmarks profile ours-1w-daphne room1000
     python -m benchmarks serve ours-1w-uvicorn
 """
 
 import argparse
+import fnmatch
 import os
 import signal
 import sys
@@ -75,11 +77,14 @@ def _chosen(arguments, wanted):
 
 
 def _workloads(wanted):
-    """Return the workloads in a list separated by commas, in their own order."""
-    names = set(filter(None, wanted.split(",")))
-    if unknown := names - set(WORKLOADS):
-        raise LookupError(f"No workload is named {unknown.pop()!r}; there are {', '.join(WORKLOADS)}.")
-    return [name for name in WORKLOADS if name in names]
+    """Return the workloads in a list of names or patterns separated by commas, in their own order."""
+    chosen = set()
+    for pattern in filter(None, wanted.split(",")):
+        found = set(fnmatch.filter(WORKLOADS, pattern))
+        if not found:
+            raise LookupError(f"No workload is named {pattern!r}; there are {', '.join(WORKLOADS)}.")
+        chosen |= found
+    return [name for name in WORKLOADS if name in chosen]
 
 
 def _parser():
@@ -101,7 +106,7 @@ def _parser():
 
     run = commands.add_parser("run", parents=[common, results], help="measure stacks under workloads")
     run.add_argument("--stacks", default="targets", help="names or patterns, comma-separated; 'targets', 'all'")
-    run.add_argument("--workloads", default="", help="names, comma-separated; default: all")
+    run.add_argument("--workloads", default="", help="names or patterns, comma-separated; default: all")
     run.add_argument("--rounds", type=int, default=3)
     run.add_argument("--patience", type=float, default=0, help="seconds to wait for a machine that is busy otherwise")
     run.add_argument("--append", action="store_true", help="add to the measurements that are there")

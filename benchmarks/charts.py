@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from html import escape
 
 _ROW, _BAR, _LABELS, _PANEL, _GAP, _TOP = 22, 14, 215, 300, 90, 58
-_COLOURS = {"server": "#4c78a8", "worker": "#f58518", "redis": "#9d9da1", "": "#8fb0d3", "ours": "#2e7d4f"}
+_ROLES = {"server": "#4c78a8", "worker": "#f58518", "redis": "#9d9da1", "postgresql": "#b279a2"}
+_COLOURS = {**_ROLES, "": "#8fb0d3", "ours": "#2e7d4f"}
 
 
 @dataclass(frozen=True)
@@ -22,27 +23,37 @@ def svg(title, panels):
     labels = list(panels[0].bars)
     width = _LABELS + len(panels) * (_PANEL + _GAP)
     height = _TOP + _ROW * len(labels) + 34
-    parts = [
+    parts = [_label(row, label) for row, label in enumerate(labels)]
+    for number, panel in enumerate(panels):
+        parts += _panel(panel, labels, _LABELS + number * (_PANEL + _GAP))
+    return picture(title, width, height, [*parts, *_legend(panels, height - 12)])
+
+
+def picture(title, width, height, parts):
+    """Return an SVG picture of parts below a title."""
+    head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
-        _text(12, 24, title, size=15, weight="bold"),
-        *(_label(row, label) for row, label in enumerate(labels)),
+        text(12, 24, title, size=15, weight="bold"),
     ]
-    for number, panel in enumerate(panels):
-        parts += _panel(panel, labels, _LABELS + number * (_PANEL + _GAP))
-    parts += _legend(panels, height - 12)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join([*head, *parts, "</svg>"]) + "\n"
+
+
+def text(x, y, content, anchor="start", size=12, weight="normal"):
+    """Return a text of a picture."""
+    style = f'text-anchor="{anchor}" font-size="{size}" font-weight="{weight}"'
+    return f'<text x="{x:g}" y="{y:g}" {style}>{escape(content)}</text>'
 
 
 def _label(row, label):
     weight = "bold" if _whose(label) else "normal"
-    return _text(_LABELS - 8, _baseline(row), label, anchor="end", weight=weight)
+    return text(_LABELS - 8, _baseline(row), label, anchor="end", weight=weight)
 
 
 def _panel(panel, labels, left):
     longest = max((sum(bar.values()) for bar in panel.bars.values()), default=0) or 1
-    parts = [_text(left, _TOP - 12, panel.title, weight="bold")]
+    parts = [text(left, _TOP - 12, panel.title, weight="bold")]
     for row, label in enumerate(labels):
         bar, x = panel.bars.get(label, {}), float(left)
         for part, value in bar.items():
@@ -52,7 +63,7 @@ def _panel(panel, labels, left):
             parts.append(f'<rect x="{x:.1f}" y="{y:g}" width="{length:.1f}" height="{_BAR}" fill="{colour}"/>')
             x += length
         if bar:
-            parts.append(_text(x + 5, _baseline(row), f"{sum(bar.values()):,.{panel.digits}f}"))
+            parts.append(text(x + 5, _baseline(row), f"{sum(bar.values()):,.{panel.digits}f}"))
     return parts
 
 
@@ -60,20 +71,15 @@ def _legend(panels, y):
     names = dict.fromkeys(part for panel in panels for bar in panel.bars.values() for part in bar)
     parts, x = [], _LABELS
     for name in names:
-        if name in ("server", "worker", "redis"):
+        if name in _ROLES:
             parts += [f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{_COLOURS[name]}"/>']
-            parts += [_text(x + 18, y, name)]
+            parts += [text(x + 18, y, name)]
             x += 90
     return parts
 
 
 def _baseline(row):
     return _TOP + row * _ROW + _ROW / 2 + 4
-
-
-def _text(x, y, text, anchor="start", size=12, weight="normal"):
-    style = f'text-anchor="{anchor}" font-size="{size}" font-weight="{weight}"'
-    return f'<text x="{x:g}" y="{y:g}" {style}>{escape(text)}</text>'
 
 
 def workload_chart(title, operation, by_stack, order):
@@ -113,6 +119,7 @@ def chart(workload, name, by_stack, order):
         return memory_chart(workload.title, by_stack, order)
     if workload.mode == "paced":
         return latency_chart(workload.title, by_stack, order)
-    if name in ("quiet", "broker10", "broker1000"):
+    # The scale is drawn as one picture of all its sizes, by `curves`.
+    if name in ("quiet", "broker10", "broker1000") or workload.mode == "scale":
         return None
     return workload_chart(workload.title, workload.operation, by_stack, order)

@@ -4,7 +4,7 @@ import json
 import resource
 import time
 
-from . import figures, procstat
+from . import figures, postgresql, procstat
 from .environments import MissingProgram, install, require_programs
 from .processes import RunningStack, StackError
 from .speed import SpeedProbe
@@ -28,6 +28,8 @@ def _installed(stack):
     try:
         for name in stack.environments:
             install(name)
+        if stack.needs_postgresql:
+            postgresql.program("postgres")
     except MissingProgram as error:
         print(f"Left out: {stack.name}. {error}", flush=True)
         return False

@@ -29,7 +29,7 @@ class RunningStack:
     def __init__(self, stack):
         self.stack = stack
         self.folder = LOGS / stack.name
-        self.port, self.redis_port = free_ports(2)
+        self.port, self.redis_port, self.database_port = free_ports(3)
         self.processes = []
 
     def __enter__(self):
@@ -101,8 +101,19 @@ class RunningStack:
             port = int(self._expand(process.listens))
             self._wait_until(lambda: port_open(port), f"to listen on port {port}")
 
+        if process.ready:
+            ready = [self._expand(part) for part in process.ready]
+            self._wait_until(
+                lambda: subprocess.run(ready, cwd=process.folder).returncode == 0, f"until {process.role} was ready"
+            )
+
     def _expand(self, text):
-        values = {"{port}": self.port, "{redis_port}": self.redis_port, "{folder}": self.folder}
+        values = {
+            "{port}": self.port,
+            "{redis_port}": self.redis_port,
+            "{database_port}": self.database_port,
+            "{folder}": self.folder,
+        }
         for name, value in values.items():
             text = text.replace(name, str(value))
         return text

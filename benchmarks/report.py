@@ -6,9 +6,10 @@ import platform
 import subprocess
 
 from .charts import chart
+from .curves import scale_chart
 from .environments import requirements
 from .figures import summarise
-from .tables import page
+from .tables import SCALE_TITLE, page
 from .targets import judge
 from .workloads import WORKLOADS
 
@@ -51,6 +52,11 @@ def _write_charts(folder, summary, order):
         if picture is not None:
             charts[name] = f"{name}.svg"
             (folder / charts[name]).write_text(picture, "utf-8")
+    sizes = {name: WORKLOADS[name].options["members"] for name in summary if WORKLOADS[name].mode == "scale"}
+    scale = scale_chart(SCALE_TITLE, {size: summary[name] for name, size in sizes.items()}, order)
+    if scale is not None:
+        charts["scale"] = "scale.svg"
+        (folder / charts["scale"]).write_text(scale, "utf-8")
     return charts
 
 

@@ -1,13 +1,14 @@
 """
 What is measured: stacks of processes, as values. `processes` runs them.
 
-In commands and environments `{port}` and `{redis_port}` stand for ports that are chosen when a stack starts, and
-`{folder}` for a folder that is empty then.
+In commands and environments `{port}`, `{redis_port}` and `{database_port}` stand for ports that are chosen when a stack
+starts, and `{folder}` for a folder that is empty then.
 """
 
 import fnmatch
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,13 +31,15 @@ _CHANNELS4_VARIANTS = {
     "fresh": "user looked up again",
 }
 
+_SERVERS = ("daphne", "uvicorn")
 _UVICORN = "--loop uvloop --http httptools --ws websockets-sansio --no-access-log --log-level warning"
 
 
 @dataclass(frozen=True)
 class Process:
     """
-    One command. ``listens`` is the port on which it must listen before the next is started.
+    One command. Before the next is started, it must listen on the port ``listens``, and the command ``ready`` must end
+    well.
 
     All run as long as the stack, but for one that ``ends``: it must have done so, well, before the next is started.
     """
@@ -46,6 +49,7 @@ class Process:
     folder: Path = BENCHMARKS
     variables: Mapping[str, str] = field(default_factory=dict)
     listens: str = ""
+    ready: Sequence[str] = ()
     ends: bool = False
 
 
@@ -69,6 +73,10 @@ class Stack:
     dialect: str = "plain"
     headers: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
+
+    @property
+    def needs_postgresql(self):
+        return any(process.role == "postgresql" for process in self.processes)
 
     def runs(self, workload):
         return workload not in SITE_WORKLOADS if self.workloads is None else workload in self.workloads
@@ -101,6 +109,11 @@ def _program(environment_name, program, arguments):
 def _redis():
     command = ["redis-server", "--port", "{redis_port}", "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""]
     return Process("redis", command, listens="{redis_port}")
+
+
+def _postgresql():
+    command = (sys.executable, "-m", "benchmarks.postgresql", "{database_port}")
+    return Process("postgresql", command, REPOSITORY, ready=[*command, "--accepts"])
 
 
 def _server(server, environment_name, app, folder, variables=()):
@@ -152,17 +165,22 @@ def _channels4(consumer, layer, server):
     )
 
 
-def _site(like, name, title, app, variant):
+def _site(like, name, title, app, variant, server, on_postgresql):
     """Return a stack with the processes of another one, for a site in whose database a visitor is logged in."""
     folder, [environment_name] = APPS / app, like.environments
     redis, *others = like.processes
+    if on_postgresql:
+        name, title = f"{name}-postgres", f"{title}, on PostgreSQL"
+        databases, database = [_postgresql()], {"POSTGRESQL_PORT": "{database_port}"}
+    else:
+        databases, database = [], {"SQLITE_FILE": "{folder}/site.sqlite3"}
 
     def on_site(process):
         _, *engine = process.variables["PYTHONPATH"].split(os.pathsep)
         variables = {
             **process.variables,
             "PYTHONPATH": os.pathsep.join([str(folder), str(APPS / "site"), *engine]),
-            "DATABASE": "{folder}/site.sqlite3",
+            **database,
             "USERNAME": _VISITOR,
             "SESSION_KEY": _SESSION_KEY,
         }
@@ -173,10 +191,10 @@ def _site(like, name, title, app, variant):
         processes[0], role="prepare", command=_program(environment_name, "python", "-m prepare"), ends=True
     )
     return Stack(
-        name=name,
+        name=f"{name}-{server}",
         title=title,
         environments=like.environments,
-        processes=[redis, prepare, *processes],
+        processes=[redis, *databases, prepare, *processes],
         workloads=SITE_WORKLOADS,
         echo=f"/{variant}/echo/",
         room=f"/{variant}/room/{{room}}/",
@@ -185,15 +203,16 @@ def _site(like, name, title, app, variant):
     )
 
 
-def _ours_site(variant, server, engine, name="ours"):
+def _ours_site(variant, server, on_postgresql, engine, name="ours"):
     title = f"this engine, {server}, 1 worker process: a site, {_VARIANTS[variant]}"
-    return _site(_ours(server, 1, engine), f"{name}-site-{variant}-{server}", title, "ours_site", variant)
+    like = _ours(server, 1, engine)
+    return _site(like, f"{name}-site-{variant}", title, "ours_site", variant, server, on_postgresql)
 
 
-def _channels4_site(variant, server):
+def _channels4_site(variant, server, on_postgresql):
     title = f"Channels 4, sync consumer, channels_redis (redis), {server}: a site, {_CHANNELS4_VARIANTS[variant]}"
     like = _channels4("sync", "redis", server)
-    return _site(like, f"channels4-site-{variant}-{server}", title, "channels4_site", variant)
+    return _site(like, f"channels4-site-{variant}", title, "channels4_site", variant, server, on_postgresql)
 
 
 def _django(server):
@@ -263,22 +282,26 @@ def _socketio():
 
 def all_stacks(engine=REPOSITORY, against=None):
     """Return every stack by name; ``against`` is a second engine, to measure a change of the first."""
-    servers = ("daphne", "uvicorn")
     engines = {"ours": engine_folder(engine)}
     if against is not None:
         engines["against"] = engine_folder(against)
-    ours = []
-    for name, folder in engines.items():
-        ours += [_ours(server, workers, folder, name) for workers in (1, 2) for server in servers]
-        ours += [_ours_site(variant, server, folder, name) for variant in _VARIANTS for server in servers]
+    # Two engines come one right after the other, so that they are measured so.
+    alike = [(server, name, folder) for server in _SERVERS for name, folder in engines.items()]
+    sites = [(server, on_postgresql) for on_postgresql in (False, True) for server in _SERVERS]
     stacks = [
-        *ours,
-        *(_channels4_site(variant, server) for variant in _CHANNELS4_VARIANTS for server in servers),
-        *(_channels4("async", layer, server) for layer in ("redis", "pubsub") for server in servers),
-        *(_channels4("sync", layer, server) for layer in ("redis", "pubsub") for server in servers),
-        *map(_django, servers),
+        *(_ours(server, workers, folder, name) for workers in (1, 2) for server, name, folder in alike),
+        *(
+            _ours_site(variant, server, on_postgresql, folder, name)
+            for on_postgresql in (False, True)
+            for variant in _VARIANTS
+            for server, name, folder in alike
+        ),
+        *(_channels4_site(variant, *site) for variant in _CHANNELS4_VARIANTS for site in sites),
+        *(_channels4("async", layer, server) for layer in ("redis", "pubsub") for server in _SERVERS),
+        *(_channels4("sync", layer, server) for layer in ("redis", "pubsub") for server in _SERVERS),
+        *map(_django, _SERVERS),
         *map(_gunicorn, (1, 2)),
-        *map(_bare, servers),
+        *map(_bare, _SERVERS),
         _ceiling(),
         *map(_channels1, (1, 2)),
         _socketio(),
@@ -302,16 +325,22 @@ def choose(stacks, wanted):
     return [stack for name, stack in stacks.items() if name in chosen]
 
 
+_SCALE = ["scale1000", "scale5000", "scale15000"]
 _COMPARED = ["idle", "http", "echo", "echo_paced", "room1000", "rooms20x50", "burst", "storm_echo"]
 # Which workloads the targets need of which stacks: measuring no more halves the time.
 TARGET_WORKLOADS = {
-    "ours-1w-daphne": ["quiet", *_COMPARED],
-    "ours-1w-uvicorn": ["quiet", *_COMPARED, "broker10", "broker1000"],
+    "ours-1w-daphne": ["quiet", *_COMPARED, *_SCALE],
+    "ours-1w-uvicorn": ["quiet", *_COMPARED, "broker10", "broker1000", *_SCALE],
     "channels4-async-redis-*": _COMPARED,
     "channels4-async-pubsub-daphne": ["room1000"],
     "bare-*": ["http", "echo", "room1000", "storm_echo"],
     "ceiling": ["echo", "room1000"],
-    "ours-site-*": ["site_echo", "site_echo_paced"],
+    **{
+        f"ours-site-{variant}-{server}": ["site_echo", "site_echo_paced"]
+        for variant in _VARIANTS
+        for server in _SERVERS
+    },
+    "ours-site-user-postgres-*": ["site_echo", "site_echo_paced"],
     "channels4-site-*": ["site_echo"],
 }
 

@@ -2,6 +2,8 @@
 
 from .workloads import WORKLOADS
 
+SCALE_TITLE = "A room by the number of its sockets"
+
 
 def _number(value, digits=0):
     return "" if value is None else f"{value:,.{digits}f}"
@@ -52,6 +54,21 @@ _CALLS = ("broker's commands per s", lambda f: _number(f.get("redis_calls_per_s"
 
 _OTHERS = ("other programs", _others)
 
+_MEMORY = ("KiB per socket", lambda f: _number(f.get("kib_per_socket"), 1))
+_SCALE = [
+    ("opened per s", lambda f: _number(f.get("connects_per_s"))),
+    ("pause while opening, ms", lambda f: _milliseconds(f.get("connect_pause_us"))),
+    _MEMORY,
+    _RATE,
+    _CPU,
+    _CPUS,
+    _BY_ROLE,
+    ("pause while speaking, ms", lambda f: _milliseconds(f.get("pause_us"))),
+    _LOST,
+    _DROPPED,
+    _LOAD,
+    _OTHERS,
+]
 _CLOSED_LOOP = [_RATE, _RATES, _CPU, _CPUS, _BY_ROLE, _P50, _P99]
 _COLUMNS = {
     "http": [*_CLOSED_LOOP, _FAILED, _LOAD, _OTHERS],
@@ -62,10 +79,11 @@ _COLUMNS = {
     "room1000": [*_CLOSED_LOOP, _LOST, _LOAD, _OTHERS],
     "rooms20x50": [*_CLOSED_LOOP, _LOST, _LOAD, _OTHERS],
     "site_room": [*_CLOSED_LOOP, _LOST, _LOAD, _OTHERS],
+    **{name: _SCALE for name, workload in WORKLOADS.items() if workload.mode == "scale"},
     "burst": [_RATE, _CPU, _LOST, ("messages nobody got", lambda f: _number(f.get("untouched"))), _DROPPED, _OTHERS],
     "storm_echo": [_RATE, _RATES, _CPU, _P50, _P99, _FAILED, _LOAD, _OTHERS],
     "storm_room": [_RATE, _RATES, _CPU, _P50, _P99, _FAILED, _LOAD, _OTHERS],
-    "idle": [("KiB per socket", lambda f: _number(f.get("kib_per_socket"), 1)), _SHARES, _CALLS, _DROPPED, _OTHERS],
+    "idle": [_MEMORY, _SHARES, _CALLS, _DROPPED, _OTHERS],
     "quiet": [_SHARES, _CALLS, _OTHERS],
     "broker10": [("commands per broadcast", lambda f: _number(f.get("redis_calls_per_broadcast"), 1))],
     "broker1000": [("commands per broadcast", lambda f: _number(f.get("redis_calls_per_broadcast"), 1))],
@@ -120,7 +138,7 @@ def page(conditions, outcomes, summary, stacks, charts):
     Return the whole page of results.
 
     ``summary`` is {workload: {stack: figures}}, ``stacks`` {name: title} in the order of rows, ``charts`` {workload:
-    file name}.
+    file name}, and `scale` among them for the picture of all sizes.
     """
     parts = ["# Results", _CONDITIONS.format(**conditions, commit=_commit(conditions["engine"]))]
     if outcomes:
@@ -132,6 +150,8 @@ def page(conditions, outcomes, summary, stacks, charts):
                 parts.append(f"![{WORKLOADS[workload].title}]({charts[workload]})")
             parts.append(workload_table(workload, summary[workload], stacks))
     measured = {stack for by_stack in summary.values() for stack in by_stack}
+    if "scale" in charts:
+        parts += [f"## {SCALE_TITLE}", f"![{SCALE_TITLE}]({charts['scale']})"]
     rows = [[f"`{name}`", title] for name, title in stacks.items() if name in measured]
     parts += ["## Stacks", _table(["name", "what"], rows)]
     return "\n\n".join(parts) + "\n"

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from .figures import derive, typical_probe_us
 
 OURS = "ours-1w-{server}"
+AGAINST = "against-1w-{server}"
 CHANNELS4 = "channels4-async-redis-{server}"
 PUBSUB = "channels4-async-pubsub-{server}"
 BARE = "bare-{server}"
 SITE_READ, SITE_USER, SITE_CHANGED = "ours-site-read-{server}", "ours-site-user-{server}", "ours-site-changed-{server}"
+USER_POSTGRES = "ours-site-user-postgres-{server}"
+CONNECT_POSTGRES, FRESH_POSTGRES = "channels4-site-connect-postgres-{server}", "channels4-site-fresh-postgres-{server}"
 CHANNELS4_CONNECT, CHANNELS4_FRESH = "channels4-site-connect-{server}", "channels4-site-fresh-{server}"
 
 # Where other programs used more, in CPUs, a measurement is disturbed.
@@ -125,24 +128,73 @@ TARGETS = [
     Target(_LOW, "p50", "echo_paced", "p50_us", at_most=2.5, unit="ms", scale=1e-3),
     Target(_LOW, "p99", "echo_paced", "p99_us", at_most=10, unit="ms", scale=1e-3),
     Target(_READ, "rate, to the bare echo", "site_echo", "rate", OURS, "echo", at_least=0.8, stack=SITE_READ),
-    Target(_USER, f"{_RATE}, user fresh", "site_echo", "rate", CHANNELS4_FRESH, at_least=2, stack=SITE_USER),
-    Target(_USER, f"{_CPU}, user fresh", "site_echo", "cpu_us", CHANNELS4_FRESH, at_most=0.5, stack=SITE_USER),
-    Target(_USER, f"{_RATE}, user of the connect", "site_echo", "rate", CHANNELS4_CONNECT, at_least=1, stack=SITE_USER),
+    *(
+        Target(f"{_USER}{on}", what, "site_echo", figure, other, stack=stack, **limit)
+        for on, stack, fresh, connect in [
+            ("", SITE_USER, CHANNELS4_FRESH, CHANNELS4_CONNECT),
+            (", on PostgreSQL", USER_POSTGRES, FRESH_POSTGRES, CONNECT_POSTGRES),
+        ]
+        for what, figure, other, limit in [
+            (f"{_RATE}, user fresh", "rate", fresh, {"at_least": 2}),
+            (f"{_CPU}, user fresh", "cpu_us", fresh, {"at_most": 0.5}),
+            (f"{_RATE}, user of the connect", "rate", connect, {"at_least": 1}),
+            (f"{_CPU}, user of the connect", "cpu_us", connect, {"at_most": 1}),
+        ]
+    ),
     Target(_CHANGED, "rate, to session read", "site_echo", "rate", SITE_READ, at_least=0.8, stack=SITE_CHANGED),
     Target(f"{_READ}, at low load", "p99", "site_echo_paced", "p99_us", stack=SITE_READ, **_LIMIT_LOW),
     Target(f"{_USER}, at low load", "p99", "site_echo_paced", "p99_us", stack=SITE_USER, **_LIMIT_LOW),
+    Target(
+        f"{_USER}, on PostgreSQL, at low load", "p99", "site_echo_paced", "p99_us", stack=USER_POSTGRES, **_LIMIT_LOW
+    ),
     Target(f"{_CHANGED}, at low load", "p99", "site_echo_paced", "p99_us", stack=SITE_CHANGED, **_LIMIT_LOW),
     Target("idle", "CPU of the worker", "quiet", "cpu_share.worker", at_most=1, unit="%", scale=100),
     Target("idle", "CPU of the interface server", "quiet", "cpu_share.server", at_most=1, unit="%", scale=100),
     # A reader that polled every 50 ms would already need as many; a script and each command in it count.
     Target("idle", "commands of the broker: no polling", "quiet", "redis_calls_per_s", at_most=20, unit="/s"),
     Target("connects", _RATE, "storm_echo", "rate", CHANNELS4, at_least=1.2),
+    Target(
+        "delivery in a room of 15,000",
+        "CPU, to a room of 1,000",
+        "scale15000",
+        "cpu_us",
+        OURS,
+        "scale1000",
+        at_most=1.2,
+    ),
+    Target(
+        "memory per socket in a room of 15,000",
+        "to a room of 1,000",
+        "scale15000",
+        "kib_per_socket",
+        OURS,
+        "scale1000",
+        at_most=1.05,
+    ),
     Target("memory per idle socket", "to Channels 4", "idle", "kib_per_socket", CHANNELS4, at_most=0.75),
 ]
 
+# Of a run with ``--against``: not slower than the other engine. What two runs of one engine differ by is allowed.
+_AGAINST_RATE, _AGAINST_CPU = "rate, to the other engine", "CPU per operation, to the other engine"
+PAIRED = [
+    target
+    for subject, workload in [(_ECHO, "echo"), (_ROOM, "room1000"), (_HTTP, "http")]
+    for target in (
+        Target(subject, _AGAINST_RATE, workload, "rate", AGAINST, at_least=0.97),
+        Target(subject, _AGAINST_CPU, workload, "cpu_us", AGAINST, at_most=1.03),
+    )
+]
 
-def judge(lines, targets=TARGETS):
+
+def targets_of(lines):
+    """Return the targets that a run can be about: those to another engine only where one was measured."""
+    paired = any(line["stack"].startswith("against-1w-") for line in lines)
+    return [*PAIRED, *TARGETS] if paired else TARGETS
+
+
+def judge(lines, targets=None):
     """Return an ``Outcome`` for every target and server whose workload was run, from the measurements of one run."""
+    targets = targets_of(lines) if targets is None else targets
     probe_us = typical_probe_us(lines)
     measured = {
         (line["round"], line["stack"], line["workload"]): derive(line, probe_us)

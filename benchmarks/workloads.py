@@ -72,6 +72,16 @@ WORKLOADS = {
         "room",
         {"members": 50, "duration": 3},
     ),
+    **{
+        f"scale{members}": Workload(
+            f"One room of {members:,}: opened, then a closed loop",
+            "delivery",
+            "scale",
+            "room",
+            {"members": members, "duration": 5},
+        )
+        for members in (1000, 5000, 15_000)
+    },
     "burst": Workload(
         "300 messages at once into a room of 100", "delivery", "burst", "room", {"members": 100, "count": 300}
     ),

@@ -12,7 +12,8 @@ class Account:
     """
     The messages of one ledger: what its visitors sent and lost, and what of it the layer counted as dropped, by reason.
 
-    ``unfinished`` messages were in the hands of workers that were killed, as the layer has counted them.
+    ``unfinished`` messages were in the hands of workers that were killed, as the layer has counted them. ``told`` ones
+    never came to the layer, and their senders' sockets were closed with 1013, so these know that something may be lost.
     """
 
     name: str
@@ -20,11 +21,12 @@ class Account:
     lost: int
     dropped: dict[str, int]
     unfinished: int = 0
+    told: int = 0
 
     @property
     def unexplained(self):
-        """How many of the lost messages nobody has counted."""
-        return max(0, self.lost - self._counted)
+        """How many of the lost messages have no reason: nobody has counted them, nor told their sender."""
+        return max(0, self.lost - self._counted - self.told)
 
     @property
     def surplus(self):
@@ -65,7 +67,17 @@ def figures(accounts):
         "lost": sum(account.lost for account in accounts),
         "counted": sum(sum(account.dropped.values()) for account in accounts),
         "unfinished": sum(account.unfinished for account in accounts),
+        "told": sum(account.told for account in accounts),
+        "reasons": _reasons(accounts),
         "unexplained": sum(account.unexplained for account in accounts),
         "surplus": sum(account.surplus for account in accounts),
         "accounts": [asdict(account) for account in accounts],
     }
+
+
+def _reasons(accounts):
+    """Put into words why messages were lost, and how many for each reason."""
+    reasons = sum((collections.Counter(account.dropped) for account in accounts), collections.Counter())
+    reasons["unfinished by killed workers"] = sum(account.unfinished for account in accounts)
+    reasons["told by 1013"] = sum(account.told for account in accounts)
+    return ", ".join(f"{count} {reason}" for reason, count in (+reasons).items()) or "none"

@@ -1,4 +1,4 @@
-"""Workers that are restarted, stopped and killed while visitors speak: S-01 to S-04, S-24."""
+"""Workers that are restarted, stopped and killed while visitors speak: S-01 to S-04, S-24, S-36."""
 
 import asyncio
 import itertools
@@ -9,13 +9,15 @@ from .visitors import Visitors
 
 # Messages that have to be sent for each restart, stop or kill, so that there is something to lose.
 PER_RESTART = 10
+# What of the rate that was asked for has to be reached: a slower row would be an easier one.
+REACHED = 0.9
 # Looks at what lies unfinished after a kill, and the time between them in seconds.
 LOOKS, BETWEEN_LOOKS = 20, 0.01
 
 
 def replace_workers(session):
     """Replace four workers one after the other, the new one up first, for several rounds (S-01 to S-03)."""
-    rounds, rate = session.size(5, 1), session.size(200, 100)
+    rounds, rate = session.size(5, 1), session.size(1_000, 100)
     with session.stage() as stage:
         visitors = Visitors(stage.serve().port, rooms=session.size(40, 10), per_room=5, path="rooms")
         workers, statuses = stage.start_workers(4), []
@@ -30,7 +32,7 @@ def replace_workers(session):
         session.account("rolling restart", stage, visitors)
     return {
         **visitors.figures(),
-        "wanted": PER_RESTART * len(statuses),
+        "wanted": round(REACHED * rate * visitors.seconds),
         "restarts": len(statuses),
         "failed_stops": sum(status != 0 for status in statuses),
     }
@@ -60,6 +62,35 @@ def kill_workers(session):
         "threads": threads,
         "most_per_kill": max(after - before for before, after in itertools.pairwise(unfinished)),
         "unfinished": account.unfinished,
+    }
+
+
+def kill_ordered(session):
+    """Kill workers as in S-04 while sockets speak that are promised their order (S-36)."""
+    kills, threads, chance = session.size(30, 5), 2, session.random("S-36")
+    with session.stage() as stage:
+        visitors = Visitors(stage.serve().port, rooms=session.size(40, 20), per_room=5, path="ordered")
+        workers = stage.start_workers(4, "--threads", str(threads))
+
+        def kill():
+            for _ in range(kills):
+                time.sleep(chance.uniform(0, 0.2))
+                index = chance.randrange(len(workers))
+                workers[index].process.kill()
+                workers[index] = stage.work("--threads", str(threads))
+
+        asyncio.run(visitors.visit(200, meanwhile=kill))
+        account = session.account("killed workers of sockets in order", stage, visitors)
+    codes = [code for _, _, code in visitors.dropped]
+    return {
+        **visitors.figures(),
+        "wanted": PER_RESTART * kills,
+        "kills": kills,
+        "closed_otherwise": len(codes) - codes.count(1013),
+        # Those who have missed something and were never told.
+        "silent": len(visitors.senders_with_missing() - {(room, number) for room, number, _ in visitors.dropped}),
+        "unfinished": account.unfinished,
+        "unexplained": account.unexplained,
     }
 
 

@@ -65,7 +65,8 @@ class Session:
         """Put down what visitors have lost, and what the layer says of it; return that."""
         layer = stage.layer()
         dropped = drops_of(layer, ["websocket.receive", *visitors.groups()])
-        unfinished = layer.channel_statistics("websocket.receive")["messages_unfinished"]
-        account = Account(name, visitors.count_sent(), visitors.count_lost(), dropped, unfinished)
+        counts, sent = layer.channel_statistics("websocket.receive"), visitors.count_sent()
+        told = min(visitors.count_lost_by_closed(1013), max(0, sent - counts["messages_count"]))
+        account = Account(name, sent, visitors.count_lost(), dropped, counts["messages_unfinished"], told)
         self.accounts.append(account)
         return account

@@ -87,6 +87,8 @@ class Report:
     quick: bool
     versions: dict[str, str]
     seconds: float = 0.0
+    # How many other processes kept the machine busy meanwhile.
+    busy: int = 0
 
     @property
     def failed(self):
@@ -97,6 +99,7 @@ class Report:
 def as_text(report):
     """Return the table for a terminal."""
     size = "quick: smaller counts than the targets are meant for" if report.quick else "full size"
+    size += f", beside {report.busy} busy loops" if report.busy else ""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     lines = [f"Reliability scorecard ({size}), seed {report.seed}", versions, ""]
     lines.append(_line("row", "what", "target", "result", "verdict", "seconds"))
@@ -128,7 +131,13 @@ def as_json(report):
         }
         for outcome in report.outcomes
     ]
-    head = {"seed": report.seed, "quick": report.quick, "versions": report.versions, "seconds": report.seconds}
+    head = {
+        "seed": report.seed,
+        "quick": report.quick,
+        "busy": report.busy,
+        "versions": report.versions,
+        "seconds": report.seconds,
+    }
     return json.dumps({**head, "rows": rows}, indent=2) + "\n"
 
 

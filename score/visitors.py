@@ -52,11 +52,28 @@ class Visitors(Ledger):
         return sum(map(len, self.sent.values()))
 
     def count_lost(self):
-        """Count the messages that have not reached every member of their room."""
-        return sum(len(set(sent) - self._reached(room)) for room, sent in self.sent.items())
+        """
+        Count the messages that have not reached every member of their room whose socket stayed open.
+
+        Where none did, those that nobody has got.
+        """
+        return sum(len(lost) for lost in self._lost().values())
+
+    def count_lost_by_closed(self, code):
+        """Count the lost messages of those whose socket was closed with a code."""
+        closed = {(room, number) for room, number, of_close in self.dropped if of_close == code}
+        return sum((room, sender) in closed for room, lost in self._lost().items() for sender, _ in lost)
+
+    def _lost(self):
+        """Return the lost messages by room."""
+        return {room: set(sent) - self._reached(room) for room, sent in self.sent.items()}
 
     def _reached(self, room):
-        return set.intersection(*(set(self.received[room, number]) for number in range(self._per_room)))
+        members = {(room, number) for number in range(self._per_room)}
+        # A socket that is closed is counted as that, and what it did not hear any more is no loss besides.
+        stayed = members - {(room, number) for room, number, _ in self.dropped}
+        got = [set(self.received[member]) for member in stayed or members]
+        return set.intersection(*got) if stayed else set.union(*got)
 
     def figures(self):
         """Return what the ledger says."""

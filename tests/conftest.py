@@ -18,8 +18,8 @@ ALONE = (
     "tests/score/test_score.py",
     "tests/engine/worker/test_supervisor.py",
     "tests/engine/layers/redis/test_failures.py",
-    "tests/engine/layers/redis/test_loops.py",
-    "tests/engine/layers/redis/test_silent_hosts.py",
+    "tests/engine/layers/redis/test_joined_sends.py",
+    "tests/engine/layers/redis/several/test_pops.py",
 )
 
 

@@ -16,9 +16,10 @@ import uvloop
 from .connections import DIALECTS, Run
 from .echo import echo, paced
 from .rooms import broadcast, broker, burst
+from .scale import scale
 from .sockets import idle, quiet, storm
 
-MODES = {mode.__name__: mode for mode in (echo, paced, broadcast, broker, burst, storm, idle, quiet)}
+MODES = {mode.__name__: mode for mode in (echo, paced, broadcast, broker, burst, scale, storm, idle, quiet)}
 
 
 def main():

@@ -1,13 +1,13 @@
 """WebSocket connections, and what all kinds of load share."""
 
 import asyncio
-import resource
+import os
 import time
 
 from picows import WSListener, WSMsgType, ws_connect
 
 from ..commandstats import read_commands, spent
-from ..procstat import CpuWindow
+from ..procstat import CpuWindow, cpu_seconds
 
 _PAYLOAD_SIZE = 64
 _HANDSHAKE_TIMEOUT = 20
@@ -118,8 +118,7 @@ class Window:
 
 
 def own_cpu():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    return cpu_seconds(os.getpid())
 
 
 class Run:

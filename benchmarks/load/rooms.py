@@ -68,7 +68,13 @@ async def _open_rooms(run):
 
 async def broadcast(run):
     """Closed loop: the next message goes out when all members have this one."""
-    rooms = await _open_rooms(run)
+    measured = await speak(run, await _open_rooms(run))
+    await run.close_all()
+    return measured
+
+
+async def speak(run, rooms):
+    """Let the first member of each room speak whenever all have its last message, and return what was measured."""
     abandoned = missing = 0
     for room in rooms:
         room.send_next()
@@ -86,7 +92,6 @@ async def broadcast(run):
         await asyncio.sleep(min(0.1, (end - now) / 1e9))
     measured, latencies = window.stop(), run.latencies
     delivered = sum(room.deliveries for room in rooms) - before
-    await run.close_all()
     return {
         "ops": delivered,
         "broadcasts": len(latencies) + abandoned,

@@ -28,6 +28,9 @@ def tell_after_work(message, room):
     tell(message, room)
 
 
+tell_in_order_after_work = enforce_ordering(tell_after_work)
+
+
 def take_time(message, room):
     time.sleep(0.5)
     note("taken")

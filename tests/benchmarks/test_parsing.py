@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.commandstats import parse_commands, spent
-from benchmarks.load.latencies import percentiles
+from benchmarks.load.latencies import longest_us, percentiles
 from benchmarks.procstat import cpu_ticks, parse_machine, parse_pss, parse_stat
 from benchmarks.profiling import count_frames, redis_section, section, short
 from benchmarks.workloads import WorkloadError, parse_result
@@ -49,6 +49,14 @@ def test_latencies_are_reported_by_percentiles_in_microseconds():
         "max_us": 100.0,
     }
     assert percentiles([]) == {}
+
+
+def test_the_longest_round_trip_of_some_time_is_found_be_it_begun_before():
+    round_trips = [(0, 9_000), (10_000, 5_000), (20_000, 1_000), (30_000, 8_000)]
+
+    assert longest_us(round_trips, began=14_000, ended=30_000) == 5
+    assert longest_us(round_trips, began=15_000, ended=30_000) == 1
+    assert longest_us(round_trips, began=50_000, ended=60_000) is None
 
 
 def test_a_result_is_found_among_other_output():

@@ -63,6 +63,19 @@ def test_a_second_engine_is_measured_next_to_the_first(engine):
         *("against-site-read-daphne", "against-site-read-uvicorn"),
         *("against-site-user-daphne", "against-site-user-uvicorn"),
         *("against-site-changed-daphne", "against-site-changed-uvicorn"),
+        *("against-site-read-postgres-daphne", "against-site-read-postgres-uvicorn"),
+        *("against-site-user-postgres-daphne", "against-site-user-postgres-uvicorn"),
+        *("against-site-changed-postgres-daphne", "against-site-changed-postgres-uvicorn"),
+    ]
+
+
+@pytest.mark.parametrize("workload", ["echo", "room1000", "http"])
+def test_two_engines_are_measured_one_right_after_the_other(workload, engine):
+    chosen = choose(all_stacks(engine, against=engine), "ours-1w-*,against-1w-*")
+
+    assert [stack.name for _, stack in plan(chosen, [workload])] == [
+        *("ours-1w-daphne", "against-1w-daphne"),
+        *("ours-1w-uvicorn", "against-1w-uvicorn"),
     ]
 
 
@@ -85,10 +98,16 @@ def test_the_targets_need_few_stacks(stacks):
         "ours-site-user-uvicorn",
         "ours-site-changed-daphne",
         "ours-site-changed-uvicorn",
+        "ours-site-user-postgres-daphne",
+        "ours-site-user-postgres-uvicorn",
         "channels4-site-connect-daphne",
         "channels4-site-connect-uvicorn",
+        "channels4-site-connect-postgres-daphne",
+        "channels4-site-connect-postgres-uvicorn",
         "channels4-site-fresh-daphne",
         "channels4-site-fresh-uvicorn",
+        "channels4-site-fresh-postgres-daphne",
+        "channels4-site-fresh-postgres-uvicorn",
         "channels4-async-redis-daphne",
         "channels4-async-redis-uvicorn",
         "channels4-async-pubsub-daphne",
@@ -146,9 +165,20 @@ def test_a_site_has_the_processes_of_its_engine_after_its_database_is_prepared(n
         assert engine == bare.processes[1].variables["PYTHONPATH"].split(os.pathsep)[1:]
 
 
+def test_a_site_on_postgresql_has_a_server_of_its_own_that_is_ready_before_its_database_is_prepared(stacks):
+    site, on_sqlite = stacks["ours-site-user-postgres-daphne"], stacks["ours-site-user-daphne"]
+
+    assert [process.role for process in site.processes] == ["redis", "postgresql", "prepare", "worker", "server"]
+    assert site.processes[1].ready == [*site.processes[1].command, "--accepts"]
+    assert [(stack.needs_postgresql, stack.echo, stack.headers) for stack in (site, on_sqlite)] == [
+        (True, on_sqlite.echo, on_sqlite.headers),
+        (False, on_sqlite.echo, on_sqlite.headers),
+    ]
+
+
 def test_only_ports_and_a_folder_are_left_open(stacks):
     for stack in stacks.values():
         for process in stack.processes:
-            texts = [*process.command, *process.variables.values(), process.listens]
-            rest = [re.sub(r"\{(port|redis_port|folder)\}", "", text) for text in texts]
+            texts = [*process.command, *process.ready, *process.variables.values(), process.listens]
+            rest = [re.sub(r"\{(port|redis_port|database_port|folder)\}", "", text) for text in texts]
             assert [text for text in rest if "{" in text and "{{cookiecutter" not in text] == []

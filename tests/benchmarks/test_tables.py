@@ -40,6 +40,22 @@ def test_a_table_has_its_rows_in_order_and_no_empty_column():
     ]
 
 
+def test_a_room_of_many_is_shown_with_its_sockets_memory_and_pauses():
+    figures = {
+        "connects_per_s": 812.3,
+        "connect_pause_us": 45_600,
+        "kib_per_socket": 23.4,
+        "pause_us": 8000,
+        "rounds": 3,
+    }
+
+    assert workload_table("scale15000", {"a": figures}, ["a"]).splitlines() == [
+        "| stack | opened per s | pause while opening, ms | KiB per socket | pause while speaking, ms | rounds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| `a` | 812 | 45.60 | 23.4 | 8.00 | 3 |",
+    ]
+
+
 def test_what_failed_in_every_round_is_shown_as_that():
     table = workload_table("echo", {"a": {"rounds": 0, "failed_rounds": ["no answer"]}}, ["a"])
 
@@ -69,12 +85,14 @@ def test_lost_messages_are_a_share_of_those_wanted():
 def test_a_page_names_its_conditions_shows_its_pictures_and_explains_its_stacks():
     conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "redis": "7.0.15", "engine": "c100981"}
     summary = {"quiet": {"a": {"redis_calls_per_s": 12, "rounds": 3}}}
+    charts = {"quiet": "quiet.svg", "scale": "scale.svg"}
 
-    text = page(conditions, [], summary, {"a": "the first", "b": "the second"}, {"quiet": "quiet.svg"})
+    text = page(conditions, [], summary, {"a": "the first", "b": "the second"}, charts)
 
     assert "in up to 3 rounds, medians, 2 CPUs, Python 3.13.0, Redis 7.0.15." in text
     assert "The engine is that of commit c100981." in text
     assert "![No connection at all, 20 s](quiet.svg)" in text
+    assert "![A room by the number of its sockets](scale.svg)" in text
     assert "| `a` | the first |" in text
     assert "the second" not in text
 

@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.stacks import all_stacks, needed_for_targets
-from benchmarks.targets import OURS, TARGETS, Outcome, Round, Target, judge
+from benchmarks.targets import OURS, PAIRED, TARGETS, Outcome, Round, Target, judge, targets_of
 from benchmarks.workloads import WORKLOADS
 
 TWICE = Target("echo", "rate", "echo", "rate", "peer-{server}", at_least=2, servers=["daphne"])
@@ -97,6 +97,20 @@ def test_a_target_may_be_about_another_stack_of_ours_than_the_bare_one():
 
     assert outcome(lines, site).value == 0.9
     assert judge([ours(1, workload="site_echo")], [site]) == []
+
+
+def test_an_engine_is_compared_with_another_one_where_that_was_measured():
+    lines = [ours(98), line("against-1w-daphne", 100), ours(96, 2), line("against-1w-daphne", 100, 2)]
+
+    [rate] = [found for found in judge(lines) if found.target.of == "against-1w-{server}" and found.rounds]
+
+    assert (rate.target.subject, rate.server, rate.value, rate.is_met) == ("echo", "daphne", 0.97, True)
+    assert targets_of([ours(98)]) == TARGETS
+
+
+def test_echo_room_and_pages_are_compared_with_another_engine():
+    assert {target.workload for target in PAIRED} == {"echo", "room1000", "http"}
+    assert {target.figure for target in PAIRED} == {"rate", "cpu_us"}
 
 
 def test_an_outcome_without_rounds_has_no_value():

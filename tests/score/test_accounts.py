@@ -15,6 +15,20 @@ def test_what_was_in_the_hands_of_a_killed_worker_is_explained():
     assert Account("a", sent=10, lost=1, dropped={}, unfinished=2).unexplained == 0
 
 
+def test_what_the_layer_never_got_of_a_closed_socket_is_explained_by_its_close():
+    assert Account("a", sent=10, lost=5, dropped={"full": 2}, unfinished=1, told=2).unexplained == 0
+    assert Account("a", sent=10, lost=5, dropped={"full": 2}, unfinished=1, told=1).unexplained == 1
+    # It is no count: where the layer has counted everything, nothing is counted twice.
+    assert Account("a", sent=10, lost=3, dropped={"full": 3}, told=3).surplus == 0
+
+
+def test_the_reasons_of_all_losses_are_put_into_words():
+    accounts = [Account("a", 9, 4, {"full": 2}, unfinished=2), Account("b", 9, 4, {"full": 1, "expired": 1}, told=2)]
+
+    assert figures(accounts)["reasons"] == "3 full, 1 expired, 2 unfinished by killed workers, 2 told by 1013"
+    assert figures([Account("a", 9, 0, {})])["reasons"] == "none"
+
+
 def test_what_was_counted_and_not_lost_is_a_surplus():
     account = Account("a", sent=100, lost=50, dropped={"full": 55}, unfinished=5)
 

@@ -6,6 +6,15 @@ from score.rows import ROWS
 from score.table import Outcome
 
 GOOD = {
+    "S-01": {
+        "dropped_sockets": 0,
+        "failed_stops": 0,
+        "sockets": 200,
+        "restarts": 20,
+        "per_second": 990.0,
+        "sent": 20_000,
+        "wanted": 18_000,
+    },
     "S-02": {"lost": 0, "sent": 2000, "wanted": 200},
     "S-03": {"repeated": 0, "disordered": 0, "sent": 2000, "wanted": 200},
     "S-04": {
@@ -35,8 +44,7 @@ GOOD = {
         "ledgers": 4,
         "sent": 10_000,
         "lost": 50,
-        "counted": 0,
-        "unfinished": 50,
+        "reasons": "50 unfinished by killed workers",
     },
     "S-08": {"zombies": 0, "cut_sockets": 0, "ended_processes": 0, "dropped_sockets": 0, "sockets": 200},
     "S-12": {"daphne": 25.0, "uvicorn": 25.0, "sockets": 2000},
@@ -82,8 +90,33 @@ GOOD = {
         "daphne_incomplete": 0,
         "daphne_seconds": 25.0,
     },
+    "S-35": {
+        "cost_ms": 4.0,
+        "costs": "Redis, daphne +4 ms",
+        "missing": 0,
+        "echoes": 9600,
+        "sockets": 100,
+        "frames": 100_000,
+        "wanted": 12_000,
+    },
+    "S-36": {
+        "silent": 0,
+        "kills": 30,
+        "sockets": 200,
+        "dropped_sockets": 20,
+        "closed_otherwise": 0,
+        "unfinished": 20,
+        "unexplained": 0,
+        "lost": 25,
+        "repeated": 0,
+        "disordered": 0,
+        "sent": 2000,
+        "wanted": 300,
+    },
 }
 BAD = [
+    ("S-01", {"dropped_sockets": 1}),
+    ("S-01", {"sent": 9000}),
     ("S-02", {"sent": 0}),
     ("S-03", {"sent": 0}),
     ("S-04", {"lost": 200, "unfinished": 50}),
@@ -109,6 +142,13 @@ BAD = [
     ("S-33", {"daphne_pause": 5000.0}),
     ("S-33", {"uvicorn_incomplete": 1}),
     ("S-33", {"daphne_closed": 4000}),
+    ("S-35", {"cost_ms": 20.1}),
+    ("S-35", {"frames": 0}),
+    ("S-35", {"missing": 1}),
+    ("S-36", {"silent": 1}),
+    ("S-36", {"dropped_sockets": 21}),
+    ("S-36", {"closed_otherwise": 1}),
+    ("S-36", {"unexplained": 1}),
 ]
 
 

@@ -1,6 +1,7 @@
 """Verdicts, the table and the JSON, from plain values."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -79,6 +80,12 @@ def test_the_table_of_a_quick_run_says_so():
     assert "quick" in as_text(report(quick=True)).splitlines()[0]
 
 
+def test_the_table_of_a_run_on_a_busy_machine_says_so():
+    assert as_text(replace(report(), busy=2)).startswith(
+        "Reliability scorecard (full size, beside 2 busy loops), seed 7"
+    )
+
+
 def test_the_table_ends_with_the_rows_that_failed():
     text = as_text(report(Outcome(ROW, {"lost": 3, "sent": 5}, seconds=1)))
 
@@ -100,6 +107,7 @@ def test_the_json_holds_figures_and_verdicts():
     assert written == {
         "seed": 7,
         "quick": False,
+        "busy": 0,
         "versions": {"Python": "3.11", "Valkey": "9.1"},
         "seconds": 12.0,
     }

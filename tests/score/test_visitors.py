@@ -16,6 +16,25 @@ def test_a_message_that_has_not_reached_every_member_is_lost():
     assert visitors([[(0, 0), (0, 1), (1, 0)], []]).count_lost() == 3
 
 
+def test_what_a_closed_socket_did_not_hear_any_more_is_no_loss():
+    one = visitors([[(0, 0), (0, 1)], [(0, 0)]])
+    one.dropped = [(0, 1, 1013)]
+
+    assert one.count_lost() == 1
+    one.dropped.append((0, 0, 1013))
+    assert one.count_lost() == 1
+
+
+def test_the_losses_of_visitors_whose_socket_was_closed_are_counted_by_its_code():
+    one = visitors([[(0, 0)], [(0, 0)]])
+    one.dropped = [(0, 1, 1013)]
+
+    assert one.count_lost() == 2
+    assert (one.count_lost_by_closed(1013), one.count_lost_by_closed(1012)) == (1, 0)
+    one.dropped.append((0, 0, 1012))
+    assert (one.count_lost_by_closed(1013), one.count_lost_by_closed(1012)) == (1, 1)
+
+
 def test_nothing_is_lost_repeated_or_out_of_order_when_everybody_got_everything():
     figures = visitors([[(0, 0), (1, 0), (0, 1)]] * 2).figures()
 

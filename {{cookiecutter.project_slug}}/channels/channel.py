@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .exceptions import InvalidMessage
 from .layers.base import Content
 from .layers.sends import held_sends
-from .registry import DEFAULT_CHANNEL_LAYER, channel_layers
+from .registry import DEFAULT_CHANNEL_LAYER, AnyLayer, channel_layers, layer_behind
 from .values.names import require_channel_name, require_group_name
 
 
@@ -18,12 +16,14 @@ class Channel:
     The layer is found by ``alias``, or given as ``channel_layer``. Raises ``InvalidName``.
     """
 
-    def __init__(self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
+    def __init__(
+        self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: AnyLayer | None = None
+    ) -> None:
         self.name = require_channel_name(_text(name))
-        self.channel_layer: Any = channel_layer or channel_layers[alias]
+        self.channel_layer: AnyLayer = channel_layer or channel_layers[alias]
 
     @classmethod
-    def known(cls, name: str, channel_layer: Any) -> Channel:
+    def known(cls, name: str, channel_layer: AnyLayer) -> Channel:
         """Return the channel of a name that has come through its layer, where it was checked."""
         channel = cls.__new__(cls)
         channel.name = name
@@ -53,9 +53,11 @@ class Group:
     The layer is found by ``alias``, or given as ``channel_layer``. Raises ``InvalidName``.
     """
 
-    def __init__(self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Any = None) -> None:
+    def __init__(
+        self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: AnyLayer | None = None
+    ) -> None:
         self.name = require_group_name(_text(name))
-        self.channel_layer: Any = channel_layer or channel_layers[alias]
+        self.channel_layer: AnyLayer = channel_layer or channel_layers[alias]
 
     def add(self, channel: Channel | str) -> None:
         """Let a channel join, at once. A member stays one."""
@@ -81,11 +83,10 @@ class Group:
         return f"<Group {self.name}>"
 
 
-def _send(layer: Any, name: str, content: Content, immediately: bool, to_group: bool) -> None:
+def _send(channel_layer: AnyLayer, name: str, content: Content, immediately: bool, to_group: bool) -> None:
     if not isinstance(content, dict):
         raise InvalidMessage(f"What is sent to {name!r} must be a dict, not {type(content).__name__}.")
-    # The layer itself, without what the project's wrapper adds to it.
-    layer = getattr(layer, "channel_layer", layer)
+    layer = layer_behind(channel_layer)
     send, held = layer.prepare(name, content, to_group), held_sends()
     if held is not None:
         if not to_group and (origin := held.origin_of(layer, content)):

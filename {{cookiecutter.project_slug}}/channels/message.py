@@ -7,6 +7,7 @@ from typing import Any
 from .channel import Channel
 from .layers.base import Content
 from .layers.origin import Origin
+from .registry import AnyLayer
 
 
 class Message:
@@ -23,7 +24,9 @@ class Message:
     http_session: Any
     user: Any
 
-    def __init__(self, content: Content, channel_name: str, channel_layer: Any, origin: Origin | None = None) -> None:
+    def __init__(
+        self, content: Content, channel_name: str, channel_layer: AnyLayer, origin: Origin | None = None
+    ) -> None:
         self.content = content
         # The connection that has sent it, None if that cannot be said for sure.
         self.origin = origin

@@ -78,6 +78,15 @@ class ChannelLayerWrapper:
         return f"<ChannelLayerWrapper {self.alias}: {type(self.channel_layer).__name__}>"
 
 
+# What channels send through: a layer, or the project's wrapper around one.
+AnyLayer = BaseChannelLayer | ChannelLayerWrapper
+
+
+def layer_behind(channel_layer: AnyLayer) -> BaseChannelLayer:
+    """Return the layer itself, without what the project's wrapper adds to it."""
+    return channel_layer.channel_layer if isinstance(channel_layer, ChannelLayerWrapper) else channel_layer
+
+
 class ChannelLayerManager:
     """The channel layers of the project by alias, each made on first use."""
 

@@ -1,4 +1,4 @@
-"""What both sites have: sessions and users, in SQLite with the template's options."""
+"""What both sites have: sessions and users, in SQLite or PostgreSQL with the template's options."""
 
 import os
 
@@ -11,16 +11,21 @@ ROOT_URLCONF = "urls"
 USE_I18N = False
 USE_TZ = True
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ["DATABASE"],
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-        },
-    }
+_SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": os.environ.get("SQLITE_FILE"),
+    "OPTIONS": {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    },
 }
+_POSTGRESQL = {
+    "ENGINE": "django.db.backends.postgresql",
+    "HOST": "127.0.0.1",
+    "PORT": os.environ.get("POSTGRESQL_PORT"),
+    "NAME": "postgres",
+    "USER": "postgres",
+}
+_DATABASE = _POSTGRESQL if "POSTGRESQL_PORT" in os.environ else _SQLITE
+DATABASES = {"default": {**_DATABASE, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}

@@ -8,7 +8,7 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.layers.origin import Origin
 from channels.message import Message
 from channels.values.outage import Outage
-from channels.worker.watchdog import RunningConsumer, report, warn_of_slow, watch
+from channels.worker.watchdog import RunningConsumer, report_running, warn_of_slow, watch
 
 
 def running_consumer(consumer, content=None, origin=None):
@@ -88,7 +88,7 @@ def test_a_layer_is_told_again_and_again_what_a_process_is_working_on_and_then_t
     of_a_lane.message.reply_channel = None
     running = [of_a_lane, running_consumer(len, {"reply_channel": "reply.x!2", "order": 4}), None]
 
-    report(layer, lambda: running, layer.stop)
+    report_running(layer, lambda: running, layer.stop)
 
     workers, said = zip(*layer.heard, strict=True)
     held = [message._replace(seconds=0) for message in said[0]]
@@ -106,7 +106,7 @@ def test_a_layer_that_fails_is_told_again_and_the_failure_is_logged_once(caplog)
 
     layer = Failing(enough=3)
 
-    report(layer, list, layer.stop)
+    report_running(layer, list, layer.stop)
 
     assert len(layer.heard) == 4
     assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]
@@ -119,20 +119,20 @@ def test_an_end_that_a_layer_cannot_be_told_is_logged_without_a_traceback(caplog
 
     layer = Away(enough=1)
 
-    report(layer, list, layer.stop)
+    report_running(layer, list, layer.stop)
 
     assert "could not be told that this worker process ends, but will notice: nobody listens" in caplog.text
     assert "Traceback" not in caplog.text
 
 
 def test_a_layer_that_ends_with_its_processes_is_told_nothing():
-    report(InMemoryChannelLayer(), list, threading.Event())
+    report_running(InMemoryChannelLayer(), list, threading.Event())
 
 
 def test_that_a_layer_was_told_does_not_end_the_outage_of_others(caplog):
     layer = Listener(enough=3)
     layer.outage.goes_on(OSError("gone"))
 
-    report(layer, list, layer.stop)
+    report_running(layer, list, layer.stop)
 
     assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]

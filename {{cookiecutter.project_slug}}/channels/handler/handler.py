@@ -29,6 +29,7 @@ from django.urls import set_script_prefix
 from ..exceptions import RequestAborted, RequestTimeout, ResponseLater
 from ..layers.base import MAX_CHUNK_SIZE, Content
 from ..message import Message
+from ..registry import AnyLayer
 from .responses import ClientGone, ClientTooSlow, ResponseSender
 
 logger = logging.getLogger(__name__)
@@ -234,7 +235,7 @@ def _read_body(message: Message) -> IO[bytes]:
     return body
 
 
-def _read_parts(channel_layer: Any, channel: str) -> Iterator[bytes]:
+def _read_parts(channel_layer: AnyLayer, channel: str) -> Iterator[bytes]:
     more = True
     while more:
         _, part = channel_layer.receive([channel], block=True, timeout=BODY_TIMEOUT)

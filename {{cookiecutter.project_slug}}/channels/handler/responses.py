@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..exceptions import ChannelFull
-from ..layers.base import Content
+from ..layers.base import BaseChannelLayer, Content
 from ..message import Message
+from ..registry import layer_behind
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class ResponseSender:
 
     def __init__(self, message: Message) -> None:
         self._reply_channel: Any = message.reply_channel
-        self._layer = message.channel_layer
+        self._layer = layer_behind(message.channel_layer)
         self._listener: Listener | None = None
         self._number = 0
         self._parts = 0
@@ -127,9 +128,7 @@ class ResponseSender:
 
     def _address(self) -> Content:
         if self._listener is None:
-            # The layer itself: what the project wraps around it may be another object each time.
-            layer = getattr(self._layer, "channel_layer", self._layer)
-            self._listener, self._number = Listener.add(layer, self)
+            self._listener, self._number = Listener.add(self._layer, self)
         return {"worker": [self._listener.channel, self._number]}
 
     def _send_now(self, reply: Content) -> None:
@@ -147,14 +146,14 @@ class ResponseSender:
 class Listener:
     """Hears what interface servers say of the responses of this process, as long as there are any that want to."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: BaseChannelLayer) -> None:
         self.channel: str = layer.new_channel("http.response.news?")
         self._layer = layer
         self._senders: dict[int, ResponseSender] = {}
         self._numbers = itertools.count()
 
     @classmethod
-    def add(cls, layer: Any, sender: ResponseSender) -> tuple[Listener, int]:
+    def add(cls, layer: BaseChannelLayer, sender: ResponseSender) -> tuple[Listener, int]:
         """Have a response hear what is said of it; return the listener of its layer, and its number there."""
         with _changing:
             listener = _listeners.get(layer)
@@ -197,5 +196,5 @@ class Listener:
             return bool(self._senders)
 
 
-_listeners: dict[Any, Listener] = {}
+_listeners: dict[BaseChannelLayer, Listener] = {}
 _changing = threading.Lock()

@@ -28,9 +28,12 @@ async def dispatch(layer: BaseChannelLayer, send: Send, patience: float = 0.0, o
     and counts as taken.
     """
     batch = [send]
+    outcome = await _attempt(layer, batch)
+    if outcome is _Outcome.TAKEN:
+        return True
     loop = asyncio.get_running_loop()
-    before, started, pauses = _Outcome.TAKEN, loop.time(), Pauses(0.01, 0.5)
-    while (outcome := await _attempt(layer, batch)) is not _Outcome.TAKEN:
+    before, started, pauses = outcome, loop.time(), Pauses(0.01, 0.5)
+    while outcome is not _Outcome.TAKEN:
         if outcome is not before:
             # After an outage everybody is in a hurry, and the wait for room begins only now.
             before, started = outcome, loop.time()
@@ -40,6 +43,7 @@ async def dispatch(layer: BaseChannelLayer, send: Send, patience: float = 0.0, o
         if left <= 0:
             return False
         await asyncio.sleep(min(pauses.next(), left))
+        outcome = await _attempt(layer, batch)
     return True
 
 

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 _TASK_OPTIONS: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 Event = dict[str, Any]
-Send = Callable[[Event], Awaitable[None]]
+# What a server gives an application to send events with.
+ServerSend = Callable[[Event], Awaitable[None]]
 
 
 class Sender:
@@ -31,7 +32,7 @@ class Sender:
 
     __slots__ = ("_send", "_sending", "_task")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: ServerSend) -> None:
         self._send = send
         # True while events are being sent; the task is there when that has had to wait.
         self._sending = False
@@ -89,7 +90,7 @@ class Outbox(Sender):
 
     __slots__ = ("_events", "_max_length", "_max_size", "_size")
 
-    def __init__(self, send: Send, max_size: int, max_length: int) -> None:
+    def __init__(self, send: ServerSend, max_size: int, max_length: int) -> None:
         super().__init__(send)
         self._max_size = max_size
         self._max_length = max_length
@@ -139,7 +140,7 @@ class ResponseOutbox(Sender):
 
     __slots__ = ("_head", "_on_failure", "_over", "_started", "_whole", "buffer", "given")
 
-    def __init__(self, send: Send, buffer: Buffer, on_failure: Callable[[Exception], None]) -> None:
+    def __init__(self, send: ServerSend, buffer: Buffer, on_failure: Callable[[Exception], None]) -> None:
         super().__init__(send)
         self.buffer = buffer
         self._on_failure = on_failure

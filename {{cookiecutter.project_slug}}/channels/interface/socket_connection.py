@@ -157,7 +157,8 @@ class SocketConnection:
         """Dispatch a frame, or keep it until it is its turn; return when there is room for another one."""
         if not self._frames and self._may_dispatch:
             await self._dispatch_frame(event)
-            self._go_on()
+            if self._socket.state is State.CLOSED:
+                self._go_on()
             return
         self._frames = self._frames or []
         self._frames.append(event)
@@ -232,7 +233,8 @@ class SocketConnection:
             self._cancel_timer()
             self._lane.width = socket.messages_under_way or self._lane.width
         self._perform(events)
-        self._go_on()
+        if waiting or socket.state is State.CLOSED:
+            self._go_on()
 
     def finished(self, finish: Finish) -> None:
         """Be told that a worker has done with a message of this socket."""
@@ -268,7 +270,8 @@ class SocketConnection:
     def broadcast(self, content: Content) -> None:
         """Take a message sent to a group this socket is in."""
         self._perform(self._socket.broadcast(content))
-        self._go_on()
+        if self._socket.state is State.CLOSED:
+            self._go_on()
 
     def stop(self) -> None:
         """Close the socket because the server stops."""

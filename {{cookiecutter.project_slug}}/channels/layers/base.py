@@ -78,6 +78,10 @@ class Send(NamedTuple):
     reply_channel: str = ""
     will: Send | None = None
 
+    def of_finish_alone(self) -> list[Send]:
+        """Return what is left to send when this may have been sent: to tell a connection twice does no harm."""
+        return [Send(self.name, None, finish=self.finish)] if self.finish is not None else []
+
 
 class Lease(enum.Enum):
     """What a layer knew of an interface process when that renewed its lease."""
@@ -222,7 +226,7 @@ class BaseChannelLayer(ABC):
         Take one message from any of ``channels``.
 
         Waits for one at most ``timeout`` seconds (None: for ever), or until ``interrupt``. A layer may come back
-        earlier without a message.
+        earlier without a message. Raises ``InvalidName``, also for process queues: see ``read_queue``.
         """
 
     def receive(

@@ -36,6 +36,8 @@ class HeldSends:
         self.origin = origin
         # Whether the consumer still runs.
         self.is_open = False
+        # Whether anything takes the session along.
+        self._takes_session = False
         self._batches: dict[int, tuple[BaseChannelLayer, list[Send]]] = {}
 
     def __enter__(self) -> HeldSends:
@@ -54,6 +56,7 @@ class HeldSends:
         with self._lock:
             if self.is_open:
                 self._batches.setdefault(id(layer), (layer, []))[1].append(send)
+                self._takes_session = self._takes_session or send.ticket is not None
             return self.is_open
 
     def origin_of(self, layer: BaseChannelLayer, content: Content) -> Origin | None:
@@ -78,7 +81,7 @@ class HeldSends:
         """Return what is held, layer by layer, for the caller to send."""
         with self._lock:
             batches, self._batches = self._batches, {}
-        if self.origin is not None:
+        if self.origin is not None and self._takes_session:
             for _, batch in batches.values():
                 for number, send in enumerate(batch):
                     if send.ticket is not None and send.ticket.number is None:

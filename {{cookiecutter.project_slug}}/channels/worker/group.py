@@ -12,10 +12,11 @@ from typing import Any
 
 from django.conf import settings
 
+from ..registry import ChannelLayerWrapper
 from ..signals import worker_process_ready
 from ..staticfiles import default_http_consumer
 from .event_loop import run_beside_loop
-from .watchdog import RunningConsumer, report, watch
+from .watchdog import RunningConsumer, report_running, watch
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -31,12 +32,14 @@ _WAKE_INTERVAL = 0.1
 class WorkerGroup:
     """Several workers on one layer, each in a thread of its own. It takes the arguments of ``Worker``."""
 
-    def __init__(self, channel_layer: Any, n_threads: int, **options: Any) -> None:
+    def __init__(self, channel_layer: ChannelLayerWrapper, n_threads: int, **options: Any) -> None:
         self.channel_layer = channel_layer
         self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
         self._stopping = threading.Event()
         self._ended = threading.Event()
-        self._reporter = threading.Thread(target=report, args=(channel_layer, self.running, self._ended), daemon=True)
+        self._reporter = threading.Thread(
+            target=report_running, args=(channel_layer.channel_layer, self.running, self._ended), daemon=True
+        )
         self._threads = [
             threading.Thread(target=run_beside_loop, args=(worker.run,), name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
@@ -94,12 +97,12 @@ class WorkerGroup:
         return [worker.running for worker in self.workers]
 
 
-def prepare_router(channel_layer: Any, serve_static: bool | None = None) -> None:
+def prepare_router(channel_layer: ChannelLayerWrapper, serve_static: bool | None = None) -> None:
     """Give the router of a layer the default routes: pages by Django's views, and sockets that are accepted."""
     channel_layer.router.check_default(default_http_consumer(serve_static))
 
 
-def start_embedded_workers(channel_layer: Any, threads: int) -> WorkerGroup:
+def start_embedded_workers(channel_layer: ChannelLayerWrapper, threads: int) -> WorkerGroup:
     """Start worker threads beside an interface server. Django must be set up."""
     prepare_router(channel_layer)
     group = WorkerGroup(channel_layer, threads)

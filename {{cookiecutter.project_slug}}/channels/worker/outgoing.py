@@ -61,6 +61,8 @@ class Outgoing:
 
     def limited(self, timeout: float) -> float:
         """Return for how long to wait for a message, ``timeout`` at most: until something should be tried again."""
+        if not self._own.waiting and not self._others:
+            return timeout
         times = [outbox.try_at for outbox in (self._own, *self._others.values()) if outbox.waiting]
         return min(timeout, max(0.0, min(times) - time.monotonic())) if times else timeout
 
@@ -108,8 +110,9 @@ class _Outbox:
         """Have a connection told, along with the last of what it is sent."""
         new = self.new
         for number in range(len(new) - 1, -1, -1):
-            if new[number].name == reply_channel and not new[number].to_group:
-                new[number] = new[number]._replace(finish=finish)
+            send = new[number]
+            if send.name == reply_channel and not send.to_group:
+                new[number] = Send(reply_channel, send.content, finish=finish)
                 return
         new.append(Send(reply_channel, None, finish=finish))
 
@@ -177,10 +180,9 @@ class _Outbox:
                 if send.content is not None:
                     advice = self._layer.describe_full(send.name) if reason == "full" else ""
                     self._layer.statistics.count_dropped(send.name, reason, advice)
-                if send.finish is None:
-                    continue
-                send = _told_alone(send)
-            self.waiting.append((give_up_at, send))
+                self.waiting += [(give_up_at, left) for left in send.of_finish_alone()]
+            else:
+                self.waiting.append((give_up_at, send))
 
     def _left_after(self, error: ChannelLayerUnavailable, batch: list[Send]) -> list[Send]:
         """Return what may be sent again after a failure; what may have been sent all the same is counted."""
@@ -190,13 +192,8 @@ class _Outbox:
             if send.content is not None:
                 advice = f"The connection broke while it was sent: {error}"
                 self._layer.statistics.count_dropped(send.name, "uncertain", advice)
-        return [_told_alone(send) for send in batch if send.finish is not None]
+        return [left for send in batch for left in send.of_finish_alone()]
 
     def _log_lost(self, batch: list[Send]) -> None:
         if batch:
             logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
-
-
-def _told_alone(send: Send) -> Send:
-    """Return what tells a connection that its message is done, without what it was sent."""
-    return Send(send.name, None, finish=send.finish)

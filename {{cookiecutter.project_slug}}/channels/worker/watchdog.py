@@ -68,7 +68,7 @@ def watch(running: Callable[[], Iterable[RunningConsumer | None]], limit: float,
         warn_of_slow(running(), limit, time.monotonic())
 
 
-def report(
+def report_running(
     layer: BaseChannelLayer, running: Callable[[], Iterable[RunningConsumer | None]], stop: threading.Event
 ) -> None:
     """

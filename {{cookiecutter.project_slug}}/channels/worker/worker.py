@@ -10,10 +10,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from ..layers.base import BaseChannelLayer, Delivery
+from ..layers.base import Delivery
 from ..message import Message
+from ..registry import ChannelLayerWrapper
 from ..signals import worker_ready
 from ..values.patterns import filter_channels
 from ..values.pauses import Pauses
@@ -45,15 +45,14 @@ class Worker:
 
     def __init__(
         self,
-        channel_layer: Any,
+        channel_layer: ChannelLayerWrapper,
         callback: Callback | None = None,
         message_retries: int = MESSAGE_RETRIES,
         only_channels: Iterable[str] | None = None,
         exclude_channels: Iterable[str] | None = None,
     ) -> None:
         self.channel_layer = channel_layer
-        # The layer itself, without what the project's wrapper adds to it.
-        self.layer: BaseChannelLayer = getattr(channel_layer, "channel_layer", channel_layer)
+        self.layer = channel_layer.channel_layer
         self.callback = callback
         self.message_retries = message_retries
         self.channels = filter_channels(channel_layer.router.channels, only_channels, exclude_channels)
@@ -129,7 +128,7 @@ class Worker:
         """
         self._drain = drain
         self._stop.set()
-        self.channel_layer.interrupt()
+        self.layer.interrupt()
 
     def step(self, block: bool = False) -> bool:
         """

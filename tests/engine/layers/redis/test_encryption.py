@@ -213,7 +213,7 @@ def test_a_last_will_is_read_once_however_late(valkey, prefix, monkeypatch):
     monkeypatch.setattr("channels.layers.redis.store.LEASE", 0.3)
     layer = make_layer(valkey, prefix)
     # Far more than the life of a message passes while the connection is open.
-    monkeypatch.setattr(layer._cipher, "_expiry", -LEEWAY)
+    monkeypatch.setattr(layer._store.cipher, "_expiry", -LEEWAY)
     will = layer.prepare_will("ends", {"code": 1006})
 
     async def live():
@@ -222,8 +222,8 @@ def test_a_last_will_is_read_once_however_late(valkey, prefix, monkeypatch):
 
     asyncio.run(live())
     time.sleep(0.3)
-    layer._next_look = 0.0
-    layer._tend_store()
+    layer._threads.reader.next_look = 0.0
+    layer._threads.reader.tend_when_due()
     captured = valkey.client().lrange(f"{prefix}queue:ends", 0, -1)
     first = received(layer, "ends")
     valkey.client().rpush(f"{prefix}queue:ends", *captured)
@@ -369,8 +369,8 @@ def test_the_sealed_memberships_of_a_process_go_with_it(layer, valkey, prefix):
 
 
 def test_what_cannot_be_read_is_kept_for_whoever_can(layer, valkey, prefix, monkeypatch):
-    monkeypatch.setattr("channels.layers.redis.thread_side.LOOK_INTERVAL", 0.0)
-    layer._next_look = 0.0
+    monkeypatch.setattr("channels.layers.redis.reader.LOOK_INTERVAL", 0.0)
+    layer._threads.reader.next_look = 0.0
     make_layer(valkey, prefix, keys=["other"]).send("jobs", {"number": 1})
 
     received(layer, "jobs")
@@ -385,9 +385,9 @@ def test_what_was_read_from_queues_that_are_gone_is_forgotten(valkey, prefix):
     layer = make_layer(valkey, prefix, expiry=0.1)
     host = layer._hosts[0]
     for number in range(10):
-        layer._is_new(host, f"reply.{number}!", b"id", memory=1.0, now=float(2 * number))
+        layer._store._is_new(host, f"reply.{number}!", b"id", memory=1.0, now=float(2 * number))
 
-    assert len(layer._memories) == 1
+    assert len(layer._store._memories) == 1
 
 
 @pytest.mark.parametrize("read", [lambda layer: layer.read_queue(QUEUE), restated], ids=["read", "told anew"])
@@ -401,7 +401,7 @@ def test_others_have_their_turn_while_much_that_is_sealed_is_opened(layer, read,
             gave_way.append(True)
             await super().give_way()
 
-    monkeypatch.setattr("channels.layers.redis.loop_side.Turn", ShortTurn)
+    monkeypatch.setattr("channels.layers.redis.event_loops.Turn", ShortTurn)
     for number in range(50):
         layer.group_add("room", f"{QUEUE}{number}")
 

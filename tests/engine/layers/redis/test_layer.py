@@ -110,13 +110,6 @@ def test_a_cluster_in_which_keys_lie_elsewhere_is_told_with_what_to_write(cluste
             use()
 
 
-@pytest.fixture
-def half_dead(valkey):
-    """A layer of two hosts, the second of which nobody can reach."""
-    hosts = [(valkey.host, valkey.port), ("127.0.0.1", free_port())]
-    return RedisChannelLayer(hosts=hosts, prefix=f"test-{secrets.token_hex(8)}:")
-
-
 def test_a_message_is_counted_once_whatever_goes_before_it_in_a_batch(valkey):
     layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
     layer.group_add("room", "reply.x!1")
@@ -133,19 +126,6 @@ def test_a_message_is_counted_once_whatever_goes_before_it_in_a_batch(valkey):
     assert (jobs["messages_count"], jobs["messages_count_per_second"]) == (1, 0.1)
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_what_one_host_took_is_not_sent_again_because_another_failed(half_dead, asynchronous):
-    names = [f"parts?{number}" for number in range(20)]
-    reachable = [name for name in names if half_dead._ring.host_of(name) == 0]
-    batch = [half_dead.prepare(name, {}) for name in names]
-
-    refused = asyncio.run(half_dead.send_many_async(batch)) if asynchronous else half_dead.send_many(batch)
-
-    assert [send.name for send in refused] == [name for name in names if name not in reachable]
-    assert [half_dead.receive([name]) for name in reachable] == [(name, {}) for name in reachable]
-    assert reachable
-
-
 def test_a_single_host_that_cannot_be_reached_is_told():
     layer = RedisChannelLayer(hosts=[("127.0.0.1", free_port())])
 
@@ -156,23 +136,23 @@ def test_a_single_host_that_cannot_be_reached_is_told():
 
 @pytest.mark.parametrize("channel", ["jobs", "parts?a"])
 def test_the_counts_of_a_channel_with_few_messages_live_on_after_each_of_them(valkey, monkeypatch, channel):
-    monkeypatch.setattr("channels.layers.redis.thread_side.LOOK_INTERVAL", 0.0)
+    monkeypatch.setattr("channels.layers.redis.reader.LOOK_INTERVAL", 0.0)
     layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:", expiry=0.1)
     client, key = valkey.client(), f"{layer.prefix}counts:{prefix_of(channel)}"
     for _ in range(2):
         layer.send(channel, {})
         layer.receive([channel])
-    layer._save_counts()
+    layer._threads.save_counts()
     client.expire(key, 10)
 
     time.sleep(0.1)
-    layer._tend_store()
+    layer._threads.reader.tend_when_due()
 
     assert client.ttl(key) > 80_000
 
 
 def test_all_figures_are_found_among_many_keys_a_few_at_a_time(valkey, monkeypatch):
-    monkeypatch.setattr("channels.layers.redis.layer.PAGE", 10)
+    monkeypatch.setattr("channels.layers.redis.keyspace.PAGE", 10)
     layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
     valkey.client().mset({f"foreign:{number}": "" for number in range(1000)})
     layer.send_many([layer.prepare(f"jobs{number}", {}) for number in range(55)])
@@ -196,25 +176,13 @@ def test_figures_are_looked_for_without_keeping_the_store_from_other_work(valkey
     assert seconds < 0.005
 
 
-@pytest.mark.parametrize("to_group", [False, True])
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_that_no_host_has_taken_anything_is_told(asynchronous, to_group):
-    layer = RedisChannelLayer(hosts=[("127.0.0.1", free_port()), ("127.0.0.1", free_port())])
-    batch = [layer.prepare(f"parts{number}", {}, to_group) for number in range(20)]
-
-    with pytest.raises(ChannelLayerUnavailable) as raised:
-        asyncio.run(layer.send_many_async(batch)) if asynchronous else layer.send_many(batch)
-    assert raised.value.uncertain is False
-    assert layer.statistics.take() == {}
-
-
 def test_what_an_event_loop_needed_is_gone_with_it(valkey):
     layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
 
     for _ in range(3):
         asyncio.run(layer.send_many_async([layer.prepare("jobs", {})]))
 
-    assert len(layer._loops) == 1
+    assert len(layer._loops.known) == 1
 
 
 def test_a_prefix_is_no_pattern(valkey):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from channels.layers.base import Entry, Held, Lease
-from channels.layers.redis import RedisChannelLayer, store, thread_side
+from channels.layers.redis import RedisChannelLayer, reader, store
 
 from .traffic import QUEUE
 
@@ -17,7 +17,7 @@ LEASE = 0.3
 @pytest.fixture
 def redis(valkey, monkeypatch):
     monkeypatch.setattr(store, "LEASE", LEASE)
-    monkeypatch.setattr(thread_side, "LOOK_INTERVAL", 0.0)
+    monkeypatch.setattr(reader, "LOOK_INTERVAL", 0.0)
     return RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=f"test-{secrets.token_hex(8)}:")
 
 
@@ -206,7 +206,7 @@ def test_a_broadcast_to_a_process_that_has_died_is_counted_when_that_is_noticed(
 
 
 def test_leases_begin_anew_when_nobody_could_renew_one(redis, caplog):
-    redis._look_limits = (100, redis._lease)
+    redis._store.look = (*redis._store.head, 100, redis._store.lease)
     redis.receive(["any"])
     redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7)])
     asyncio.run(redis.renew_lease(QUEUE))
@@ -220,7 +220,7 @@ def test_leases_begin_anew_when_nobody_could_renew_one(redis, caplog):
 
 
 def test_a_lease_begins_anew_only_once_however_seldom_anybody_looks(redis, caplog):
-    redis._look_limits = (100, redis._lease)
+    redis._store.look = (*redis._store.head, 100, redis._store.lease)
     redis.renew_worker("one", [])
     asyncio.run(redis.renew_lease(QUEUE))
     redis.receive(["any"])
@@ -234,7 +234,7 @@ def test_a_lease_begins_anew_only_once_however_seldom_anybody_looks(redis, caplo
 
 
 def test_a_lease_that_was_renewed_after_it_began_anew_can_do_so_again(redis):
-    redis._look_limits = (100, redis._lease)
+    redis._store.look = (*redis._store.head, 100, redis._store.lease)
     leases = [asyncio.run(redis.renew_lease(QUEUE))]
     redis.receive(["any"])
     for _ in range(2):

@@ -17,6 +17,8 @@ from ...values.names import prefix_of
 from ..statistics import WINDOW, DropLog
 
 Counts = Mapping[tuple[str, str], int]
+# What the script FIGURES returns.
+Figures = list[Any]
 
 # Counts are saved no more often than this, in seconds, unless somebody asks for them.
 SAVE_INTERVAL = 1.0
@@ -99,6 +101,16 @@ class StoreCounts:
         """Take back what could not be saved."""
         with self._lock:
             self._unsaved.update(counts)
+
+
+def statistics_of(parts: Sequence[Figures]) -> dict[str, Any]:
+    """Return the statistics that what stores have told comes to."""
+    waiting: Counter[str] = Counter()
+    for names_and_numbers in (part[0] for part in parts):
+        for name, number in zip(names_and_numbers[::2], names_and_numbers[1::2], strict=True):
+            waiting[name.decode()] += number
+    age = max(part[1] for part in parts) / 1000
+    return figures(waiting, age, parts[0][2] / 1000, [counts for part in parts for counts in part[3:]])
 
 
 def figures(waiting: Mapping[str, int], age: float, now: float, channels: Iterable[Sequence[Any]]) -> dict[str, Any]:

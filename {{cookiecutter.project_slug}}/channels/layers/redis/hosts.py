@@ -15,8 +15,8 @@ import redis.connection
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from ...values.outage import Outage
 from .asides import Asides
-from .links import is_silence
-from .thread_links import ThreadLinks
+from .connections import is_silence
+from .thread_connections import ThreadConnections
 
 # A host that has failed is left out for so long, in seconds, where others can do its work.
 REST = 1.0
@@ -30,16 +30,16 @@ class StoreHost:
     """
     One store, given as its name in the log and as functions that make connections of redis-py to it.
 
-    Each thread has a connection of its own, and each event loop has some.
+    Each thread has one of its ``connections``, and event loops have some of their own.
     """
 
     def __init__(
         self, name: str, make_thread_connection: Callable[[], Any], make_loop_connection: Callable[[], Any]
     ) -> None:
         self.asides = Asides(name)
-        self.threads = ThreadLinks(make_thread_connection, self.asides)
+        self.connections = ThreadConnections(make_thread_connection, self.asides)
         # Here a pop may be left under way, while its thread does other things.
-        self.pops = ThreadLinks(make_thread_connection, self.asides)
+        self.pops = ThreadConnections(make_thread_connection, self.asides)
         self.make_loop_connection = make_loop_connection
         self.outage = Outage(name)
         self._rests_until = 0.0

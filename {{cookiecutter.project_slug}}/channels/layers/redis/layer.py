@@ -8,23 +8,25 @@ what has expired. What several threads or connections send meanwhile leaves in o
 from __future__ import annotations
 
 import asyncio
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...exceptions import InvalidMessage
 from ...values.names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
-from . import scripts
-from .counts import figures
-from .hosts import StoreHost
-from .loop_side import LoopSide
-from .thread_side import ThreadSide
+from ..base import BaseChannelLayer, Content, Delivery, Entry, Lease, Send, UnderWay
+from .counts import StoreCounts, statistics_of
+from .envelope import pack
+from .event_loops import HostForLoops
+from .hosts import Host, RedisHost, StoreHost
+from .store import ANSWER_TIMEOUT, BLOCK, Store
+from .threads import HostForThreads
 
-# As many keys are looked at in one step, so that the store gets to other work in between.
-PAGE = 1000
+if TYPE_CHECKING:
+    from .several.event_loops import HostsForLoops
+    from .several.threads import HostsForThreads
 
 
-class RedisChannelLayer(ThreadSide, LoopSide):
+class RedisChannelLayer(BaseChannelLayer):
     """
     A channel layer over one or several Redis or Valkey servers.
 
@@ -34,93 +36,139 @@ class RedisChannelLayer(ThreadSide, LoopSide):
     encrypted with the first key, and read with any. The other arguments are those of every layer.
     """
 
-    # Groups
+    lease_interval: ClassVar[float | None] = 2.0
+
+    def __init__(
+        self,
+        hosts: Sequence[Host] | None = None,
+        prefix: str = "channels:",
+        connection_kwargs: dict[str, Any] | None = None,
+        symmetric_encryption_keys: Sequence[str | bytes] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.prefix = prefix
+        self._store = Store(self, prefix, symmetric_encryption_keys)
+        self.statistics: StoreCounts = self._store.statistics
+        arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
+        self._hosts = self.make_hosts(hosts or [("localhost", 6379)], arguments)
+        self._threads: HostForThreads | HostsForThreads
+        self._loops: HostForLoops | HostsForLoops
+        self._threads, self._loops = self._sides()
+
+    def make_hosts(self, hosts: Sequence[Host], arguments: dict[str, Any]) -> list[StoreHost]:
+        """Return what messages are spread over, given the arguments ``hosts`` and those of a connection."""
+        return [RedisHost(host, arguments) for host in hosts]
+
+    def _sides(self) -> tuple[HostForThreads, HostForLoops] | tuple[HostsForThreads, HostsForLoops]:
+        if len(self._hosts) > 1:
+            from .several.event_loops import HostsForLoops
+            from .several.spread import Spread
+            from .several.threads import HostsForThreads
+
+            spread = Spread(self._store, self._hosts)
+            return HostsForThreads(spread), HostsForLoops(spread)
+        host = self._hosts[0]
+        # Its outage is that of the whole layer.
+        host.outage = self.outage
+        return HostForThreads(self._store, host), HostForLoops(self._store, host)
+
+    def encode(self, name: str, message: Content, to_group: bool) -> bytes:
+        """Return the entry of a message. It is sealed when it is written: only then is the store's time known."""
+        if not isinstance(message, dict):
+            raise InvalidMessage(f"The content of a message is a dict, not {type(message).__name__}.")
+        local, group = ("", name) if to_group else (local_part(name), "")
+        return pack(local, group, message, False, self.max_message_size)
+
+    def describe_full(self, channel: str) -> str:
+        """Say why a message was refused: because of the store, if there was something wrong with it lately."""
+        return self._store.describe_trouble() or super().describe_full(channel)
+
+    # Threads
+
+    def send_many(self, batch: Iterable[Send]) -> list[Send]:
+        return self._threads.send_many(batch)
+
+    def take(self, channels: Sequence[str], timeout: float | None = 0.0) -> Delivery | None:
+        delivery = self._threads.reader.take(channels, timeout)
+        if delivery is not None:
+            self.statistics.count_received(delivery.channel)
+        return delivery
+
+    def send_and_take(
+        self, batch: Sequence[Send], channels: Sequence[str], timeout: float, finished: str = ""
+    ) -> tuple[list[Send], Delivery | None]:
+        refused, delivery = self._threads.take_turn(batch, channels, timeout, prefix_of(finished))
+        if delivery is not None:
+            self.statistics.note_read(prefix_of(delivery.channel))
+        return refused, delivery
+
+    def interrupt(self) -> None:
+        self._threads.reader.interrupt()
+
+    def give_back(self) -> None:
+        self._threads.give_back()
 
     def group_add(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
-        queue, local = queue_of(channel), local_part(channel)
-        own = self.get_capacity(channel)
-        usual = self.get_capacity("reply.any!") if local else self.capacity
-        host = self._group_host(channel)
-        self._learn_time(host)
-        host.threads.run(
-            scripts.GROUP_ADD,
-            *self._head,
-            group,
-            queue,
-            local,
-            "" if own == usual else own,
-            self._pack_change(host, group, channel, joins=True),
-            "" if self._cipher is None else "1",
-        )
+        self._threads.of(channel).group_add(group, channel)
 
     def group_discard(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
-        queue, local = queue_of(channel), local_part(channel)
-        host = self._group_host(channel)
-        self._learn_time(host)
-        told = self._pack_change(host, group, channel, joins=False) if local else ""
-        host.threads.run(scripts.GROUP_DISCARD, *self._head, told, queue, group, local)
+        self._threads.of(channel).group_discard(group, channel)
 
     def group_channels(self, group: str) -> list[str]:
-        require_group_name(group)
-        channels = []
-        for host in self._hosts:
-            found = [part.decode() for part in host.threads.run(scripts.GROUP_CHANNELS, *self._head, group)]
-            channels += [queue + local for queue, local in zip(found[::2], found[1::2], strict=True)]
-        return channels
-
-    def _group_host(self, channel: str) -> StoreHost:
-        """Return the host that knows of a channel's memberships: where a broadcast to it is pushed."""
-        return self._hosts[self._ring.host_of(queue_of(channel))]
-
-    # Looking after it
+        return self._threads.group_channels(require_group_name(group))
 
     def flush(self) -> None:
-        for host in self._hosts:
-            for keys in self._scan(host, "*"):
-                host.threads.exchange([("UNLINK", *keys)])
+        self._threads.flush()
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
         queue = queue_of(require_channel_name(channel))
-        return self._figures(lambda host: [[f"queue:{queue}", f"counts:{prefix_of(queue)}"]])
+        self._threads.save_counts()
+        return statistics_of(self._threads.channel_figures(queue))
 
     def global_statistics(self) -> dict[str, Any]:
-        return self._figures(self._pages)
+        self._threads.save_counts()
+        return statistics_of(self._threads.all_figures())
+
+    def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:
+        self._threads.first.renew_worker(worker, has)
+
+    def end_worker(self, worker: str) -> None:
+        self._threads.first.end_worker(worker)
+
+    # Event loops
+
+    async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
+        return await self._loops.send_many(batch)
+
+    async def read_queue(self, queue: str) -> list[Entry]:
+        return await self._loops.of(queue).read_queue(queue)
+
+    async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        await self._loops.of(queue).leave_groups(queue, memberships)
+
+    async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
+        await self._loops.of(queue).renew_groups(queue, memberships)
+
+    async def restate_memberships(self, queue: str) -> None:
+        await self._loops.of(queue).restate_memberships(queue)
+
+    async def renew_lease(self, queue: str) -> Lease:
+        return await self._loops.of(queue).renew_lease(queue)
+
+    async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
+        return await self._loops.find_lost(under_way)
+
+    async def tend(self) -> None:
+        await self._loops.tend()
+
+    async def end_lease(self, queue: str) -> None:
+        await self._loops.of(queue).end_lease(queue)
+
+    async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
+        await self._loops.of(queue).set_wills(queue, wills)
 
     async def statistics_async(self, channel: str) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(None, self.channel_statistics, channel)
-
-    def _figures(self, pages: Callable[[StoreHost], Iterable[Sequence[Any]]]) -> dict[str, Any]:
-        self._save_counts()
-        found = [host.threads.run(scripts.FIGURES, *self._head, *keys) for host in self._hosts for keys in pages(host)]
-        waiting: Counter[str] = Counter()
-        for names_and_numbers in (answer[0] for answer in found):
-            for name, number in zip(names_and_numbers[::2], names_and_numbers[1::2], strict=True):
-                waiting[name.decode()] += number
-        age = max(answer[1] for answer in found) / 1000
-        return figures(waiting, age, found[0][2] / 1000, [counts for answer in found for counts in answer[3:]])
-
-    def _pages(self, host: StoreHost) -> Iterator[list[bytes]]:
-        # What has died in queues is counted when they are looked at, so counts are not looked for before.
-        for pattern in ("queue:*", "counts:*"):
-            keys = self._find(host, pattern)
-            # One page at least: its answer also tells the time.
-            for start in range(0, max(1, len(keys)), PAGE):
-                yield keys[start : start + PAGE]
-
-    def _find(self, host: StoreHost, pattern: str) -> list[bytes]:
-        """Return the keys that match, without the prefix."""
-        start = len(self.prefix.encode())
-        # A scan may find the same key twice.
-        return sorted({key[start:] for keys in self._scan(host, pattern) for key in keys})
-
-    def _scan(self, host: StoreHost, pattern: str) -> Iterator[list[bytes]]:
-        literal, cursor = re.sub(r"[\\*?\[\]]", r"\\\g<0>", self.prefix), b"0"
-        while True:
-            scan = ("SCAN", cursor, "MATCH", f"{literal}{pattern}", "COUNT", PAGE)
-            cursor, keys = host.threads.exchange([scan])[0]
-            if keys:
-                yield keys
-            if cursor == b"0":
-                return

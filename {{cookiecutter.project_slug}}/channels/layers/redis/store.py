@@ -1,26 +1,19 @@
-"""
-What both sides of the Redis layer share: the servers, and how messages are written to them and read from them.
-
-The worker's side uses a connection for each thread, the interface server's connections on its event loop.
-"""
+"""What a Redis layer keeps in its hosts: how messages are written to them, and what is read from them."""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError, InvalidMessage
+from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from ...values.names import local_part, queue_of
-from ..base import BaseChannelLayer, Content, Entry, Send
-from .asides import Asides
+from ..base import BaseChannelLayer, Delivery, Entry, Send
 from .counts import Counts, StoreCounts
 from .envelope import NEVER, UnreadableEntry, pack, split, unpack, with_extras
-from .hashing import Ring
-from .hosts import Host, RedisHost, StoreHost
+from .hosts import StoreHost
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -47,129 +40,88 @@ HINT_LIFE = 10.0
 _MEMORY_ADVICE = "Start more workers to empty its channels, or raise its maxmemory."
 
 
-class Outcome(NamedTuple):
-    """What has become of the sends to one host: some were refused, or there was an error."""
+class Store:
+    """
+    How the messages of a ``layer`` lie in its hosts, and what is counted and remembered of them here.
 
-    host: StoreHost
-    sends: list[Send]
-    refused: list[Send]
-    error: ChannelLayerUnavailable | None = None
+    ``keys`` are those that messages are sealed with, if there are any.
+    """
 
-
-class RedisStore(BaseChannelLayer):
-    """The servers of a Redis layer, and the messages in them. Its arguments are those of ``RedisChannelLayer``."""
-
-    def __init__(
-        self,
-        hosts: Sequence[Host] | None = None,
-        prefix: str = "channels:",
-        connection_kwargs: dict[str, Any] | None = None,
-        symmetric_encryption_keys: Sequence[str | bytes] = (),
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
+    def __init__(self, layer: BaseChannelLayer, prefix: str, keys: Sequence[str | bytes]) -> None:
+        self._layer = layer
         self.prefix = prefix
-        self.statistics: StoreCounts = StoreCounts(self.clock)
-        arguments = {"socket_timeout": BLOCK + ANSWER_TIMEOUT, "protocol": 2, **(connection_kwargs or {})}
-        self._hosts = self.make_hosts(hosts or [("localhost", 6379)], arguments)
-        if len(self._hosts) == 1:
-            # Its outage is that of the whole layer.
-            self._hosts[0].outage = self.outage
-        self._ring = Ring(len(self._hosts))
+        self.outage = layer.outage
+        self.statistics = StoreCounts(layer.clock)
+        self.cipher = _make_cipher(keys, prefix, layer.expiry, layer.group_expiry)
         self._memory_ran_out = self._did_not_answer = -HINT_LIFE
         self._memories: dict[tuple[str, float], Memory] = {}
         self._unreadable: deque[bytes] = deque(maxlen=UNREADABLE_KEPT)
-        self._cipher = _make_cipher(symmetric_encryption_keys, prefix, self.expiry, self.group_expiry)
-        self._expiry = int(self.expiry * 1000)
-        self._group_expiry = int(self.group_expiry * 1000)
-        # So long counts are kept when nothing more is counted.
-        self._counts_life = max(self._expiry, self._group_expiry)
+        expiry, group_expiry = int(layer.expiry * 1000), int(layer.group_expiry * 1000)
+        # What every script is told first. Counts are kept for the longest of lives when nothing more is counted.
+        self.head = (prefix, expiry, group_expiry, max(expiry, group_expiry))
         # Where the channel has a capacity of its own, its sends say so; these are for what a group leads to.
-        capacities = (self.capacity, self.get_capacity("reply.any!"))
-        # What every script is told first.
-        self._head = (prefix, self._expiry, self._group_expiry, self._counts_life)
-        self._capacities_of_groups = capacities
-        self._lease = int(LEASE * 1000)
-        self._look_limits = (int(UNWATCHED * 1000), self._lease)
+        self._usual_capacities = (layer.capacity, layer.get_capacity("reply.any!"))
+        self.lease = int(LEASE * 1000)
+        # What whoever looks for dead processes says.
+        self.look = (*self.head, int(UNWATCHED * 1000), self.lease)
 
-    def make_hosts(self, hosts: Sequence[Host], arguments: dict[str, Any]) -> list[StoreHost]:
-        """Return what messages are spread over, given the arguments ``hosts`` and those of a connection."""
-        return [RedisHost(host, arguments) for host in hosts]
+    # Writing
 
-    def encode(self, name: str, message: Content, to_group: bool) -> bytes:
-        """Return the entry of a message. It is sealed when it is written: only then is the store's time known."""
-        if not isinstance(message, dict):
-            raise InvalidMessage(f"The content of a message is a dict, not {type(message).__name__}.")
-        local, group = ("", name) if to_group else (local_part(name), "")
-        return pack(local, group, message, False, self.max_message_size)
+    def send_arguments(self, host: StoreHost, sends: Sequence[Send], done: str = "") -> list[Any]:
+        """Return what the script that sends is told; ``done`` is what a worker has finished with."""
+        capacity_of, is_sealed = self._layer.get_capacity, self.cipher is not None
+        arguments: list[Any] = [*self.head, done, *self._usual_capacities]
+        for send in sends:
+            name, packed = send.name, self._packed(send)
+            if send.to_group:
+                arguments += ("g", name, self._sealed(host, "g", name, packed) if is_sealed else packed)
+                continue
+            queue, opener = queue_of(name), send.reply_channel
+            if is_sealed:
+                packed = self._sealed(host, "c", queue, packed)
+            arguments += ("w" if opener else "c", queue, capacity_of(queue), packed)
+            if opener:
+                arguments += (queue_of(opener), local_part(opener), self.packed_will(send.will))
+        return arguments
 
-    def _pack_change(self, host: StoreHost, group: str, channel: str, joins: bool) -> bytes:
+    def group_add_arguments(self, host: StoreHost, group: str, channel: str) -> list[Any]:
+        """Return what the script that adds a channel to a group is told."""
+        queue, local = queue_of(channel), local_part(channel)
+        own, usual = self._layer.get_capacity(channel), self._usual_capacities[bool(local)]
+        told = self._change(host, group, channel, joins=True)
+        return [*self.head, group, queue, local, "" if own == usual else own, told, "1" if self.cipher else ""]
+
+    def group_discard_arguments(self, host: StoreHost, group: str, channel: str) -> list[Any]:
+        """Return what the script that takes a channel out of a group is told."""
+        queue, local = queue_of(channel), local_part(channel)
+        return [*self.head, self._change(host, group, channel, joins=False) if local else "", queue, group, local]
+
+    def _change(self, host: StoreHost, group: str, channel: str, joins: bool) -> bytes:
         """Return the entry that tells the reader of a process queue who joins or leaves a group."""
-        packed = pack(local_part(channel), group, None, joins, self.max_message_size)
-        return self._sealed(host.asides, "m", queue_of(channel), packed)
+        packed = pack(local_part(channel), group, None, joins, self._layer.max_message_size)
+        return self._sealed(host, "m", queue_of(channel), packed)
 
-    def _packed_will(self, will: Send | None) -> bytes:
+    def packed_will(self, will: Send | None) -> bytes:
         """Return a last will as the store keeps it: the channel, a line break, the entry. Its time is not known yet."""
         if will is None:
             return b""
         packed = self._packed(will)
-        content = packed if self._cipher is None else self._cipher.seal("c", will.name, None, packed)
+        content = packed if self.cipher is None else self.cipher.seal("c", will.name, None, packed)
         return will.name.encode() + b"\n" + content
 
     def _packed(self, send: Send) -> bytes:
         """Return the entry of a send to a channel, with what comes beside its content."""
-        packed: bytes = send.content or pack(local_part(send.name), "", None, False, self.max_message_size)
+        packed: bytes = send.content or pack(local_part(send.name), "", None, False, self._layer.max_message_size)
         if send.ticket is None and send.finish is None:
             return packed
         return with_extras(packed, send.ticket, send.finish)
 
-    def _sealed(self, asides: Asides, kind: str, name: str, packed: bytes) -> bytes:
-        if self._cipher is None:
-            return packed
-        return self._cipher.seal(kind, name, asides.seconds(), packed)
+    def _sealed(self, host: StoreHost, kind: str, name: str, packed: bytes) -> bytes:
+        return packed if self.cipher is None else self.cipher.seal(kind, name, host.seconds(), packed)
 
-    # Where things are
+    # What has become of sends
 
-    def _by_host(self, batch: Iterable[Send]) -> dict[int, list[Send]]:
-        if len(self._hosts) == 1:
-            return {0: list(batch)}
-        by_host: dict[int, list[Send]] = {}
-        anywhere = self._anywhere()
-        for send in batch:
-            # A connection's last will lies with its process queue, and is changed in one step with the send.
-            one = self._host_of(send.reply_channel or send.name, anywhere)
-            for number in range(len(self._hosts)) if send.to_group else [one]:
-                by_host.setdefault(number, []).append(send)
-        return by_host
-
-    def _anywhere(self) -> int:
-        """Return one of the hosts, for what may lie on any."""
-        numbers = range(len(self._hosts))
-        return random.choice([number for number in numbers if not self._hosts[number].rests] or numbers)
-
-    def _host_of(self, channel: str, anywhere: int) -> int:
-        """Return the host of a channel with a single reader; others may lie on any, for their readers read all."""
-        return self._ring.host_of(queue_of(channel)) if "!" in channel or "?" in channel else anywhere
-
-    # Sending
-
-    def _send_arguments(self, asides: Asides, sends: Sequence[Send], done: str = "") -> list[Any]:
-        arguments: list[Any] = [*self._head, done, *self._capacities_of_groups]
-        for send in sends:
-            if send.to_group:
-                arguments += ("g", send.name, self._sealed(asides, "g", send.name, send.content))
-                continue
-            queue = queue_of(send.name)
-            content = self._sealed(asides, "c", queue, self._packed(send))
-            if send.reply_channel:
-                will = self._packed_will(send.will)
-                connection = (queue_of(send.reply_channel), local_part(send.reply_channel), will)
-                arguments += ("w", queue, self.get_capacity(send.name), content, *connection)
-            else:
-                arguments += ("c", queue, self.get_capacity(send.name), content)
-        return arguments
-
-    def _refused(self, sends: Sequence[Send], missed: Sequence[Any]) -> list[Send]:
+    def refused(self, sends: Sequence[Send], missed: Sequence[Any]) -> list[Send]:
         """Return the sends that a full channel has refused; count the others, and warn of what groups have missed."""
         if not missed:
             self.statistics.count_sent([send.name for send in sends if not send.to_group])
@@ -179,53 +131,13 @@ class RedisStore(BaseChannelLayer):
         for number, queues in without.items():
             if sends[number].to_group:
                 for queue in queues.decode().split():
-                    self.statistics.warn_dropped(queue, "full, group message", self.describe_full(queue))
+                    self.statistics.warn_dropped(queue, "full, group message", self._layer.describe_full(queue))
         self.statistics.count_sent(
             [send.name for number, send in enumerate(sends) if not send.to_group and number not in without]
         )
         return refused
 
-    def _count_arguments(self, counts: Counts) -> list[Any]:
-        arguments: list[Any] = [*self._head]
-        for (channel, figure), number in counts.items():
-            arguments += (channel, figure, number)
-        return arguments
-
-    def _left_after(self, outcomes: Sequence[Outcome]) -> list[Send]:
-        """Return what was refused or may be sent again, as some hosts have failed; raise when all have, alike."""
-        if len(self._hosts) > 1:
-            for outcome in outcomes:
-                if outcome.error:
-                    outcome.host.failed(outcome.error, "sends")
-                else:
-                    outcome.host.works("sends")
-        errors = [outcome.error for outcome in outcomes if outcome.error]
-        if errors and len(errors) == len(outcomes) and len({error.uncertain for error in errors}) == 1:
-            raise errors[0]
-        # Were it raised, what other hosts have taken would be sent again.
-        left = [send for outcome in outcomes for send in outcome.refused]
-        for outcome in outcomes:
-            if outcome.error:
-                left += self._left_of(outcome.sends, outcome.error, elsewhere=True)
-        return left
-
-    def _left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable, elsewhere: bool = False) -> list[Send]:
-        """
-        Return what may be sent again although a host has failed; the rest is counted.
-
-        ``elsewhere``: what goes to groups was also sent to other hosts.
-        """
-        left = []
-        for send in sends:
-            if error.uncertain:
-                self.statistics.count_dropped(send.name, "uncertain")
-            elif send.to_group and elsewhere:
-                self.statistics.count_dropped(send.name, "a host is not available")
-            else:
-                left.append(send)
-        return left
-
-    def _refuse(self, sends: Sequence[Send]) -> list[Send]:
+    def refused_for_memory(self, sends: Sequence[Send]) -> list[Send]:
         """Treat all channels as full, since the store has no memory left."""
         self._memory_ran_out = time.monotonic()
         for send in sends:
@@ -235,34 +147,80 @@ class RedisStore(BaseChannelLayer):
                 self.statistics.count_full(send.name)
         return [send for send in sends if not send.to_group]
 
-    def describe_full(self, channel: str) -> str:
-        """Say why a message was refused: because of the store, if there was something wrong with it lately."""
+    def left_of(self, sends: Sequence[Send], error: ChannelLayerUnavailable) -> list[Send]:
+        """Return what may be sent again although a host has failed; the rest is counted."""
+        if not error.uncertain:
+            return list(sends)
+        for send in sends:
+            if send.content is not None:
+                self.statistics.count_dropped(send.name, "uncertain")
+        return [left for send in sends for left in send.of_finish_alone()]
+
+    def does_not_answer(self) -> None:
+        """Take note that a host does not answer."""
+        self._did_not_answer = time.monotonic()
+
+    def describe_trouble(self) -> str:
+        """Say why messages are refused, if there was something wrong with the store lately."""
         now = time.monotonic()
         if now - self._did_not_answer < HINT_LIFE:
             return "The store of the channel layer does not answer."
         if now - self._memory_ran_out < HINT_LIFE:
             return f"The store of the channel layer has no memory left. {_MEMORY_ADVICE}"
-        return super().describe_full(channel)
+        return ""
 
-    # Receiving
+    # Counts
 
-    def _living(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> Iterator[Entry]:
-        """Unpack what has been popped; count what has expired or cannot be read."""
+    def count_arguments(self, counts: Counts) -> list[Any]:
+        """Return what the script that saves counts is told."""
+        arguments: list[Any] = [*self.head]
+        for (channel, figure), number in counts.items():
+            arguments += (channel, figure, number)
+        return arguments
+
+    def keep_counts(self, counts: Counts, error: ChannelLayerUnavailable) -> None:
+        """Save later what could not be saved now, unless it may have been."""
+        if not error.uncertain:
+            self.statistics.give_back(counts)
+
+    def keep_done(self, done: str, error: ChannelLayerUnavailable) -> None:
+        """Count later that a worker has finished with a message, which the store could not be told."""
+        if done and not error.uncertain:
+            self.statistics.count_received(done)
+
+    # Reading
+
+    def queue_in(self, popped: Any) -> str:
+        """Return the queue from which something has been popped."""
+        return str(popped[0].decode()[len(self.prefix) + len("queue:") :])
+
+    def message_in(self, host: StoreHost, popped: Any) -> Delivery | None:
+        """Return the message in what has been popped, if it holds one that lives."""
+        queue = self.queue_in(popped)
+        entry = self._living(host, queue, popped[1][0], host.seconds())
+        return None if entry is None else Delivery(queue, entry.content or {}, entry.ticket)
+
+    def entries_in(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> Iterator[Entry]:
+        """Unpack what has been popped from a process queue."""
         now = host.seconds()
         for item in stored:
-            try:
-                death, body = split(item)
-                entry = unpack(body) if self._cipher is None else self._open(self._cipher, host, queue, body, now)
-            except UnreadableEntry as error:
-                self.statistics.count_gone(queue, "unreadable", f"{error} It is kept under '{self.prefix}unreadable'.")
-                self._unreadable.append(item)
-                continue
-            if entry is None:
-                continue
-            if death == NEVER or death > now * 1000:
+            entry = self._living(host, queue, item, now)
+            if entry is not None:
                 yield entry
-            else:
-                self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
+
+    def _living(self, host: StoreHost, queue: str, item: bytes, now: float) -> Entry | None:
+        """Unpack an entry; what has expired or cannot be read is counted."""
+        try:
+            death, body = split(item)
+            entry = unpack(body) if self.cipher is None else self._open(self.cipher, host, queue, body, now)
+        except UnreadableEntry as error:
+            self.statistics.count_gone(queue, "unreadable", f"{error} It is kept under '{self.prefix}unreadable'.")
+            self._unreadable.append(item)
+            return None
+        if entry is None or death == NEVER or death > now * 1000:
+            return entry
+        self.statistics.count_gone(queue, "expired", "Is a worker or interface server reading it?")
+        return None
 
     def _open(self, cipher: Cipher, host: StoreHost, queue: str, sealed: bytes, now: float) -> Entry | None:
         """Return what was sealed; None for a change of a membership that has been read before."""
@@ -283,14 +241,14 @@ class RedisStore(BaseChannelLayer):
             raise UnreadableEntry(f"The entry was sealed for {opened.name!r} and lies in {queue!r}.")
         return opened, entry
 
-    def _restated_one(self, host: StoreHost, queue: str, group: bytes, local: bytes, sealed: bytes) -> Entry:
+    def told_anew(self, host: StoreHost, queue: str, group: bytes, local: bytes, sealed: bytes) -> Entry:
         """Return the entry that tells a membership anew; ``sealed`` is the one that told it first."""
         entry = Entry(local.decode(), group.decode(), joins=True)
-        if self._cipher is None:
+        if self.cipher is None:
             return entry
         now = host.seconds()
         try:
-            opened, told = self._unsealed(self._cipher, queue, sealed, now)
+            opened, told = self._unsealed(self.cipher, queue, sealed, now)
         except UnreadableEntry:
             return entry._replace(stays=True)
         memory = self._memory(queue, opened.memory, now)
@@ -304,7 +262,7 @@ class RedisStore(BaseChannelLayer):
         if not queue.endswith("!"):
             key = f"{self.prefix}read:{queue}:{identity.hex()}"
             try:
-                return host.threads.exchange([("SET", key, "", "NX", "PX", int(memory * 1000))])[0] is not None
+                return host.connections.exchange([("SET", key, "", "NX", "PX", int(memory * 1000))])[0] is not None
             except ChannelLayerUnavailable as error:
                 # It has been popped: better read twice, if somebody has put it there, than lost for sure.
                 logger.warning("Whether a message was read before could not be found out: %s", error)
@@ -320,7 +278,7 @@ class RedisStore(BaseChannelLayer):
                 self._memories.pop(known, None)
         return self._memories.setdefault((queue, seconds), Memory(seconds))
 
-    def _unreadable_commands(self) -> list[tuple[Any, ...]]:
+    def unreadable_commands(self) -> list[tuple[Any, ...]]:
         """Return the commands that set aside what could not be read, for whoever can, for a day."""
         if not self._unreadable:
             return []

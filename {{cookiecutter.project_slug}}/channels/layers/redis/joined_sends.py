@@ -1,4 +1,4 @@
-"""The connections of one event loop, and the sends that share a write."""
+"""Sends on an event loop that share a write."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
-from ..base import Entry, Send
-from .hosts import StoreHost
-from .links import StoreIsFull
-from .loop_link import LoopLink
+from ..base import Send
+from .connections import StoreIsFull
 
 # Sends, and who waits to hear which of them were refused.
 Batch = tuple[list[Send], asyncio.Future[list[Send]]]
@@ -21,37 +19,6 @@ Waiting = deque[Batch]
 GAP = 0.003
 # As many batches leave in one write, or hear at once that they cannot: for each, a connection that waited goes on.
 WRITTEN_AT_ONCE = 100
-
-
-class LoopConnections:
-    """The connections of one event loop: some that send and some for leases, and one for each queue that is read."""
-
-    def __init__(
-        self, hosts: Sequence[StoreHost], send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]
-    ) -> None:
-        self._hosts = hosts
-        self._incoming: dict[str, LoopLink] = {}
-        self.outgoing = [Outgoing(LoopLink(host.make_loop_connection, host.asides), send) for host in hosts]
-        # What says that this process is alive must not wait behind its sends.
-        self.leases = [LoopLink(host.make_loop_connection, host.asides) for host in hosts]
-        # The process queues whose memberships are to be told again.
-        self.to_restate: set[str] = set()
-        self.pace = Pace()
-        self.reads: dict[str, asyncio.Task[list[Entry]]] = {}
-
-    def incoming(self, queue: str, number: int) -> LoopLink:
-        """Return the connection that pops from a queue, which lies on a host."""
-        if queue not in self._incoming:
-            host = self._hosts[number]
-            self._incoming[queue] = LoopLink(host.make_loop_connection, host.asides)
-        return self._incoming[queue]
-
-    def forget(self, queue: str) -> None:
-        """Read a queue no longer."""
-        if queue in self.reads:
-            self.reads.pop(queue).cancel()
-        if queue in self._incoming:
-            self._incoming.pop(queue).close()
 
 
 class Pace:
@@ -74,11 +41,10 @@ class Pace:
         self._last = loop.time()
 
 
-class Outgoing:
+class JoinedSends:
     """Sends to one host. What is asked for while a write is under way leaves together in the next ones."""
 
-    def __init__(self, link: LoopLink, send: Callable[[LoopLink, Sequence[Send]], Awaitable[list[Send]]]) -> None:
-        self.link = link
+    def __init__(self, send: Callable[[Sequence[Send]], Awaitable[list[Send]]]) -> None:
         self._send = send
         self._waiting: Waiting = deque()
         self._task: asyncio.Task[None] | None = None
@@ -98,7 +64,7 @@ class Outgoing:
             await self._pace.keep()
             batches = _first(self._waiting)
             try:
-                refused = await self._send(self.link, [send for sends, _ in batches for send in sends])
+                refused = await self._send([send for sends, _ in batches for send in sends])
             except StoreIsFull as error:
                 _fail(batches, error)
             except Exception as error:

@@ -14,14 +14,14 @@ from channels import route
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Lease
 from channels.layers.redis import hosts as hosts_module
-from channels.layers.redis import several
+from channels.layers.redis.several import pops
 from channels.registry import ChannelLayerWrapper
 from channels.sessions import ordering
 from channels.sessions.ordering import enforce_ordering
 from channels.worker import WorkerGroup
 
-from ....stores import make_store
-from .several_hosts import make_layer, send_to
+from .....stores import make_store
+from .layers import make_layer, name_on, send_to
 
 
 @contextlib.contextmanager
@@ -48,23 +48,23 @@ def other_sleeper(tmp_path):
 
 def test_a_silent_host_keeps_nobody_from_the_others(valkey, sleeper):
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_any(["jobs"], 0.1)
+    layer._threads.pop(["jobs"], 0.1)
     with stopped(sleeper):
         began = time.monotonic()
         for number in range(20):
             send_to(layer, 0, {"number": number})
-            assert layer._pop_any(["jobs"], 0.5) == ("jobs", {"number": number})
+            assert layer._threads.pop(["jobs"], 0.5) == ("jobs", {"number": number})
 
     assert time.monotonic() - began < 2
 
 
 def test_what_a_silent_host_has_is_not_lost(valkey, sleeper):
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_any(["jobs"], 0.1)
+    layer._threads.pop(["jobs"], 0.1)
     for number in (0, 1):
         send_to(layer, number, {"number": number})
     with stopped(sleeper):
-        first = layer._pop_any(["jobs"], 0.5)
+        first = layer._threads.pop(["jobs"], 0.5)
 
     assert first == ("jobs", {"number": 0})
     assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
@@ -72,7 +72,7 @@ def test_what_a_silent_host_has_is_not_lost(valkey, sleeper):
 
 def test_a_look_at_a_silent_host_takes_no_time_and_loses_nothing(valkey, sleeper):
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_any(["jobs"], 0.1)
+    layer._threads.pop(["jobs"], 0.1)
     send_to(layer, 1, {"number": 1})
     with stopped(sleeper):
         began = time.monotonic()
@@ -86,14 +86,14 @@ def test_a_look_at_a_silent_host_takes_no_time_and_loses_nothing(valkey, sleeper
 
 def test_an_answer_that_has_come_is_read_however_late_its_thread_looks(valkey, sleeper):
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_any(["jobs"], 0.1)
+    layer._threads.pop(["jobs"], 0.1)
     send_to(layer, 1, {"number": 1})
     with stopped(sleeper):
         layer.receive(["jobs"])
-    link = layer._hosts[1].pops.link()
-    assert several.readable([link.descriptor], 5)
+    link = layer._hosts[1].pops.own()
+    assert pops.readable([link.descriptor], 5)
     # As if its consumer had taken long.
-    link.pending_since -= 2 * several.GIVE_UP
+    link.pending_since -= 2 * pops.GIVE_UP
 
     assert layer.receive(["jobs"]) == ("jobs", {"number": 1})
 
@@ -101,44 +101,44 @@ def test_an_answer_that_has_come_is_read_however_late_its_thread_looks(valkey, s
 def test_a_host_that_has_failed_is_asked_while_the_only_other_one_is_silent(valkey, sleeper, monkeypatch):
     monkeypatch.setattr(hosts_module, "SILENT_REST", 0.0)
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_any(["jobs"], 0.1)
+    layer._threads.pop(["jobs"], 0.1)
     with stopped(sleeper):
         send_to(layer, 0, {"number": 0})
-        layer._pop_any(["jobs"], 0.5)
+        layer._threads.pop(["jobs"], 0.5)
         layer._hosts[0].failed(ChannelLayerUnavailable("It was not there."), "sends")
         send_to(layer, 0, {"number": 1})
 
-        assert layer._pop_any(["jobs"], 0.5) == ("jobs", {"number": 1})
+        assert layer._threads.pop(["jobs"], 0.5) == ("jobs", {"number": 1})
 
 
 def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkeypatch):
     layer = make_layer(hosts)
-    layer._pop_any(["jobs"], 0.1)
-    readable, calls = several.readable, []
+    layer._threads.pop(["jobs"], 0.1)
+    readable, calls = pops.readable, []
 
     def stand_still(descriptors, seconds):
         if descriptors:
             calls.append(seconds)
         if len(calls) != 2:
             return readable(descriptors, seconds)
-        time.sleep(2 * several.PROMPT)
+        time.sleep(2 * pops.PROMPT)
         return set()
 
-    monkeypatch.setattr(several, "readable", stand_still)
+    monkeypatch.setattr(pops, "readable", stand_still)
     send_to(layer, 0, {})
 
-    assert layer._pop_any(["jobs"], 0.5) == ("jobs", {})
+    assert layer._threads.pop(["jobs"], 0.5) == ("jobs", {})
     assert calls[2:] == [0.0]
     assert not layer._hosts[1].rests
 
 
 def test_a_worker_that_stops_puts_back_what_a_silent_host_brings(valkey, sleeper):
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    layer._pop_any(["jobs"], 0.1)
+    layer._threads.pop(["jobs"], 0.1)
     for number in (0, 1):
         send_to(layer, number, {"number": number})
     with stopped(sleeper):
-        layer._pop_any(["jobs"], 0.5)
+        layer._threads.pop(["jobs"], 0.5)
     layer.give_back()
 
     other = make_layer([(sleeper.host, sleeper.port)], prefix=layer.prefix)
@@ -147,7 +147,7 @@ def test_a_worker_that_stops_puts_back_what_a_silent_host_brings(valkey, sleeper
 
 def test_a_worker_that_stops_waits_for_each_silent_host(sleeper, other_sleeper):
     layer = make_layer([(store.host, store.port) for store in (sleeper, other_sleeper)])
-    layer._pop_any(["jobs"], 0.1)
+    layer._threads.pop(["jobs"], 0.1)
     send_to(layer, 1, {"number": 1})
     with stopped(other_sleeper):
         with stopped(sleeper), pytest.raises(ChannelLayerUnavailable):
@@ -162,8 +162,8 @@ def test_a_worker_that_stops_waits_for_each_silent_host(sleeper, other_sleeper):
 
 def test_what_comes_late_of_a_channel_that_is_read_no_more_is_put_back(valkey, sleeper):
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    channel = next(f"parts?{number}" for number in range(100) if layer._ring.host_of(f"parts?{number}") == 1)
-    layer._pop_any(["jobs"], 0.1)
+    channel = name_on(layer, 1, "parts?{}")
+    layer._threads.pop(["jobs"], 0.1)
     layer.send(channel, {"number": 1})
     with stopped(sleeper), pytest.raises(ChannelLayerUnavailable):
         layer.receive([channel])
@@ -182,8 +182,8 @@ def test_what_cannot_be_put_back_is_put_back_later(hosts, monkeypatch):
 
     with monkeypatch.context() as patch:
         for host in layer._hosts:
-            patch.setattr(host.threads, "run", fail)
-        first = layer._pop_any(["jobs"], 1.0)
+            patch.setattr(host.connections, "run", fail)
+        first = layer._threads.pop(["jobs"], 1.0)
     layer.give_back()
 
     assert make_layer(hosts, prefix=layer.prefix).receive(["jobs"]) == ("jobs", {"number": 1 - first[1]["number"]})
@@ -194,8 +194,8 @@ def test_what_is_put_back_keeps_its_order(hosts):
     for number in range(3):
         send_to(layer, 1, {"number": number})
     host, key = layer._hosts[1], f"{layer.prefix}queue:jobs".encode()
-    popped = [(host, host.threads.exchange([("LMPOP", 1, key, "LEFT")])[0]) for _ in range(2)]
-    layer._first_of(popped, [])
+    popped = [(host, host.connections.exchange([("LMPOP", 1, key, "LEFT")])[0]) for _ in range(2)]
+    layer._threads.first_of(popped, [])
 
     assert [layer.receive(["jobs"])[1]["number"] for _ in range(3)] == [0, 1, 2]
 
@@ -205,9 +205,9 @@ def test_a_socket_goes_on_when_the_host_of_what_waits_was_silent(valkey, sleeper
     monkeypatch.setattr(ordering, "GAP_TIMEOUT", 1.0)
     layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
     # Otherwise the worker may happen to wait where it says what it has finished.
-    monkeypatch.setattr(layer, "_anywhere", lambda: 0)
+    monkeypatch.setattr(layer._threads._spread, "anywhere", lambda: 0)
     names = (f"reply.x!{number}" for number in range(100))
-    socket = next(name for name in names if layer._ring.host_of(ordering._waiting_channel(name)) == 1)
+    socket = next(name for name in names if layer._threads._spread.ring.host_of(ordering._waiting_channel(name)) == 1)
     said, ended = [], threading.Event()
 
     def tell(channel, order, text):
@@ -242,7 +242,7 @@ def test_a_socket_goes_on_when_the_host_of_what_waits_was_silent(valkey, sleeper
 def waits(layer, socket):
     """Return when a message of this socket waits for an earlier one."""
     deadline = time.monotonic() + 10
-    while layer._hosts[1].threads.exchange(
+    while layer._hosts[1].connections.exchange(
         [("EXISTS", f"{layer.prefix}queue:{ordering._waiting_channel(socket)}")]
     ) == [0]:
         assert time.monotonic() < deadline
@@ -275,14 +275,14 @@ def test_messages_go_where_somebody_answers(with_silent, asynchronous):
     layer = with_silent
     for host in layer._hosts[1:]:
         with pytest.raises(ChannelLayerUnavailable) as raised:
-            host.threads.exchange([("PING",)])
+            host.connections.exchange([("PING",)])
         host.failed(raised.value, "sends")
     for _ in range(20):
         sends = [layer.prepare("jobs", {})]
         refused = asyncio.run(layer.send_many_async(sends)) if asynchronous else layer.send_many(sends)
         assert refused == []
 
-    assert layer._hosts[0].threads.exchange([("LLEN", f"{layer.prefix}queue:jobs")]) == [20]
+    assert layer._hosts[0].connections.exchange([("LLEN", f"{layer.prefix}queue:jobs")]) == [20]
 
 
 def test_an_event_loop_waits_for_silent_hosts_at_once(with_silent):
@@ -295,7 +295,7 @@ def test_an_event_loop_waits_for_silent_hosts_at_once(with_silent):
 
 def test_silent_hosts_keep_no_process_from_saying_that_it_is_alive_nor_the_others_from_being_tended(with_silent):
     layer = with_silent
-    queue = next(f"reply.{number}!" for number in range(100) if layer._ring.host_of(f"reply.{number}!") == 0)
+    queue = name_on(layer, 0, "reply.{}!")
 
     async def live():
         began = time.monotonic()

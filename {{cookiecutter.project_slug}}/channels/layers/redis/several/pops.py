@@ -20,10 +20,10 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ...exceptions import ChannelLayerUnavailable
-from .hosts import StoreHost
-from .links import Command, checked, readable
-from .thread_links import ThreadLink
+from ....exceptions import ChannelLayerUnavailable
+from ..connections import Command, checked, readable
+from ..hosts import StoreHost
+from ..thread_connections import ThreadConnection
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ GIVE_UP = 10.0
 
 Popped = list[tuple[StoreHost, Any]]
 # By the descriptors of their connections.
-Waiting = dict[int, tuple[StoreHost, ThreadLink]]
+Waiting = dict[int, tuple[StoreHost, ThreadConnection]]
 
 
 def pop_from_any(pops: Mapping[StoreHost, Command]) -> Popped:
@@ -74,9 +74,9 @@ def pop_from_all(pops: Mapping[StoreHost, Command], patience: float) -> Popped:
             ready |= _unblock({number: begun[number] for number in begun.keys() - ready})
     except BaseException:
         # A signal handler has raised: the answers must not be taken for those of the next commands.
-        for host, link in waiting.values():
-            host.pops.leave(link)
-            host.threads.leave(host.threads.link())
+        for host, connection in waiting.values():
+            host.pops.leave(connection)
+            host.connections.leave(host.connections.own())
         raise
     popped, failed = _answers({number: waiting[number] for number in ready | begun.keys()}, ready)
     failures += failed
@@ -98,14 +98,14 @@ def late_answers(hosts: Collection[StoreHost], patience: float = 0.0) -> Popped:
 
 
 def _late(hosts: Iterable[StoreHost]) -> Waiting:
-    links = ((host, host.pops.link()) for host in hosts)
-    late = {link.descriptor: (host, link) for host, link in links if link.pending_since}
+    connections = ((host, host.pops.own()) for host in hosts)
+    late = {connection.descriptor: (host, connection) for host, connection in connections if connection.pending_since}
     latest = time.monotonic() - GIVE_UP
-    overdue = {number for number, (_, link) in late.items() if link.pending_since < latest}
+    overdue = {number for number, (_, connection) in late.items() if connection.pending_since < latest}
     # The answer may have come long ago: it was this thread that was at something else.
     for number in overdue - readable(overdue, 0.0):
-        host, link = late.pop(number)
-        host.pops.leave(link)
+        host, connection = late.pop(number)
+        host.pops.leave(connection)
     return late
 
 
@@ -121,22 +121,22 @@ def _begin(pops: Mapping[StoreHost, Command], blocks: bool) -> tuple[Waiting, li
     failures = []
     for host, pop in pops.items():
         try:
-            link = host.pops.begin([pop], identify=blocks)
+            connection = host.pops.begin([pop], identify=blocks)
         except ChannelLayerUnavailable as error:
             host.failed(error, "pops")
             failures.append(error)
             continue
-        link.pending_since = time.monotonic()
-        begun[link.descriptor] = (host, link)
+        connection.pending_since = time.monotonic()
+        begun[connection.descriptor] = (host, connection)
     return begun, failures
 
 
 def _unblock(begun: Waiting) -> set[int]:
     """Tell stores to stop waiting; return the descriptors of those that have answered."""
     told = []
-    for number, (host, link) in begun.items():
+    for number, (host, connection) in begun.items():
         try:
-            told.append((number, host, host.threads.begin([("CLIENT", "UNBLOCK", link.identity)])))
+            told.append((number, host, host.connections.begin([("CLIENT", "UNBLOCK", connection.identity)])))
         except ChannelLayerUnavailable as error:
             # Its pop comes back by itself, a little later.
             logger.debug("A store of the channel layer could not be told to stop waiting: %s", error)
@@ -148,9 +148,9 @@ def _unblock(begun: Waiting) -> set[int]:
         if not answered and seconds <= 0:
             break
         seconds = deadline - time.monotonic()
-    for number, host, link in told:
+    for number, host, connection in told:
         try:
-            host.threads.leave(link) if number in left else host.threads.finish(link, 1)
+            host.connections.leave(connection) if number in left else host.connections.finish(connection, 1)
         except ChannelLayerUnavailable as error:
             logger.debug("A store of the channel layer has not confirmed that it stops waiting: %s", error)
     return set(begun) - left
@@ -159,12 +159,12 @@ def _unblock(begun: Waiting) -> set[int]:
 def _answers(waiting: Waiting, ready: Collection[int]) -> tuple[Popped, list[ChannelLayerUnavailable]]:
     """Read the answers that have come. The others are silent, and theirs are read later."""
     popped, failures = [], []
-    for number, (host, link) in waiting.items():
+    for number, (host, connection) in waiting.items():
         try:
             if number not in ready:
                 raise _silence()
-            link.pending_since = 0.0
-            popped.append((host, checked(host.pops.finish(link, 1))[0]))
+            connection.pending_since = 0.0
+            popped.append((host, checked(host.pops.finish(connection, 1))[0]))
             host.works("pops")
         except ChannelLayerUnavailable as error:
             host.failed(error, "pops")

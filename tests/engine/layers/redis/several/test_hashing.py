@@ -1,8 +1,8 @@
-"""`channels.layers.redis.hashing`: names are spread evenly, and few of them move."""
+"""`channels.layers.redis.several.hashing`: names are spread evenly, and few of them move."""
 
 from collections import Counter
 
-from channels.layers.redis.hashing import Ring
+from channels.layers.redis.several.hashing import Ring
 
 NAMES = [f"reply.{number:x}!" for number in range(10_000)]
 

@@ -11,19 +11,19 @@ from redis.exceptions import ConnectionError, NoScriptError
 
 from ...exceptions import ChannelLayerUnavailable
 from .asides import Asides
-from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed, readable
+from .connections import Command, checked, come_from_wrong_server, failure, make_parser, packed, readable
 from .scripts import Script
 
 _READ_SIZE = 2**16
 
 
-class ThreadLinks:
+class ThreadConnections:
     """One connection for each thread that asks, made anew in a process that was forked."""
 
     def __init__(self, make_connection: Callable[[], Any], asides: Asides) -> None:
         self._make_connection = make_connection
         self._asides = asides
-        self._own = threading.local()
+        self._by_thread = threading.local()
 
     def run(self, script: Script, *arguments: Any) -> Any:
         """Run a script and return its result. Raises ``ChannelLayerUnavailable``."""
@@ -47,7 +47,7 @@ class ThreadLinks:
     def learn_time(self) -> None:
         """Ask the store for its time, unless it is known. Raises ``ChannelLayerUnavailable``."""
         # A connection that was lost meanwhile is only noticed when it is looked at.
-        self.link()
+        self.own()
         if self._asides.knows_time:
             return
         try:
@@ -60,64 +60,64 @@ class ThreadLinks:
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Do so, and return the store's errors among the results."""
         asides = self._asides.questions()
-        link = self.begin([*commands, *asides])
-        answers = self.finish(link, len(commands) + len(asides))
+        connection = self.begin([*commands, *asides])
+        answers = self.finish(connection, len(commands) + len(asides))
         if asides:
             self._asides.hear(answers[len(commands) :])
             del answers[len(commands) :]
         return answers
 
-    def begin(self, commands: Sequence[Command], identify: bool = False) -> ThreadLink:
+    def begin(self, commands: Sequence[Command], identify: bool = False) -> ThreadConnection:
         """
-        Write commands; ``finish`` is to read as many answers from the link that is returned.
+        Write commands; ``finish`` is to read as many answers from the connection that is returned.
 
-        With ``identify`` the link has an ``identity`` then.
+        With ``identify`` the connection has an ``identity`` then.
         """
-        link = self.link()
+        connection = self.own()
         written = False
         try:
-            link.open()
+            connection.open()
             if identify:
-                link.identify()
+                connection.identify()
             data = packed(commands)
             written = True
-            link.write(data)
+            connection.write(data)
         except BaseException as error:
-            self.leave(link)
+            self.leave(connection)
             raise failure(error, written) from error
-        return link
+        return connection
 
-    def finish(self, link: ThreadLink, count: int) -> list[Any]:
+    def finish(self, connection: ThreadConnection, count: int) -> list[Any]:
         """Read some answers, which may be errors of the store."""
         try:
-            answers = [link.read() for _ in range(count)]
+            answers = [connection.read() for _ in range(count)]
         except BaseException as error:
             # Unread answers on this connection would be taken for those of the next commands.
-            self.leave(link)
+            self.leave(connection)
             raise failure(error, written=True) from error
         if come_from_wrong_server(answers):
-            self.leave(link)
+            self.leave(connection)
         return answers
 
-    def leave(self, link: ThreadLink) -> None:
+    def leave(self, connection: ThreadConnection) -> None:
         """Close a connection; the next one may lead to another server."""
-        link.close()
+        connection.close()
         self._asides.ask_again()
 
-    def link(self) -> ThreadLink:
+    def own(self) -> ThreadConnection:
         """Return the connection of this thread, closed if the store has closed it."""
-        own = self._own
+        own = self._by_thread
         process = os.getpid()
         if getattr(own, "process", None) != process:
             own.process = process
-            own.link = ThreadLink(self._make_connection())
-        link: ThreadLink = own.link
-        if link.is_lost:
-            self.leave(link)
-        return link
+            own.connection = ThreadConnection(self._make_connection())
+        connection: ThreadConnection = own.connection
+        if connection.is_lost:
+            self.leave(connection)
+        return connection
 
 
-class ThreadLink:
+class ThreadConnection:
     """One connection, which is made when it is first needed."""
 
     def __init__(self, connection: Any) -> None:

@@ -11,11 +11,11 @@ from redis.exceptions import ConnectionError, NoScriptError, TimeoutError
 
 from ...exceptions import ChannelLayerUnavailable
 from .asides import Asides
-from .links import Command, checked, come_from_wrong_server, failure, make_parser, packed
+from .connections import Command, checked, come_from_wrong_server, failure, make_parser, packed
 from .scripts import Script
 
 
-class LoopLink(asyncio.Protocol):
+class LoopConnection(asyncio.Protocol):
     """A connection that is made when it is first needed. Exchanges may be under way at the same time."""
 
     def __init__(self, make_connection: Callable[[], Any], asides: Asides) -> None:

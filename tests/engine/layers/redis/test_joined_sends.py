@@ -1,11 +1,11 @@
-"""`channels.layers.redis.loops`: what is to be sent at the same time leaves together."""
+"""`channels.layers.redis.joined_sends`: what is to be sent at the same time leaves together."""
 
 import asyncio
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Send
-from channels.layers.redis.links import StoreIsFull
-from channels.layers.redis.loops import GAP, Outgoing, Pace
+from channels.layers.redis.connections import StoreIsFull
+from channels.layers.redis.joined_sends import GAP, JoinedSends, Pace
 
 
 def test_whoever_comes_back_soon_waits_and_whoever_comes_seldom_does_not():
@@ -31,13 +31,13 @@ def sends(*names):
 def test_what_is_asked_for_meanwhile_leaves_in_one_write_and_everybody_hears_what_was_refused():
     written = []
 
-    async def write(link, batch):
+    async def write(batch):
         written.append([send.name for send in batch])
         await asyncio.sleep(GAP)
         return [send for send in batch if send.name == "full"]
 
     async def send_all():
-        outgoing = Outgoing(None, write)
+        outgoing = JoinedSends(write)
         batches = [sends("a"), sends("b", "full"), sends("c")]
         first = asyncio.create_task(outgoing.send(batches[0]))
         await asyncio.sleep(GAP / 2)
@@ -51,11 +51,11 @@ def test_what_is_asked_for_meanwhile_leaves_in_one_write_and_everybody_hears_wha
 
 
 def test_everybody_hears_of_a_failure():
-    async def fail(link, batch):
+    async def fail(batch):
         raise OSError("gone")
 
     async def send_all():
-        outgoing = Outgoing(None, fail)
+        outgoing = JoinedSends(fail)
         return await asyncio.gather(*(outgoing.send(sends(name)) for name in "ab"), return_exceptions=True)
 
     failures = asyncio.run(send_all())
@@ -64,14 +64,14 @@ def test_everybody_hears_of_a_failure():
 
 
 async def send_many(write, number):
-    outgoing = Outgoing(None, write)
+    outgoing = JoinedSends(write)
     return await asyncio.gather(*(outgoing.send(sends("a")) for _ in range(number)), return_exceptions=True)
 
 
 def test_of_very_much_a_part_leaves_in_one_write():
     written = []
 
-    async def write(link, batch):
+    async def write(batch):
         written.append(len(batch))
         return []
 
@@ -82,7 +82,7 @@ def test_of_very_much_a_part_leaves_in_one_write():
 def test_when_the_store_is_away_all_hear_of_it_after_one_try_and_who_was_not_written_may_try_again():
     tries = []
 
-    async def fail(link, batch):
+    async def fail(batch):
         tries.append(len(batch))
         raise ChannelLayerUnavailable("It does not answer.", uncertain=True)
 
@@ -96,7 +96,7 @@ def test_when_the_store_is_away_all_hear_of_it_after_one_try_and_who_was_not_wri
 def test_a_store_that_has_no_room_for_some_may_have_it_for_others():
     tries = []
 
-    async def refuse_the_first(link, batch):
+    async def refuse_the_first(batch):
         tries.append(len(batch))
         if len(tries) == 1:
             raise StoreIsFull("It has no memory left.")
@@ -111,11 +111,11 @@ def test_a_store_that_has_no_room_for_some_may_have_it_for_others():
 def test_those_who_hear_that_the_store_is_away_do_not_all_go_on_in_one_turn_of_the_loop():
     passes = set()
 
-    async def fail(link, batch):
+    async def fail(batch):
         raise ChannelLayerUnavailable("It does not answer.")
 
     async def send_all():
-        outgoing, number = Outgoing(None, fail), 0
+        outgoing, number = JoinedSends(fail), 0
 
         async def send():
             try:

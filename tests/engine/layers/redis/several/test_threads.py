@@ -1,22 +1,42 @@
 """Several stores share the load of one layer, and none keeps a reader from what lies on another."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+import channels
 from channels import route
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import hosts as hosts_module
-from channels.layers.redis import thread_side
-from channels.layers.redis.several import pop_from_all
+from channels.layers.redis.several.pops import pop_from_all
 from channels.registry import ChannelLayerWrapper
 from channels.test.conformance import ChannelLayerConformance
 from channels.worker import Worker
 
-from ....services import free_port
-from .several_hosts import make_layer, send_to
+from .....services import free_port
+from .layers import make_layer, name_on, send_to
+
+
+def test_a_layer_of_one_host_loads_nothing_of_this():
+    code = """
+import sys
+from channels.layers.redis import RedisChannelLayer
+RedisChannelLayer(hosts=[("127.0.0.1", 1)])
+one = "channels.layers.redis.several" in sys.modules
+RedisChannelLayer(hosts=[("127.0.0.1", 1), ("127.0.0.1", 2)])
+print(one, "channels.layers.redis.several" in sys.modules)
+"""
+    folder = Path(channels.__file__).parents[1]
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert printed.split() == ["False", "True"]
 
 
 class TestRedisChannelLayerOfTwoHosts(ChannelLayerConformance):
@@ -84,7 +104,7 @@ def test_what_two_hosts_bring_at_once_is_there_for_others_at_once(hosts, keys):
         send_to(layer, number, {"number": number})
 
     # As if neither had been there yet when the reader first looked.
-    first = layer._pop_any(["jobs"], 1.0)
+    first = layer._threads.pop(["jobs"], 1.0)
     second = other.receive(["jobs"])
 
     assert sorted(message["number"] for _, message in (first, second)) == [0, 1]
@@ -95,11 +115,11 @@ def test_what_is_put_back_dies_at_its_time(hosts):
     layer = make_layer(hosts, expiry=1, group_expiry=1)
     for number in (0, 1):
         send_to(layer, number, {})
-    layer._pop_any(["jobs"], 1.0)
-    lives = [host.threads.exchange([("PTTL", f"{layer.prefix}queue:jobs")])[0] for host in layer._hosts]
+    layer._threads.pop(["jobs"], 1.0)
+    lives = [host.connections.exchange([("PTTL", f"{layer.prefix}queue:jobs")])[0] for host in layer._hosts]
     time.sleep(1.1)
-    layer._next_look = 0.0
-    layer._tend_store()
+    layer._threads.reader.next_look = 0.0
+    layer._threads.reader.tend_when_due()
 
     assert 0 < max(lives) <= 3_000
     statistics = layer.channel_statistics("jobs")
@@ -118,7 +138,7 @@ def test_a_worker_that_stops_leaves_what_came_along_to_others(hosts, monkeypatch
     for number in (0, 1):
         send_to(layer, number, {"number": number})
     # As if neither had been there yet when the worker first looked.
-    monkeypatch.setattr(thread_side, "pop_from_any", lambda pops: [])
+    monkeypatch.setattr("channels.layers.redis.several.threads.pop_from_any", lambda pops: [])
     worker.run()
     monkeypatch.undo()
 
@@ -146,10 +166,10 @@ def test_the_end_of_an_outage_is_told_whatever_has_failed(valkey, second):
     for kind in ("sends", "pops", "tending", "counts"):
         layer._hosts[1].failed(ChannelLayerUnavailable("It was not there."), kind)
     layer._hosts[1].works("anything")
-    layer._next_look = 0.0
+    layer._threads.reader.next_look = 0.0
     for _ in range(20):
         layer.send_and_receive([], ["jobs"], 0.001, finished="jobs")
-        layer._next_look = 0.0
+        layer._threads.reader.next_look = 0.0
 
     assert layer._hosts[1].outage._failing == set()
 
@@ -158,7 +178,7 @@ def test_a_dead_host_keeps_nobody_from_the_others(valkey, caplog):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
     send_to(layer, 0, {})
 
-    assert layer._pop_any(["jobs"], 1.0) == ("jobs", {})
+    assert layer._threads.pop(["jobs"], 1.0) == ("jobs", {})
     assert "This process cannot reach Redis at 127.0.0.1" in caplog.text
 
 
@@ -175,7 +195,7 @@ def test_a_dead_host_is_logged_once(valkey, caplog, monkeypatch):
 def test_with_a_dead_host_a_worker_sends_nothing_twice(valkey):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
     reader = make_layer([(valkey.host, valkey.port)], prefix=layer.prefix)
-    channel = next(f"parts?{number}" for number in range(100) if layer._ring.host_of(f"parts?{number}") == 0)
+    channel = name_on(layer, 0, "parts?{}")
     for number in range(20):
         layer.send_and_receive([layer.prepare(channel, {"number": number})], ["jobs"], 0.0, finished="jobs")
 
@@ -192,7 +212,7 @@ def test_that_no_host_answers_is_told():
 
 def test_a_worker_whose_sends_no_host_takes_still_gets_what_the_others_have(valkey):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
-    channel = next(f"parts?{number}" for number in range(100) if layer._ring.host_of(f"parts?{number}") == 1)
+    channel = name_on(layer, 1, "parts?{}")
     send_to(layer, 0, {})
     batch = [layer.prepare(channel, {})]
 
