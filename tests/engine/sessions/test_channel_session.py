@@ -492,7 +492,7 @@ def test_fifty_consumers_at_once_in_four_threads_lose_nothing(make_site, caplog)
 BEFORE = {"a": 1, "b": [2]}
 IN_AN_HOUR = {"_session_expiry": 3600}
 TEST_COOKIE = {"testcookie": "worked"}
-ANY = object()
+ANY = ...
 METHODS = [
     ("get", ("a",), 1, BEFORE),
     ("get", ("c", 3), 3, BEFORE),

@@ -116,7 +116,7 @@ def test_what_was_refused_leaves_soon_after_there_is_room_though_its_worker_has_
 def test_a_message_that_is_put_back_on_a_full_channel_does_not_stop_it(make_site, clock, monkeypatch):
     now, pauses = clock
     # The channel that is not full first.
-    monkeypatch.setattr(inmemory.random, "sample", lambda names, count: sorted(names))
+    monkeypatch.setattr(inmemory.random, "random", lambda: 0.0)
     seen = []
 
     def later(message):
