@@ -3,7 +3,7 @@ from django.core.checks import run_checks
 from django.core.management import get_commands
 
 from channels import channel_layers
-from channels.checks import check_layers, check_limits, check_runserver, check_session_engine
+from channels.checks import check_layers, check_limits, check_runserver, check_session_engine, check_session_size
 
 MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 COOKIES = "django.contrib.sessions.backends.signed_cookies"
@@ -59,6 +59,16 @@ def test_an_engine_for_channel_sessions_is_an_error_since_they_lie_in_no_store(s
         "messages and lie in no store.",
     )
     assert error.hint.startswith("Remove the setting.")
+
+
+@pytest.mark.parametrize("size", ["65536", 0, -1, 1.5, True, None])
+def test_a_size_of_channel_sessions_that_makes_no_sense_is_an_error(settings, size):
+    assert check_session_size() == []
+    settings.CHANNEL_SESSION_SIZE = size
+    [error] = check_session_size()
+
+    assert error.id == "channels.E004"
+    assert error.msg == f"CHANNEL_SESSION_SIZE is {size!r}; expected a whole number of bytes above zero."
 
 
 def test_limits_that_make_no_sense_are_an_error(settings):
