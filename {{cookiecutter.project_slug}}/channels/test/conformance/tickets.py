@@ -113,10 +113,13 @@ class TicketPromises(LayerPromises):
 
     def test_a_finish_takes_the_room_of_a_message_and_is_refused_without(self) -> None:
         layer = self.make_layer(channel_capacity={"reply.x!": 1})
-        finish = Send(REPLY, None, finish=Finish(7))
+        message, finish = self.put(layer, 7), Send(REPLY, None, finish=Finish(7))
+        self.taken(layer)
         layer.send(REPLY, {})
+        layer.renew_worker("worker", [message])
 
         assert layer.send_and_take([finish], [], 0.0, "jobs")[0] == [finish]
+        assert self.lost(layer, message, seconds=1.0) == []
         assert self.run(read_entries(layer, "reply.x!", 1)) == [Entry("1", content={})]
 
     # Lost messages
