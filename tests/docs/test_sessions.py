@@ -15,16 +15,12 @@ def test_a_socket_talks_in_the_room_it_came_to(site, open_socket):
     assert eve.received() == []
 
 
-def test_what_comes_too_early_waits_for_its_turn(site, open_socket):
-    socket = open_socket(site)
-    socket.connect()
-    first, second = (("websocket.receive", socket.message(text=text)) for text in ("first", "second"))
-    for message in (second, first):
-        site.layer.send(*message)
-    site.work()
-
-    assert socket.received() == [{"text": "first"}, {"text": "second"}]
-
-
 def test_a_page_of_another_site_is_refused(site, open_socket):
     assert open_socket(site, origin="https://elsewhere.example").connect() == [{"accept": False}]
+
+
+def test_work_that_is_handed_on_brings_the_session_along(serve, open_socket):
+    socket = open_socket(serve("docs/sessions.md", "ask"))
+
+    assert socket.send("what?") == [{"text": "You have asked: what?"}]
+    assert socket.session == {}

@@ -6,7 +6,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from channels import route
+from channels import Channel, route
 from channels.auth import (
     channel_and_http_session_user_from_http,
     channel_session_user,
@@ -15,7 +15,6 @@ from channels.auth import (
     transfer_user,
     user_of,
 )
-from channels.sessions.channel_session import session_for_reply_channel
 from channels.sessions.http_session import channel_and_http_session
 
 from .sites import Socket
@@ -55,7 +54,7 @@ def open_socket(make_site):
     routing = [
         route("websocket.connect", channel_session_user_from_http(say_who)),
         route("websocket.receive", channel_session_user(say_who)),
-        route("ignored", channel_session_user(say_nothing)),
+        route("websocket.disconnect", channel_session_user(say_nothing)),
     ]
 
     def open_socket(client=None, routing=routing):
@@ -125,14 +124,13 @@ def test_the_way_back_to_the_visitors_session_can_be_kept(open_socket, client):
 
 def test_a_changed_password_counts_from_the_next_message_on_and_the_session_stays(open_socket, client, anna):
     socket, _ = open_socket(client)
-    session = session_for_reply_channel(socket.reply_channel)
-    session["room"] = "kitchen"
-    session.save()
+    before = socket.session
     anna.set_password("another-stone-78")
     anna.save()
 
     assert who(socket) == "anonymous"
-    assert session_for_reply_channel(socket.reply_channel)["room"] == "kitchen"
+    assert socket.session == before
+    assert HASH_SESSION_KEY in before
     assert SessionStore(client.session.session_key).exists(client.session.session_key)
 
 
@@ -148,14 +146,13 @@ def test_a_closed_account_counts_from_the_next_message_on(open_socket, client, a
 
 def test_a_replaced_secret_key_signs_nobody_out_and_changes_no_session(open_socket, client, settings):
     socket, _ = open_socket(client)
-    before = session_for_reply_channel(socket.reply_channel)[HASH_SESSION_KEY]
+    before = socket.session
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "a new secret"
 
     assert who(socket) == "anna"
-    after = session_for_reply_channel(socket.reply_channel)
-    assert after[HASH_SESSION_KEY] == before
-    assert Session.objects.count() == 2
+    assert socket.session == before
+    assert Session.objects.count() == 1
 
 
 def test_the_visitors_session_is_not_touched_by_a_socket(open_socket, client, anna, settings):
@@ -182,8 +179,8 @@ def test_nothing_is_asked_before_the_user_is_used(open_socket, client, django_as
     socket, _ = open_socket(client)
 
     with django_assert_num_queries(0):
-        socket.consume("ignored")
-    with django_assert_num_queries(2):
+        socket.disconnect()
+    with django_assert_num_queries(1):
         who(socket)
 
 
@@ -206,13 +203,34 @@ def test_a_login_is_transferred_as_it_is_and_so_is_its_absence():
     assert target == {"room": "kitchen"}
 
 
-def test_a_login_can_be_moved_by_hand(open_socket, client, make_site):
-    session = session_for_reply_channel("reply.a!1")
-    transfer_user(client.session, session)
-    session.save()
-    site = make_site([route("websocket.receive", channel_session_user(say_who))])
+def test_a_login_can_be_moved_by_hand(make_site, client, anna):
+    @channel_and_http_session
+    def connect(message):
+        transfer_user(message.http_session, message.channel_session)
 
-    assert site.consume("websocket.receive", reply_channel="reply.a!1") == [{"text": "anna"}]
+    site = make_site(
+        [route("websocket.connect", connect), route("websocket.receive", channel_session_user(say_who))],
+    )
+    socket = Socket(site, headers=headers_of(client))
+    socket.connect()
+
+    assert who(socket) == "anna"
+
+
+def test_a_message_that_a_consumer_sends_on_brings_the_user_along(open_socket, client):
+    def send_on(message):
+        Channel("jobs").send({"reply_channel": message.reply_channel.name})
+
+    socket, _ = open_socket(
+        client,
+        [
+            route("websocket.connect", channel_session_user_from_http(say_who)),
+            route("websocket.receive", send_on),
+            route("jobs", channel_session_user(say_who)),
+        ],
+    )
+
+    assert who(socket) == "anna"
 
 
 def test_without_a_session_there_is_an_anonymous_user():
@@ -224,15 +242,15 @@ def test_without_a_session_there_is_an_anonymous_user():
 def test_the_visitors_user_is_known_when_a_socket_connects_and_anonymous_later(open_socket, client, decorator, caplog):
     routing = [
         route("websocket.connect", channel_session_user_from_http(say_who)),
+        route("websocket.receive", channel_session_user(say_who), text="and who was kept?"),
         route(["websocket.receive", "websocket.disconnect"], decorator(say_who)),
-        route("again", channel_session_user(say_who)),
     ]
     socket, connected = open_socket(client, routing)
 
     assert connected == "anna"
     assert who(socket) == "anonymous"
     # The one that is kept stays.
-    assert socket.consume("again") == [{"text": "anna"}]
+    assert socket.send("and who was kept?") == [{"text": "anna"}]
     assert socket.disconnect() == [{"text": "anonymous"}]
     assert caplog.text == ""
 

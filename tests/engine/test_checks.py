@@ -3,7 +3,7 @@ from django.core.checks import run_checks
 from django.core.management import get_commands
 
 from channels import channel_layers
-from channels.checks import check_layers, check_limits, check_runserver, check_session_engine
+from channels.checks import check_layers, check_limits, check_runserver, check_session_engine, check_session_size
 
 MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 COOKIES = "django.contrib.sessions.backends.signed_cookies"
@@ -48,12 +48,27 @@ def test_a_layer_or_a_routing_that_cannot_be_made_is_an_error(check, config, sen
     assert error.hint == "Look at CHANNEL_LAYERS['own']."
 
 
-def test_channel_sessions_in_cookies_are_an_error(settings):
-    settings.SESSION_ENGINE = COOKIES
+def test_an_engine_for_channel_sessions_is_an_error_since_they_lie_in_no_store(settings):
+    assert check_session_engine() == []
+    settings.CHANNEL_SESSION_ENGINE = "django.contrib.sessions.backends.db"
     [error] = check_session_engine()
 
-    assert error.id == "channels.E002"
-    assert "Set CHANNEL_SESSION_ENGINE" in error.hint
+    assert (error.id, error.msg) == (
+        "channels.E002",
+        "CHANNEL_SESSION_ENGINE is 'django.contrib.sessions.backends.db', but channel sessions travel with the "
+        "messages and lie in no store.",
+    )
+    assert error.hint.startswith("Remove the setting.")
+
+
+@pytest.mark.parametrize("size", ["65536", 0, -1, 1.5, True, None])
+def test_a_size_of_channel_sessions_that_makes_no_sense_is_an_error(settings, size):
+    assert check_session_size() == []
+    settings.CHANNEL_SESSION_SIZE = size
+    [error] = check_session_size()
+
+    assert error.id == "channels.E004"
+    assert error.msg == f"CHANNEL_SESSION_SIZE is {size!r}; expected a whole number of bytes above zero."
 
 
 def test_limits_that_make_no_sense_are_an_error(settings):
@@ -62,12 +77,11 @@ def test_limits_that_make_no_sense_are_an_error(settings):
     [error] = check_limits()
 
     assert (error.id, error.hint) == ("channels.E003", "Look at CHANNELS_INTERFACE.")
-    assert error.msg == "CHANNELS_INTERFACE['body_limit'] is 'x'; expected a whole number, zero or more."
+    assert error.msg.startswith("CHANNELS_INTERFACE['body_limit'] is 'x'; expected a whole number")
 
 
-def test_the_visitors_sessions_may_be_cookies_where_channel_sessions_are_not(settings):
+def test_the_visitors_sessions_may_be_cookies(settings):
     settings.SESSION_ENGINE = COOKIES
-    settings.CHANNEL_SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
     assert check_session_engine() == []
 

@@ -2,8 +2,9 @@
 System checks: mistakes that are better told at the start than by the first visitor.
 
     channels.E001   a channel layer or its routing cannot be made
-    channels.E002   channel sessions cannot be kept in cookies
+    channels.E002   CHANNEL_SESSION_ENGINE is set, and means nothing any more
     channels.E003   the limits of interface servers make no sense
+    channels.E004   CHANNEL_SESSION_SIZE makes no sense
     channels.W001   runserver is another app's, and does not extend ours
 """
 
@@ -18,8 +19,6 @@ from django.core.management import get_commands, load_command_class
 from .exceptions import InvalidChannelLayerError
 from .interface.limits import Limits
 from .registry import channel_layers
-
-_COOKIE_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 
 
 @register("channels")
@@ -36,11 +35,23 @@ def check_layers(**kwargs: Any) -> list[CheckMessage]:
 
 @register("channels")
 def check_session_engine(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse session cookies as the place for channel sessions."""
-    if getattr(settings, "CHANNEL_SESSION_ENGINE", settings.SESSION_ENGINE) != _COOKIE_ENGINE:
+    """Refuse an engine for channel sessions: whoever has set one expects to find them there."""
+    engine = getattr(settings, "CHANNEL_SESSION_ENGINE", None)
+    if engine is None:
         return []
-    hint = "Set CHANNEL_SESSION_ENGINE to an engine that keeps sessions on the server."
-    return [Error("Channel sessions cannot be kept in cookies: a socket has none.", hint=hint, id="channels.E002")]
+    text = f"CHANNEL_SESSION_ENGINE is {engine!r}, but channel sessions travel with the messages and lie in no store."
+    hint = "Remove the setting. What must be read from outside of a socket's consumers belongs in the database."
+    return [Error(text, hint=hint, id="channels.E002")]
+
+
+@register("channels")
+def check_session_size(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a size that is no number of bytes."""
+    size = getattr(settings, "CHANNEL_SESSION_SIZE", 1)
+    if type(size) is int and size > 0:
+        return []
+    text = f"CHANNEL_SESSION_SIZE is {size!r}; expected a whole number of bytes above zero."
+    return [Error(text, hint="Change it, or remove it for the usual 64 KiB.", id="channels.E004")]
 
 
 @register("channels")

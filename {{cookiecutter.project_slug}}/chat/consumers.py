@@ -56,7 +56,7 @@ SOCKET_FRAMES_PER_SECOND = 5
 POLICY_VIOLATION = 1008
 
 
-# Outermost: a socket that is refused has had its turn, too, and its disconnect waits for nothing.
+# A frame that is lost with its worker closes the socket; the browser connects again and asks for what it has missed.
 @enforce_ordering
 @allowed_hosts_only
 @channel_session_user_from_http
@@ -86,8 +86,6 @@ def refuse(message):
 @channel_session_user
 def receive(message, slug):
     """Read one frame and answer it, or hand it over."""
-    if "room" not in message.channel_session:
-        return  # a late frame of a socket that has gone
     if not take_token(message):
         message.reply_channel.send({"close": POLICY_VIOLATION})
         return
@@ -116,8 +114,8 @@ def take_token(message):
     """
     Count this frame; return whether the socket may send it.
 
-    ``enforce_ordering`` runs the frames of one socket one after the other, so the count in the channel
-    session is right although many workers share the work.
+    The frames of one socket run one after the other, and what is in the channel session comes with each of
+    them. So the count is right although many workers share the work.
     """
     tokens = bucket.take(message.channel_session.get("tokens"), time.time(), SOCKET_FRAMES, SOCKET_FRAMES_PER_SECOND)
     if tokens is not None:

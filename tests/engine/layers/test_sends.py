@@ -11,8 +11,10 @@ from django.http import HttpResponse
 from django.urls import path
 
 from channels import Channel, Group, channel_layers, route
+from channels.layers.base import Ticket
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.layers.sends import HeldSends, after_sends, held_sends
+from channels.layers.origin import Origin
+from channels.layers.sends import HeldSends, held_sends
 
 
 class RecordingLayer(InMemoryChannelLayer):
@@ -46,7 +48,7 @@ def test_sends_leave_as_one_batch_when_the_consumer_has_ended(make_site):
 
     [arrival] = seen[0]
     assert arrival[0][0] == "trigger"
-    assert layer.batches[1:] == [[("a", {"number": 1}), ("b", {"number": 2}), ("a", {"number": 3})]]
+    assert layer.batches[1] == [("a", {"number": 1}), ("b", {"number": 2}), ("a", {"number": 3})]
 
 
 def test_sends_leave_after_an_exception_too(make_site):
@@ -177,7 +179,7 @@ def test_what_asynchronous_code_sends_leaves_with_the_rest(make_site, settings):
     assert reply["content"] == b"Hello"
     assert site.received("b") == [{"waiting": 0}]
     assert [content["number"] for content in site.received("a")] in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4])
-    immediate, last = layer.batches[1:]
+    immediate, last = layer.batches[1:3]
     assert immediate == [("at.once", {})]
     assert [name for name, _ in last] == ["a", "a", "a", "a", "a", "b", site.reply_channel]
 
@@ -215,7 +217,6 @@ def test_a_thread_with_the_context_of_its_consumer_sends_at_once_when_that_has_e
     def outlive():
         assert ended.wait(30)
         Channel("a").send({"number": 1})
-        after_sends(lambda: Channel("a").send({"number": 2}))
 
     def consumer(message):
         threads.append(threading.Thread(target=contextvars.copy_context().run, args=[outlive]))
@@ -226,7 +227,7 @@ def test_a_thread_with_the_context_of_its_consumer_sends_at_once_when_that_has_e
     ended.set()
     threads[0].join()
 
-    assert site.received("a") == [{"number": 1}, {"number": 2}]
+    assert site.received("a") == [{"number": 1}]
 
 
 def test_any_other_thread_sends_at_once(make_site):
@@ -286,5 +287,63 @@ def test_held_sends_to_one_channel_can_be_forgotten(make_site):
         Channel("b").send({"number": 2})
     held.discard("a")
 
-    assert [(layer, [send.name for send in batch]) for layer, batch in held.take()] == [(site.layer, ["b"])]
+    assert [(layer, [send.name for send in batch]) for layer, batch in held.take()] == [
+        (site.layer.channel_layer, ["b"])
+    ]
     assert held.take() == []
+
+
+# What goes with a send beside its content
+
+
+def ticket_of(held, content, **options):
+    """Return the ticket of the one message that is sent while sends are held for a connection."""
+    with held:
+        Channel("jobs", **options).send(content)
+    [(_, [send])] = held.take()
+    return send.ticket
+
+
+def held_for(layer):
+    return HeldSends(Origin(layer, "reply.x!1", Ticket(3, {"a": 1})))
+
+
+def test_what_names_the_connection_brings_its_session_as_it_is_at_the_end_and_no_number(make_site):
+    layer = make_site().layer.channel_layer
+    held = held_for(layer)
+    with held:
+        Channel("jobs").send({"reply_channel": "reply.x!1"})
+        held.origin.session = {"a": 2}
+    [(_, [send])] = held.take()
+
+    assert send.ticket == Ticket(None, {"a": 2})
+
+
+@pytest.mark.parametrize("name", [None, "", "reply.x!2", ["reply.x!1"], b"reply.x!1", 1])
+def test_what_names_another_one_or_none_brings_nothing(make_site, name):
+    layer = make_site().layer.channel_layer
+
+    assert ticket_of(held_for(layer), {"reply_channel": name}) is None
+
+
+def test_neither_does_what_goes_over_another_layer_or_to_a_group_or_comes_from_nowhere(make_site):
+    layer, content = make_site().layer.channel_layer, {"reply_channel": "reply.x!1"}
+    make_site(alias="second")
+    to_group = held_for(layer)
+    with to_group:
+        Group("jobs").send(content)
+    [(_, [send])] = to_group.take()
+
+    assert ticket_of(held_for(layer), content, alias="second") is None
+    assert send.ticket is None
+    assert ticket_of(HeldSends(), content) is None
+
+
+def test_a_message_that_is_put_back_keeps_its_number(make_site):
+    layer = make_site().layer.channel_layer
+    held = held_for(layer)
+    with held:
+        held.hold(layer, layer.prepare("jobs", {}, ticket=held.origin.ticket_again()))
+    [(_, [send])] = held.take()
+
+    assert send.ticket == Ticket(3, {"a": 1})

@@ -1,4 +1,4 @@
-"""Counting with ``enforce_ordering``: the messages of a socket run in their order, whichever comes first."""
+"""Counting with ``enforce_ordering``: the messages of a socket run in the order in which they were sent."""
 
 # ruff: noqa: UP031
 
@@ -38,15 +38,12 @@ def test_messages_are_counted_in_the_order_in_which_they_were_sent(make_site):
     site = make_site(channel_routing)
     socket = Socket(site)
     socket.connect()
-    first, second, third = (socket.message(text=text) for text in ("one", "two", "three"))
-    for message in (third, second, first):
-        site.layer.send("websocket.receive", message)
-        site.work()
+    replies = [socket.send(text) for text in ("one", "two", "three")]
 
-    assert [reply["text"] for reply in socket.received()] == ["1. one", "2. two", "3. three"]
+    assert [reply["text"] for [reply] in replies] == ["1. one", "2. two", "3. three"]
 
 
-# With users: the decorator stands outermost, around the one that finds the user.
+# With users.
 
 
 @enforce_ordering
@@ -80,15 +77,7 @@ def test_what_a_user_says_is_heard_in_order_and_the_end_comes_last(make_site, cl
     cookie = client.cookies[site_settings.SESSION_COOKIE_NAME]
     site = make_site(user_routing)
     socket = Socket(site, headers=[[b"cookie", f"{cookie.key}={cookie.value}".encode()]])
-    messages = [
-        ("websocket.connect", socket.message(**socket.hello)),
-        ("websocket.receive", socket.message(text="one")),
-        ("websocket.receive", socket.message(text="two")),
-        ("websocket.disconnect", socket.message(code=1000)),
-    ]
-    for channel, message in reversed(messages):
-        site.layer.send(channel, message)
-        site.work()
+    replies = [socket.connect(), socket.send("one"), socket.send("two"), socket.disconnect()]
 
-    assert socket.received() == [{"accept": True}, {"text": "anna: one"}, {"text": "anna: two"}]
+    assert replies == [[{"accept": True}], [{"text": "anna: one"}], [{"text": "anna: two"}], []]
     assert site.layer.group_channels("initial-a") == []

@@ -1,292 +1,133 @@
-"""`enforce_ordering`: the messages of a socket run in their order, and what becomes of them when consumers fail."""
+"""`enforce_ordering`: who asks for it, what its socket is told; what that does then lies with the interface server."""
 
-import itertools
-import logging
-import random
-import threading
+import contextlib
 
 import pytest
-from django.contrib.sessions.models import Session
 
-from channels import ConsumeLater, route
+from channels import Channel, ConsumeLater, route
 from channels.exceptions import DenyConnection
-from channels.layers.inmemory import InMemoryChannelLayer
-from channels.sessions import ordering
-from channels.sessions.channel_session import channel_session, session_for_reply_channel
+from channels.layers.base import Finish
+from channels.sessions.channel_session import channel_session
 from channels.sessions.ordering import enforce_ordering
-from channels.worker import Worker, WorkerGroup
-from channels.worker.deadlines import seconds_left
 
-from ..ordered import connected, deliver, ending, frames, receive, routes, texts, wait_for_gaps
 from ..sites import Socket
 
-pytestmark = pytest.mark.django_db
+
+@enforce_ordering
+def receive(message):
+    count = message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+    message.reply_channel.send({"text": f"{message['text']} is message {count}"})
 
 
-@pytest.fixture
-def socket(make_site):
-    """Give a socket that has connected."""
-    return connected(make_site(routes()))
+def finishes_of(socket):
+    """Return what the socket was told by workers."""
+    socket.received()
+    return [finish for name, finish in socket.site.finishes if name == socket.reply_channel]
 
 
-# In order
+def test_a_socket_is_told_that_its_consumer_wants_the_promise(make_site):
+    socket = Socket(make_site([route("websocket.receive", receive)]))
+    assert socket.send("a") == [{"text": "a is message 1"}]
+    assert socket.send("b") == [{"text": "b is message 2"}]
+
+    assert finishes_of(socket) == [
+        Finish(0, {"count": 1}, [], keeps_order=True),
+        Finish(1, {"count": 2}, [], keeps_order=True),
+    ]
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-def test_messages_run_in_their_order_whichever_comes_first(socket, order):
-    messages = [*frames(socket, "a", "b", "c"), ending(socket)]
-    deliver(socket.site, [messages[number] for number in order])
+def test_without_it_the_socket_is_told_that_its_message_is_done_and_no_more(make_site):
+    socket = Socket(make_site([route("websocket.receive", lambda message: None)]))
+    socket.send("a")
 
-    assert texts(socket) == ["a is message 1", "b is message 2", "c is message 3", "gone after 3"]
-    assert not Session.objects.exists()
-    assert socket.site.layer.global_statistics()["messages_pending"] == 0
-
-
-def test_an_early_message_is_not_run_before_the_one_it_waits_for(socket):
-    a, b = frames(socket, "a", "b")
-    deliver(socket.site, [b])
-
-    assert texts(socket) == []
-    deliver(socket.site, [a])
-    assert texts(socket) == ["a is message 1", "b is message 2"]
-
-
-def test_those_that_wait_are_handled_in_their_order_without_another_trip_through_their_channel(socket):
-    a, b, c, d = frames(socket, "a", "b", "c", "d")
-    deliver(socket.site, [d, c, b, a])
-
-    assert texts(socket)[-1] == "d is message 4"
-    assert socket.site.layer.channel_statistics("websocket.receive")["messages_count"] == 4
-
-
-def test_the_sockets_do_not_wait_for_each_other(socket):
-    other = connected(socket.site)
-    deliver(socket.site, frames(socket, "a", "b")[1:])
-
-    assert other.send("a") == [{"text": "a is message 1"}]
-
-
-def test_an_answer_has_left_before_the_next_message_runs(make_site):
-    class OtherWorkerLayer(InMemoryChannelLayer):
-        """Before an answer leaves, another worker does whatever it can get."""
-
-        def send_many(self, batch):
-            batch = list(batch)
-            if any(send.name == socket.reply_channel for send in batch):
-                while Worker(site.layer).step():
-                    pass
-            return super().send_many(batch)
-
-    site = make_site(routes(), layer=OtherWorkerLayer())
-    socket = Socket(site)
-    socket.connect()
-    for channel, content in frames(socket, "a", "b", "c"):
-        site.layer.send(channel, content)
-    site.work()
-
-    assert texts(socket) == ["a is message 1", "b is message 2", "c is message 3"]
-
-
-def test_a_message_whose_predecessor_ends_while_it_is_parked_does_not_wait_for_ever(make_site):
-    class OtherWorkerLayer(InMemoryChannelLayer):
-        """Before a message is parked, another worker does whatever it can get."""
-
-        def send(self, channel, message):
-            if channel.startswith("websocket.waiting?"):
-                Worker(site.layer).step()
-            super().send(channel, message)
-
-    site = make_site(routes(), layer=OtherWorkerLayer())
-    socket = connected(site)
-    for channel, content in reversed(frames(socket, "a", "b")):
-        site.layer.send(channel, content)
-    site.work()
-
-    assert texts(socket) == ["a is message 1", "b is message 2"]
-
-
-def test_messages_that_wait_need_no_room_in_their_channel(make_site):
-    site = make_site(routes(), channel_capacity={"websocket.receive": 2})
-    socket, other = connected(site), connected(site)
-    a, b, c = frames(socket, "a", "b", "c")
-    deliver(site, [c, b])
-    site.layer.send(*a)
-    site.layer.send(*frames(other, "x")[0])
-    site.work()
-
-    assert texts(socket) == ["a is message 1", "b is message 2", "c is message 3"]
-    assert texts(other) == ["x is message 1"]
-
-
-def test_between_two_messages_of_one_socket_a_worker_takes_one_of_another(make_site):
-    order = []
-
-    @enforce_ordering
-    def receive(message):
-        order.append(message["text"])
-
-    site = make_site(routes(receive=receive))
-    socket, other = connected(site), connected(site)
-    a, b, c = frames(socket, "a", "b", "c")
-    deliver(site, [c, b])
-    for message in [a, *frames(other, "x", "y")]:
-        site.layer.send(*message)
-    site.work()
-
-    assert order == ["a", "b", "x", "c", "y"]
-
-
-def test_a_worker_that_stops_handles_what_it_should_have_handled_next(make_site):
-    """Its own channel may be full when it stops, so it leaves nothing to others."""
-    site = make_site(routes(), channel_capacity={"websocket.receive": 3})
-    socket, other = connected(site), connected(site)
-    a, b = frames(socket, "a", "b")
-    deliver(site, [b])
-
-    def stop_and_fill(channel, message):
-        if message.get("text") == "a":
-            worker.stop()
-            for frame in frames(other, "1", "2", "3"):
-                site.layer.send(*frame)
-
-    worker = Worker(site.layer, callback=stop_and_fill)
-    site.layer.send(*a)
-    worker.run()
-
-    assert texts(socket) == ["a is message 1", "b is message 2"]
-    assert texts(other) == []
-    assert site.layer.channel_statistics("websocket.receive")["dropped"] == {}
-
-
-def test_a_stop_comes_to_an_end_though_a_socket_goes_on(make_site, monkeypatch):
-    monkeypatch.setattr("channels.worker.DRAIN_TIMEOUT", 0)
-    site = make_site(routes())
-    socket = connected(site)
-    first, *others = frames(socket, "a", "b", "c")
-    deliver(site, others)
-    worker = Worker(site.layer, callback=lambda *_: worker.stop())
-    site.layer.send(*first)
-    worker.run()
-
-    assert texts(socket) == ["a is message 1", "b is message 2"]
-    assert site.layer.global_statistics()["messages_pending"] == 1
-
-
-def test_a_worker_has_one_message_in_hand_whoever_else_may_go_on(make_site):
-    waiting = []
-
-    @enforce_ordering
-    def receive(message):
-        waiting.append(site.layer.global_statistics()["messages_pending"])
-
-    site = make_site(routes(receive=receive))
-    early = [frames(connected(site), "a", "b") for _ in range(3)]
-    deliver(site, [b for _, b in early])
-    for a, _ in early:
-        site.layer.send(*a)
-    for _ in range(4):
-        site.worker.step()
-
-    # The first message of each socket, and what waited for it, which is no more than seen while the others wait too.
-    assert waiting == [5, 4, 3, 2, 1, 0]
-
-
-# When a consumer fails
+    assert finishes_of(socket) == [Finish(0)]
 
 
 class Stop(BaseException):
     pass
 
 
-@pytest.mark.parametrize("error", [RuntimeError("failed"), Stop(), SystemExit(3), DenyConnection()])
-def test_a_consumer_that_fails_lets_the_next_one_run(make_site, error):
+@pytest.mark.parametrize("error", [RuntimeError("failed"), Stop(), SystemExit(3), DenyConnection()], ids=repr)
+def test_a_consumer_that_fails_has_asked_for_it_all_the_same_and_the_next_one_may_run(make_site, error):
     @enforce_ordering
-    def receive(message):
-        if message["text"] == "b":
-            raise error
-        message.reply_channel.send({"text": message["text"]})
+    def fail(message):
+        message.channel_session["kept"] = True
+        raise error
 
-    socket = connected(make_site(routes(receive=receive)))
-    a, b, c = frames(socket, "a", "b", "c")
-    deliver(socket.site, [c, a])
-    try:
-        deliver(socket.site, [b])
-    except SystemExit:
+    socket = Socket(make_site([route("websocket.receive", fail)]))
+    socket.put("websocket.receive", text="a")
+    with contextlib.suppress(SystemExit):
         socket.site.work()
 
-    assert texts(socket) == ["a", "c"]
+    assert finishes_of(socket) == [Finish(0, {"kept": True}, [], keeps_order=True)]
 
 
-def test_what_it_has_stored_before_is_kept(make_site):
-    @enforce_ordering
-    def receive(message):
-        message.channel_session["text"] = message["text"]
-        raise RuntimeError
-
-    socket = connected(make_site(routes(receive=receive)))
-    socket.send("a")
-
-    assert session_for_reply_channel(socket.reply_channel)["text"] == "a"
-
-
-def test_a_refused_socket_leaves_nothing_behind(make_site):
+def test_a_socket_that_is_refused_is_told_so_in_the_same_entry(make_site):
     @enforce_ordering
     def refuse(message):
         raise DenyConnection
 
-    socket = Socket(make_site(routes(connect=refuse)))
+    socket = Socket(make_site([route("websocket.connect", refuse)]))
 
     assert socket.connect() == [{"accept": False}]
-    assert socket.disconnect() == [{"text": "gone after 0"}]
-    assert not Session.objects.exists()
+    assert finishes_of(socket) == [Finish(0, keeps_order=True)]
 
 
-def test_a_message_that_is_to_be_consumed_later_keeps_its_turn(make_site):
-    runs = []
-
+def test_a_message_that_is_to_be_consumed_later_keeps_its_number_and_is_announced(make_site):
     @enforce_ordering
-    def receive(message):
-        runs.append(message["text"])
-        if runs.count("a") < 3:
+    def later(message):
+        times = message.channel_session["times"] = message.channel_session.get("times", 0) + 1
+        if times < 3:
             raise ConsumeLater
 
-    socket = connected(make_site(routes(receive=receive)))
-    a, b = frames(socket, "a", "b")
-    deliver(socket.site, [b, a])
+    socket = Socket(make_site([route("websocket.receive", later)]))
+    socket.send("a")
 
-    assert runs == ["a", "a", "a", "b"]
+    assert [(finish.number, finish.comes_again) for finish in finishes_of(socket)] == [(0, True), (0, True), (0, False)]
+    assert socket.session == {"times": 3}
 
 
-def test_one_that_was_put_off_too_often_is_lost_and_that_is_a_gap(make_site):
+def test_one_that_was_put_back_too_often_is_dropped_and_done(make_site):
     @enforce_ordering
-    def receive(message):
+    def later(message):
         raise ConsumeLater
 
-    socket = connected(make_site(routes(receive=receive)))
-    deliver(socket.site, [*frames(socket, "a", "b"), ending(socket)])
-    wait_for_gaps()
-    socket.site.work()
+    socket = Socket(make_site([route("websocket.receive", later)]))
+    socket.send("a")
+    finishes = finishes_of(socket)
 
-    assert socket.received() == [{"close": 1013}, {"text": "gone after 0"}]
+    assert len(finishes) == 11
+    assert finishes[-1] == Finish(0, keeps_order=True)
+
+
+def test_nothing_of_it_asks_the_database(make_site, django_assert_num_queries):
+    site = make_site([route("websocket.receive", receive)])
+    with django_assert_num_queries(0):
+        Socket(site).send("a")
 
 
 # What is no message in an order
 
 
-def test_a_message_that_comes_twice_runs_once(socket, caplog):
-    a, b = frames(socket, "a", "b")
-    deliver(socket.site, [a, a, b, a])
+@pytest.mark.parametrize("content", [{}, {"order": 1}, {"order": 1, "reply_channel": "reply.a!1"}], ids=repr)
+def test_a_message_that_comes_from_no_socket_is_told(make_site, caplog, content):
+    site = make_site([route("thumbnail", enforce_ordering(lambda message: None))])
+    site.layer.send("thumbnail", content)
+    site.work()
 
-    assert texts(socket) == ["a is message 1", "b is message 2"]
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        f"Message 1 of socket {socket.reply_channel} came twice and is dropped"
-    ] * 2
+    assert "ValueError: The message on thumbnail has no channel_session." in caplog.text
 
 
-def test_a_message_without_an_order_is_told(make_site, caplog):
-    make_site([route("thumbnail", receive)]).consume("thumbnail", text="a")
+def test_one_of_a_socket_that_was_sent_on_has_no_order(make_site, caplog):
+    def consumer(message):
+        Channel("jobs").send({"reply_channel": message.reply_channel.name})
 
-    assert "A message on thumbnail has no order. enforce_ordering is for websocket.* messages." in caplog.text
+    Socket(make_site([route("websocket.receive", consumer), route("jobs", receive)])).send("a")
+
+    assert "A message on jobs has no order. enforce_ordering is for websocket.* messages." in caplog.text
+
+
+# The decorator
 
 
 def test_the_decorator_may_be_called_and_its_slight_mode_is_gone():
@@ -295,80 +136,12 @@ def test_the_decorator_may_be_called_and_its_slight_mode_is_gone():
         enforce_ordering(slight=True)
 
 
-def test_it_may_be_stacked_with_the_session_it_needs_in_any_order(make_site):
-    for consumer in (channel_session(receive), enforce_ordering(channel_session(receive.__wrapped__))):
-        socket = connected(make_site(routes(receive=consumer)))
-        deliver(socket.site, reversed(frames(socket, "a", "b")))
+@pytest.mark.parametrize(
+    "decorated", [channel_session(receive), enforce_ordering(channel_session(receive.__wrapped__))], ids=["in", "out"]
+)
+def test_it_may_be_stacked_with_the_session_it_needs_in_any_order(make_site, decorated):
+    socket = Socket(make_site([route("websocket.receive", decorated)]))
+    replies = [socket.send("a"), socket.send("b")]
 
-        assert texts(socket) == ["a is message 1", "b is message 2"]
-
-
-# Under load
-
-
-@pytest.mark.django_db(transaction=True)
-def test_twenty_sockets_of_twenty_messages_stay_in_order_in_four_threads(make_site, threaded_db, monkeypatch, caplog):
-    # A machine that is busy may leave a message waiting longer than a gap may last.
-    monkeypatch.setattr(ordering, "GAP_TIMEOUT", 600)
-    ended = threading.Semaphore(0)
-
-    @enforce_ordering
-    def receive(message):
-        message.reply_channel.send({"text": message["text"]})
-        if message["text"] == "7":
-            raise RuntimeError("number seven fails")
-
-    @enforce_ordering
-    def disconnect(message):
-        message.reply_channel.send({"text": "gone"})
-        ended.release()
-
-    site = make_site(routes(receive=receive, disconnect=disconnect), capacity=1000)
-    sockets = [connected(site) for _ in range(20)]
-    messages = []
-    for socket in sockets:
-        messages += [*frames(socket, *map(str, range(1, 21))), ending(socket)]
-    random.Random(7).shuffle(messages)
-    group = WorkerGroup(site.layer, 4)
-    group.start()
-    for channel, content in messages:
-        site.layer.send(channel, content)
-    for _ in sockets:
-        assert ended.acquire(timeout=60)
-    group.stop()
-
-    for socket in sockets:
-        assert texts(socket) == [*map(str, range(1, 21)), "gone"]
-    failures = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(failures) == 20
-    assert {str(record.exc_info[1]) for record in failures} == {"number seven fails"}
-    assert not Session.objects.exists()
-    assert site.layer.global_statistics()["messages_pending"] == 0
-
-
-def test_only_the_message_that_comes_next_is_taken_from_those_that_wait(socket):
-    early = frames(socket, "1", "2", "3", "4")
-    for channel, content in reversed(early[1:]):
-        socket.site.layer.send(channel, content)
-        socket.site.worker.step()
-    socket.site.layer.send(*early[0])
-    waiting = []
-    while socket.site.worker.step():
-        waiting.append(socket.site.layer.global_statistics()["messages_pending"] - len(waiting) - 1)
-
-    assert waiting == [3, 2, 1, 0]
-    assert [answer["text"][0] for answer in socket.received()] == ["1", "2", "3", "4"]
-
-
-def test_a_socket_that_was_refused_outside_of_the_decorator_ends_at_once_and_in_silence(make_site, caplog):
-    def refuse(message):
-        raise DenyConnection
-
-    socket = Socket(make_site(routes(connect=refuse)))
-    refused, end = socket.connect(), socket.disconnect()
-
-    assert refused == [{"accept": False}]
-    assert end == [{"text": "gone after 0"}]
-    assert seconds_left() is None
-    assert caplog.messages == []
-    assert Session.objects.count() == 0
+    assert replies == [[{"text": "a is message 1"}], [{"text": "b is message 2"}]]
+    assert all(finish.keeps_order for finish in finishes_of(socket))

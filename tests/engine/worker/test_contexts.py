@@ -23,7 +23,6 @@ from channels.exceptions import ChannelSocketException
 from channels.signals import consumer_finished, consumer_started
 from channels.worker import Worker, WorkerGroup
 from channels.worker.contexts import new_context
-from channels.worker.deadlines import Waiting, call_later
 
 mark = contextvars.ContextVar("mark", default="clean")
 
@@ -123,7 +122,7 @@ def test_so_it_is_in_a_worker_thread(make_site, tell):
     assert states == [CLEAN]
 
 
-@pytest.mark.parametrize("kind", ["consumer", "started", "finished", "callback", "route", "socket", "later", "due"])
+@pytest.mark.parametrize("kind", ["consumer", "started", "finished", "callback", "route", "socket", "later"])
 def test_nothing_is_left_by_whatever_runs_with_a_message(make_site, tell, kind):
     states, consumer = tell
 
@@ -150,8 +149,6 @@ def test_nothing_is_left_by_whatever_runs_with_a_message(make_site, tell, kind):
             raise ConsumeLater
         if kind == "later":
             states[:] = []
-        if kind == "due":
-            call_later(0, make_dirty)
 
     def receiver(message, **kwargs):
         if message.channel.name == "dirty":
@@ -172,20 +169,6 @@ def test_nothing_is_left_by_whatever_runs_with_a_message(make_site, tell, kind):
 
     assert states == [CLEAN]
     assert state() == CLEAN, "a worker that waits carries nothing"
-
-
-def test_a_message_that_has_waited_elsewhere_begins_clean_too(make_site, tell):
-    states, consumer = tell
-    site = make_site([route("tell", consumer)])
-
-    def take():
-        make_dirty()
-        return Waiting("tell", {}, "parts?x")
-
-    call_later(0, take)
-    site.work()
-
-    assert states == [CLEAN]
 
 
 def test_the_signals_and_the_consumer_of_one_message_share_their_context(make_site):
@@ -245,7 +228,7 @@ def test_workers_beside_an_interface_server_carry_nothing_of_the_connection_that
 
     site = make_site([route("tell", lambda message: told.set())])
     group = WorkerGroup(site.layer, 1)
-    group._threads = [Starter(target=thread._target) for thread in group._threads]
+    group._threads = [Starter(target=thread._target, args=thread._args) for thread in group._threads]
     context = contextvars.copy_context()
     context.run(mark.set, "of a visitor")
     context.run(group.start)

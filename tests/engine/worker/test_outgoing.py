@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 import logging
 import time
 
@@ -6,8 +8,9 @@ import pytest
 from channels import Channel, ConsumeLater, Group, route
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers import inmemory
+from channels.layers.base import Finish, Ticket, UnderWay
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.layers.sends import after_sends
+from channels.test.process_queue import entries_there, read_entries
 from channels.worker import WorkerGroup, outgoing
 
 
@@ -113,7 +116,7 @@ def test_what_was_refused_leaves_soon_after_there_is_room_though_its_worker_has_
 def test_a_message_that_is_put_back_on_a_full_channel_does_not_stop_it(make_site, clock, monkeypatch):
     now, pauses = clock
     # The channel that is not full first.
-    monkeypatch.setattr(inmemory.random, "sample", lambda names, count: sorted(names))
+    monkeypatch.setattr(inmemory.random, "random", lambda: 0.0)
     seen = []
 
     def later(message):
@@ -135,7 +138,7 @@ def test_a_message_that_is_put_back_on_a_full_channel_does_not_stop_it(make_site
 
 
 def test_a_layer_that_is_away_gets_what_was_sent_when_it_is_back(make_site, work):
-    class Away(InMemoryChannelLayer):
+    class AwayForAWhile(InMemoryChannelLayer):
         failures = 3
 
         def send_many(self, batch):
@@ -145,7 +148,7 @@ def test_a_layer_that_is_away_gets_what_was_sent_when_it_is_back(make_site, work
                 raise ChannelLayerUnavailable("away")
             return super().send_many(batch)
 
-    site = make_site([route("trigger", lambda message: Channel("a").send(message.content))], layer=Away())
+    site = make_site([route("trigger", lambda message: Channel("a").send(message.content))], layer=AwayForAWhile())
     work(site)
     site.layer.send("trigger", {"number": 1})
 
@@ -218,26 +221,6 @@ def test_a_group_does_not_overtake_it_either(make_site, clock, monkeypatch):
     assert set(range(0, 120, 2)) <= set(found), "a group gives up what there is no room for, a channel waits"
 
 
-def test_what_must_have_left_before_something_is_done_waits_for_what_was_sent_before_it(make_site, monkeypatch):
-    found = []
-
-    def consumer(message):
-        Channel("a").send({"number": message["number"]})
-        if message["number"] == 1:
-            after_sends(lambda: found.append("after"))
-
-    site = make_site([route("trigger", consumer)], channel_capacity={"a": 1})
-    site.layer.send("a", {"number": -1})
-    for number in range(2):
-        site.layer.send("trigger", {"number": number})
-        site.worker._turn(0.0)
-        if number == 0:
-            monkeypatch.setattr(outgoing.time, "sleep", lambda seconds: found.extend(numbers(site.received("a"))))
-
-    assert found == [-1, 0, "after"]
-    assert numbers(site.received("a")) == [1]
-
-
 # The end of patience
 
 
@@ -294,7 +277,7 @@ def test_between_messages_it_is_given_up_in_time_too_each_for_itself(make_site, 
     assert dropped_after(0.6) == 1
     assert dropped_after(outgoing.FULL_TIMEOUT - 0.5) == 2
     assert pauses == []
-    assert site.worker._patience() == 10
+    assert site.worker._outgoing.limited(10) == 10
 
 
 def test_a_worker_that_stops_waits_for_room_as_long_as_ever(make_site, work):
@@ -369,3 +352,163 @@ def test_a_worker_for_which_far_too_much_waits_sees_to_that_first(make_site, clo
 
     assert site.layer.channel_statistics("full")["dropped"] == {"full": 9}
     assert sum(pauses) >= outgoing.FULL_TIMEOUT
+
+
+# What tells a connection that its message is done
+
+
+REPLY = "reply.x!1"
+
+
+def put(site, number, session=None):
+    """Put a message of a socket on the layer."""
+    content = {"reply_channel": REPLY, "number": number}
+    assert site.layer.send_many([site.layer.prepare("receive", content, ticket=Ticket(number, session or {}))]) == []
+
+
+def entries(layer):
+    """Return what waits for the socket: content and finish of each entry."""
+    return [(entry.content, entry.finish) for entry in asyncio.run(entries_there(layer, "reply.x!"))]
+
+
+def echo(message):
+    message.reply_channel.send({"number": message["number"]})
+
+
+def test_it_comes_with_the_last_reply_in_one_entry(make_site):
+    def twice(message):
+        echo(message)
+        echo(message)
+        Group("all").send({"to": "all"})
+
+    site = make_site([route("receive", twice)])
+    Group("all").add(REPLY)
+    entries(site.layer)
+    put(site, 7)
+    site.work()
+
+    assert entries(site.layer) == [({"number": 7}, None), ({"number": 7}, Finish(7)), ({"to": "all"}, None)]
+
+
+def test_it_comes_alone_where_there_is_no_reply_and_after_one_that_has_left_at_once(make_site):
+    def at_once(message):
+        if message["number"] == 2:
+            message.reply_channel.send({}, immediately=True)
+        Channel("reply.x!2").send({})
+
+    site = make_site([route("receive", at_once)])
+    put(site, 1)
+    put(site, 2)
+    site.work()
+
+    assert entries(site.layer) == [({}, None), (None, Finish(1)), ({}, None), ({}, None), (None, Finish(2))]
+
+
+def test_it_is_told_where_the_reply_has_no_room_and_told_alone_when_that_is_given_up(make_site, clock):
+    now, _ = clock
+    site = make_site([route("receive", echo)], channel_capacity={"reply.x!": 2})
+    for _ in range(2):
+        site.layer.send("reply.x!2", {})
+    put(site, 7)
+    for _ in range(20):
+        site.worker._turn(0.0)
+        now[0] += outgoing.FULL_TIMEOUT
+    dropped = site.layer.channel_statistics(REPLY)["dropped"]
+    before = asyncio.run(site.layer.read_queue("reply.x!"))
+    site.worker._turn(0.0)
+
+    assert dropped == {"full": 1}
+    assert [entry.finish for entry in before] == [None, None]
+    assert entries(site.layer) == [(None, Finish(7))]
+
+
+class Away(InMemoryChannelLayer):
+    """Takes nothing for a reply channel while it is ``away``, which may be ``uncertain``: then it may have."""
+
+    away, uncertain = True, False
+
+    def send_many(self, batch):
+        batch = list(batch)
+        if self.away and any(send.name.startswith("reply.") for send in batch):
+            if self.uncertain:
+                super().send_many(batch)
+            raise ChannelLayerUnavailable("away", uncertain=self.uncertain)
+        return super().send_many(batch)
+
+
+def test_it_is_told_after_an_outage_however_long_that_was(make_site, clock):
+    now, _ = clock
+    layer = Away()
+    site = make_site([route("receive", echo)], layer=layer)
+    put(site, 7, {"a": 1})
+    for _ in range(30):
+        with contextlib.suppress(ChannelLayerUnavailable):
+            site.worker._turn(0.0)
+        now[0] += 1
+    layer.away = False
+    site.worker._turn(0.0)
+
+    assert entries(layer) == [(None, Finish(7))]
+    assert layer.channel_statistics(REPLY)["dropped"] == {"the layer is not available": 1}
+
+
+def test_after_an_outage_of_five_seconds_a_worker_tells_it(make_site, work):
+    layer = Away()
+    site = make_site([route("receive", echo)], layer=layer)
+    work(site)
+    put(site, 7)
+    time.sleep(5)
+    layer.away = False
+    [entry] = asyncio.run(read_entries(layer, "reply.x!", 1))
+
+    assert entry.finish == Finish(7)
+
+
+def test_it_is_told_again_without_the_reply_where_that_may_have_left(make_site, clock):
+    now, _ = clock
+    layer = Away()
+    layer.uncertain = True
+    site = make_site([route("receive", echo)], layer=layer)
+    put(site, 7)
+    site.worker._turn(0.0)
+    with pytest.raises(ChannelLayerUnavailable):
+        site.worker._turn(0.0)
+    now[0] += 1
+    layer.away = False
+    site.worker._turn(0.0)
+
+    assert entries(layer) == [({"number": 7}, Finish(7)), (None, Finish(7))]
+    assert layer.channel_statistics(REPLY)["dropped"] == {"uncertain": 1}
+
+
+def test_one_that_is_told_alone_is_no_message_that_could_be_lost(make_site, clock):
+    layer = Away()
+    layer.uncertain = True
+    site = make_site([route("receive", lambda message: None)], layer=layer)
+    put(site, 7)
+    site.worker._turn(0.0)
+    with pytest.raises(ChannelLayerUnavailable):
+        site.worker._turn(0.0)
+
+    assert layer.channel_statistics(REPLY)["dropped"] == {}
+
+
+def test_a_message_that_finds_no_room_to_be_put_back_is_counted_and_its_socket_was_told_that_it_comes(make_site, clock):
+    now, _ = clock
+
+    def later(message):
+        site.layer.send("receive", {"in": "its place"})
+        raise ConsumeLater
+
+    site = make_site([route("receive", later)], channel_capacity={"receive": 1})
+    put(site, 7)
+    site.worker._turn(0.0)
+    site.worker.channels = []
+    for _ in range(3):
+        site.worker._turn(0.0)
+        now[0] += outgoing.FULL_TIMEOUT
+    lost = asyncio.run(site.layer.find_lost([UnderWay("receive", REPLY, 7)]))
+
+    assert entries(site.layer) == [(None, Finish(7, comes_again=True))]
+    assert site.layer.channel_statistics("receive")["dropped"] == {"full": 1}
+    assert lost == [UnderWay("receive", REPLY, 7)]

@@ -3,15 +3,16 @@
 import threading
 
 from channels.exceptions import ChannelLayerUnavailable
-from channels.layers.base import Held
+from channels.layers.base import Ticket, UnderWay
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.layers.origin import Origin
 from channels.message import Message
 from channels.values.outage import Outage
 from channels.worker.watchdog import RunningConsumer, report_running, warn_of_slow, watch
 
 
-def running_consumer(consumer, content=None):
-    return RunningConsumer(consumer, Message(content or {}, "orders", InMemoryChannelLayer()))
+def running_consumer(consumer, content=None, origin=None):
+    return RunningConsumer(consumer, Message(content or {}, "orders", InMemoryChannelLayer(), origin))
 
 
 def test_a_consumer_that_runs_too_long_is_warned_about_once_with_the_line_it_is_at(caplog):
@@ -82,14 +83,17 @@ class Listener:
 
 def test_a_layer_is_told_again_and_again_what_a_process_is_working_on_and_then_that_it_ends():
     layer = Listener(enough=2)
-    running = [running_consumer(len, {"reply_channel": "reply.x!1", "order": 3}), None]
+    of_a_lane = running_consumer(len, {"reply_channel": "reply.x!1"}, Origin(None, "reply.x!1", Ticket(3)))
+    # A consumer does what it likes with its message.
+    of_a_lane.message.reply_channel = None
+    running = [of_a_lane, running_consumer(len, {"reply_channel": "reply.x!2", "order": 4}), None]
 
     report_running(layer, lambda: running, layer.stop)
 
     workers, said = zip(*layer.heard, strict=True)
     held = [message._replace(seconds=0) for message in said[0]]
-    assert held == [Held("orders", "reply.x!1", 3)]
-    assert [message.seconds >= 0 for message in said[1]] == [True]
+    assert held == [UnderWay("orders", "reply.x!1", 3), UnderWay("orders", "reply.x!2")]
+    assert [message.seconds >= 0 for message in said[1]] == [True, True]
     assert said[2:] == ("ended",)
     assert len(set(workers)) == 1
 

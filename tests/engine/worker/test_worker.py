@@ -5,6 +5,7 @@ import pytest
 
 from channels import Channel, route
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.values import pauses as pauses_module
 from channels.worker import Worker, WorkerGroup, prepare_router, start_embedded_workers, worker
 
 from ..sites import Site, Socket
@@ -103,11 +104,11 @@ class FailingLayer(InMemoryChannelLayer):
         super().__init__()
         self.failures = failures
 
-    def receive(self, *args, **kwargs):
+    def take(self, *args, **kwargs):
         if self.failures:
             self.failures -= 1
             raise ConnectionError("the broker is gone")
-        return super().receive(*args, **kwargs)
+        return super().take(*args, **kwargs)
 
 
 def test_a_step_lets_out_what_the_layer_raises(make_site):
@@ -122,7 +123,7 @@ def test_a_worker_tries_again_with_growing_pauses(make_site, monkeypatch, caplog
     pauses = []
     site = make_site([route("thumbnail", lambda message: site.worker.stop())], layer=FailingLayer(8))
     monkeypatch.setattr(site.worker._stop, "wait", pauses.append)
-    monkeypatch.setattr(worker.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(pauses_module.random, "uniform", lambda low, high: high)
     site.layer.send("thumbnail", {})
     site.worker.run()
 
@@ -146,16 +147,16 @@ def test_a_worker_has_reached_the_layer_when_that_has_answered(make_site, monkey
 def test_a_worker_does_not_wait_for_a_message_to_see_that_the_layer_answers(make_site, monkeypatch):
     timeouts = []
     site = make_site([route("thumbnail", print)], layer=FailingLayer(1))
-    receive = InMemoryChannelLayer.receive
+    take = InMemoryChannelLayer.take
 
-    def note(layer, channels, block=False, timeout=None):
+    def note(layer, channels, timeout=0.0):
         timeouts.append(timeout)
         if len(timeouts) == 4:
             site.worker.stop()
         layer.failures = len(timeouts) == 2
-        return receive(layer, channels)
+        return take(layer, channels)
 
-    monkeypatch.setattr(InMemoryChannelLayer, "receive", note)
+    monkeypatch.setattr(InMemoryChannelLayer, "take", note)
     site.worker.run()
 
     assert timeouts == [0, worker.RECEIVE_TIMEOUT, 0, worker.RECEIVE_TIMEOUT]
@@ -262,10 +263,10 @@ def test_a_worker_that_was_about_to_wait_hears_of_the_stop(make_site, run_group,
     class SlowLayer(InMemoryChannelLayer):
         """A worker that wants to wait does so only after the stop."""
 
-        def receive(self, channels, block=False, timeout=None):
+        def take(self, channels, timeout=0.0):
             waiting.set()
             assert stopping.wait(30)
-            return super().receive(channels, block, timeout)
+            return super().take(channels, timeout)
 
         def interrupt(self):
             super().interrupt()

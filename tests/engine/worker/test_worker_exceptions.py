@@ -13,8 +13,9 @@ from channels.exceptions import (
     WebsocketCloseException,
 )
 from channels.interface.http import HttpExchange
-from channels.worker import Worker, WorkerGroup, worker
-from channels.worker.deadlines import Waiting, call_later
+from channels.layers.base import Finish
+from channels.signals import consumer_finished, consumer_started
+from channels.worker import Worker, WorkerGroup, consumption, worker
 
 
 def raising(error):
@@ -67,7 +68,7 @@ def test_an_exception_that_the_log_cannot_take_is_logged_without_it(make_site, c
         raise RuntimeError("the log cannot take it")
 
     site = make_site([route("websocket.receive", raising(ValueError()))])
-    monkeypatch.setattr(worker.logger, "exception", fail)
+    monkeypatch.setattr(consumption.logger, "exception", fail)
     site.consume("websocket.receive")
 
     [text] = messages_of(caplog)
@@ -100,24 +101,6 @@ def test_it_ends_no_thread_of_a_group_which_nobody_would_replace(make_site, erro
 
     assert ended
     assert site.received("log") == [{"text": "sent"}] * 2
-
-
-def test_messages_that_have_waited_with_one_that_raises_it_are_handled_at_the_next_turn(make_site):
-    numbers = []
-
-    def work(message):
-        numbers.append(message["number"])
-        if message["number"] == 0:
-            raise SystemExit
-
-    site = make_site([route("work", work)])
-    for number in range(3):
-        call_later(0, lambda number=number: Waiting("work", {"number": number}, "parts?x"))
-
-    with pytest.raises(SystemExit):
-        site.work()
-    site.work()
-    assert numbers == [0, 1, 2]
 
 
 def test_a_request_is_not_left_waiting_for_a_consumer_that_failed(make_site):
@@ -187,6 +170,87 @@ def test_without_a_reply_channel_nobody_is_answered(make_site, caplog):
 
 def test_who_will_be_answered_later_is_not_answered_now(make_site):
     assert make_site([route("http.request", raising(ResponseLater()))]).request() == []
+
+
+# What a socket is told of its message
+
+
+def passing(message):
+    pass
+
+
+def badly_behaved(*arguments):
+    raise RuntimeError("the callback failed")
+
+
+@pytest.mark.parametrize(
+    "consumer", [passing, *map(raising, [ValueError(), Odd(), NoText(), ResponseLater(), WebsocketCloseException()])]
+)
+def test_a_socket_is_told_once_that_its_message_is_done_however_its_consumer_ends(make_site, consumer):
+    site = make_site([route("websocket.receive", consumer)])
+    site.consume("websocket.receive", order=3)
+
+    assert site.finishes == [(site.reply_channel, Finish(3))]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_it_is_told_of_one_that_ends_the_worker_too(make_site, error):
+    site = make_site([route("websocket.receive", raising(error))])
+    with pytest.raises(type(error)):
+        site.consume("websocket.receive", order=3)
+    site.received(site.reply_channel)
+
+    assert site.finishes == [(site.reply_channel, Finish(3))]
+
+
+@pytest.mark.parametrize(
+    ("routing", "content"),
+    [
+        ([route("websocket.receive", passing, path="/elsewhere/")], {}),
+        ([route("websocket.receive", lambda message: None, path=r"^/(?P<unexpected>.*)$")], {"path": "/"}),
+    ],
+    ids=["no route", "arguments that the consumer does not take"],
+)
+def test_it_is_told_of_one_that_no_consumer_has_run_with(make_site, routing, content):
+    site = make_site(routing)
+    site.consume("websocket.receive", order=3, **content)
+
+    assert site.finishes == [(site.reply_channel, Finish(3))]
+
+
+def test_it_is_told_of_one_whose_route_or_callback_or_signal_fails(make_site):
+    class Broken:
+        def channel_names(self):
+            return {"websocket.connect"}
+
+        def match(self, message):
+            if message.channel.name == "websocket.connect":
+                raise RuntimeError("the route failed")
+
+    def receiver(**arguments):
+        raise RuntimeError("the receiver failed")
+
+    site = make_site([Broken(), route("websocket.receive", passing)])
+    site.consume("websocket.connect", order=0)
+    site.worker = Worker(site.layer, callback=badly_behaved)
+    site.consume("websocket.receive", order=1)
+    site.worker = Worker(site.layer)
+    for number, signal in enumerate([consumer_started, consumer_finished], 2):
+        signal.connect(receiver)
+        try:
+            site.consume("websocket.receive", order=number)
+        finally:
+            signal.disconnect(receiver)
+
+    assert site.finishes == [(site.reply_channel, Finish(number)) for number in range(4)]
+
+
+def test_nobody_is_told_of_a_message_that_no_lane_waits_for(make_site):
+    site = make_site([route(["websocket.disconnect", "http.request", "jobs"], passing)])
+    for channel in ("websocket.disconnect", "http.request", "jobs"):
+        site.consume(channel)
+
+    assert site.finishes == []
 
 
 # DenyConnection
@@ -282,7 +346,7 @@ def test_it_comes_back_as_it_was(make_site):
     seen = []
 
     def consumer(message):
-        seen.append((message["text"], message.reply_channel.name, message.comes_again))
+        seen.append((message["text"], message.reply_channel.name))
         message["text"] = "changed"
         message.content.pop("reply_channel")
         if len(seen) < 3:
@@ -291,7 +355,7 @@ def test_it_comes_back_as_it_was(make_site):
     site = make_site([route("websocket.receive", consumer)])
     site.consume("websocket.receive", text="hello")
 
-    assert seen == [("hello", site.reply_channel, False)] * 3
+    assert seen == [("hello", site.reply_channel)] * 3
 
 
 @pytest.mark.parametrize("retries", [0, 3, 10])

@@ -74,6 +74,17 @@ def copy_received(content: dict[str, Any]) -> dict[str, Any]:
     return {key: value if type(value) in _UNCHANGEABLE else _copy_plain(value) for key, value in content.items()}
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Say whether two values that may travel are the same, types included: 1, 1.0 and True are equal, and three."""
+    if type(one) is not type(other):
+        return False
+    if type(one) is dict:
+        return one.keys() == other.keys() and all(is_same(value, other[key]) for key, value in one.items())
+    if type(one) is list:
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
+
+
 def _copy_plain(value: Any) -> Any:
     if type(value) is list:
         return [item if type(item) in _UNCHANGEABLE else _copy_plain(item) for item in value]

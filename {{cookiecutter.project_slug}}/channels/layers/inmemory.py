@@ -74,13 +74,13 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def _push(self, channel: str, entry: Entry) -> bool:
         name = queue_of(channel)
         queue = self._living_queue(name) or _Queue()
-        if entry.finish is not None and entry.finish.number is not None:
-            self._taken.discard((channel, entry.finish.number))
         if entry.is_message:
             if queue.messages >= self.get_capacity(name):
                 self.statistics.count_full(name)
                 return False
             self.statistics.count_sent(name)
+        if entry.finish is not None and entry.finish.number is not None:
+            self._taken.discard((channel, entry.finish.number))
         self._queues[name] = queue
         queue.push(entry, self.clock())
         self._wake_one(name)

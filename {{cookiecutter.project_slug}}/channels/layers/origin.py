@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import BaseChannelLayer, Finish, Ticket
+from .content import is_same
 
 _MISSING = object()
 
@@ -41,5 +42,5 @@ class Origin:
         before, after, number = self.ticket.session, self.session, self.ticket.number
         if after is before:
             return None if number is None else Finish(number, {}, (), self.keeps_order, self.comes_again)
-        changed = {key: value for key, value in after.items() if before.get(key, _MISSING) != value}
+        changed = {key: value for key, value in after.items() if not is_same(before.get(key, _MISSING), value)}
         return Finish(number, changed, [*(before.keys() - after.keys())], self.keeps_order, self.comes_again)

@@ -15,8 +15,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
-from ..exceptions import MessageTooLarge
-from ..layers.content import copy_message, copy_received
+from ..exceptions import InvalidMessage, MessageTooLarge
+from ..layers.content import copy_message, copy_received, is_same
 from ..layers.origin import Origin
 from ..message import Message
 
@@ -41,11 +41,11 @@ def channel_session(consumer: Consumer) -> Consumer:
         message = message_of(args)
         if hasattr(message, "channel_session"):
             return consumer(*args, **kwargs)
-        message.channel_session = _session_of(message)
+        session = message.channel_session = _session_of(message)
         try:
             return consumer(*args, **kwargs)
         finally:
-            message.channel_session.save()
+            session.save()
 
     return inner
 
@@ -69,7 +69,7 @@ class ChannelSession(SessionBase):
     def save(self, must_create: bool = False) -> None:
         """Keep what has changed. Raises ``InvalidMessage`` or ``MessageTooLarge``."""
         values = getattr(self, "_session_cache", None)
-        if values is None or values == self._origin.session:
+        if values is None or is_same(values, self._origin.session):
             return
         size = getattr(settings, "CHANNEL_SESSION_SIZE", MAX_SIZE)
         try:
@@ -79,6 +79,8 @@ class ChannelSession(SessionBase):
                 f"The channel session holds more than {size} bytes, and travels with each message of its socket. "
                 "Keep less in it, or raise CHANNEL_SESSION_SIZE in the settings."
             ) from error
+        except InvalidMessage as error:
+            raise InvalidMessage(f"The channel session holds what cannot travel with messages: {error}") from error
 
     def exists(self, session_key: str) -> bool:
         """Say that no session is found by a key."""
@@ -88,14 +90,22 @@ class ChannelSession(SessionBase):
         """Do nothing: the session is there as long as its socket."""
 
     def delete(self, session_key: str | None = None) -> None:
-        """Remove all values."""
-        self.clear()
+        """Remove all values, unless this is about another session."""
+        if session_key in (None, self.session_key):
+            self.clear()
 
     def flush(self) -> None:
         """Remove all values."""
         self.clear()
 
+    async def aflush(self) -> None:
+        """Remove all values."""
+        self.clear()
+
     def cycle_key(self) -> None:
+        """Do nothing: the key is no secret."""
+
+    async def acycle_key(self) -> None:
         """Do nothing: the key is no secret."""
 
     @classmethod

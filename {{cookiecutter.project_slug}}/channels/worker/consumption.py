@@ -120,8 +120,8 @@ class Consumption:
             return
         send = layer.prepare(self._channel, {**self._content, _RETRIES_KEY: retries + 1})
         if origin is not None:
-            origin.comes_again = True
             send = send._replace(ticket=origin.ticket_again())
+            origin.comes_again = True
         self.held.hold(layer, send)
 
     def _answer_failure(self, message: Message, error: BaseException) -> None:

@@ -146,8 +146,10 @@ class _Outbox:
     def settle(self) -> None:
         self.send()
         deadline = time.monotonic() + FULL_TIMEOUT
-        while self.waiting and self.try_at < deadline:
-            time.sleep(max(0.0, self.try_at - time.monotonic()))
+        while self.waiting and (now := time.monotonic()) < deadline:
+            # A last time at the very end: what has not left by then is given up.
+            self.try_at = min(self.try_at, deadline)
+            time.sleep(max(0.0, self.try_at - now))
             self.send()
 
     def _take_due(self) -> list[Send]:

@@ -40,9 +40,10 @@ class RunningConsumer:
     def under_way(self, now: float) -> UnderWay:
         """Return the message as the channel layer is told of it at the time ``now``."""
         message, origin = self.message, self.message.origin
+        if origin is not None:
+            return UnderWay(message.channel.name, origin.reply_channel, origin.ticket.number, now - self.started)
         reply_channel = message.reply_channel.name if message.reply_channel else ""
-        number = origin.ticket.number if origin else None
-        return UnderWay(message.channel.name, reply_channel, number, now - self.started)
+        return UnderWay(message.channel.name, reply_channel, None, now - self.started)
 
 
 def warn_of_slow(running: Iterable[RunningConsumer | None], limit: float, now: float) -> None:

@@ -155,15 +155,6 @@ def test_a_socket_that_floods_is_closed(open_socket, monkeypatch):
     assert socket.received() == [{"close": 1008}]
 
 
-def test_a_frame_that_outlives_its_socket_is_let_go(open_socket, anna):
-    socket = open_socket(anna)
-    socket.disconnect()
-    socket.order = 1
-
-    assert socket.say("Hello", CLIENT_ID) == []
-    assert not Message.objects.exists()
-
-
 def test_a_removed_room_closes_its_sockets(room, open_socket, anna):
     socket = open_socket(anna)
     room.delete()

@@ -110,8 +110,8 @@ def unpack(packed: bytes) -> Entry:
             envelope.get("g", ""),
             content,
             envelope.get("j", False),
-            ticket=Ticket(*ticket) if ticket else None,
-            finish=Finish(*finish) if finish else None,
+            ticket=None if ticket is None else Ticket(*ticket),
+            finish=None if finish is None else Finish(*finish),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableEntry(f"The entry is no envelope: {error}.") from error
@@ -119,4 +119,24 @@ def unpack(packed: bytes) -> Entry:
         raise UnreadableEntry(f"The content of an entry is a map, not {type(content).__name__}.")
     if not (isinstance(entry.local, str) and isinstance(entry.group, str) and isinstance(entry.joins, bool)):
         raise UnreadableEntry("The local part and the group of an entry are text, and 'j' is true or false.")
+    if entry.ticket is not None and not (
+        _is_ticket(entry.ticket) and isinstance((content or {}).get("reply_channel"), str)
+    ):
+        raise UnreadableEntry("A ticket holds a number or nil and a map, and the message beside it a reply channel.")
+    if entry.finish is not None and not _is_finish(entry.finish):
+        raise UnreadableEntry("A finish holds a number or nil, a map, a list of keys, and twice true or false.")
     return entry
+
+
+def _is_ticket(ticket: Ticket) -> bool:
+    return _is_number(ticket.number) and isinstance(ticket.session, dict)
+
+
+def _is_finish(finish: Finish) -> bool:
+    number, changed, removed, *flags = finish
+    is_change = isinstance(changed, dict) and isinstance(removed, list) and all(isinstance(key, str) for key in removed)
+    return _is_number(number) and is_change and all(isinstance(flag, bool) for flag in flags)
+
+
+def _is_number(number: object) -> bool:
+    return number is None or type(number) is int

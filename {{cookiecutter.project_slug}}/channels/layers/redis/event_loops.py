@@ -18,6 +18,9 @@ from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
 
 # As much an interface server takes from its process queue at once.
 QUEUE_BATCH = 100
+# By so many milliseconds a message that waits may seem younger to a store than to its sender: a store counts in whole
+# ones, by a clock that is set now and then.
+CLOCK_LEEWAY = 100
 
 # Ages by channel, and the messages of lanes that workers have.
 Looked = tuple[Sequence[int], set[tuple[str, int | None]]]
@@ -129,7 +132,7 @@ def lost_of(under_way: Sequence[UnderWay], channels: Sequence[str], looked: Sequ
     return [
         message
         for message in under_way
-        if message.seconds * 1000 > ages[message.channel]
+        if message.seconds * 1000 > ages[message.channel] + CLOCK_LEEWAY
         and (message.reply_channel, message.number) not in with_workers
     ]
 

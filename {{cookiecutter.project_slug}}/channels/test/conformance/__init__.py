@@ -23,6 +23,7 @@ from .names import NamePromises
 from .promises import pass_turns, side_by_side, wait_for
 from .receiving import ReceivingPromises
 from .statistics import StatisticsPromises
+from .tickets import TicketPromises
 
 __all__ = ["ChannelLayerConformance", "pass_turns", "side_by_side", "wait_for"]
 
@@ -35,5 +36,6 @@ class ChannelLayerConformance(
     GroupPromises,
     StatisticsPromises,
     InterfacePromises,
+    TicketPromises,
 ):
     """All the promises of a channel layer, as tests; see ``LayerPromises`` for what a subclass gives."""
