@@ -58,7 +58,7 @@ def test_a_layer_that_leaves_out_part_of_the_contract_cannot_be_made():
         def send_many(self, batch):
             return []
 
-    with pytest.raises(TypeError, match="receive"):
+    with pytest.raises(TypeError, match="take"):
         Half()
 
 
