@@ -37,7 +37,7 @@ class TestRedisChannelLayer(ChannelLayerConformance):
         worker.receive(["jobs"])
         worker.global_statistics()
         time.sleep(1.1)
-        worker.send_and_receive([], ["jobs"], 0.0)
+        worker.send_and_take([], ["jobs"], 0.0)
         worker.renew_worker("busy", [])
 
         found = reader.channel_statistics("jobs")
@@ -58,7 +58,7 @@ class TestRedisChannelLayer(ChannelLayerConformance):
     def test_a_wait_that_is_all_but_over_ends(self):
         begun = time.monotonic()
 
-        assert self.make_layer().send_and_receive([], ["jobs"], 0.0004) == ([], (None, None))
+        assert self.make_layer().send_and_take([], ["jobs"], 0.0004) == ([], None)
         assert time.monotonic() - begun < 1
 
 

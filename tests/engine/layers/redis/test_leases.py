@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from channels.layers.base import Entry, Held, Lease
+from channels.layers.base import Entry, Lease, UnderWay
 from channels.layers.redis import RedisChannelLayer, reader, store
 
 from .traffic import QUEUE
@@ -146,22 +146,19 @@ def test_a_process_that_was_given_up_and_begins_anew_is_not_held_up_by_its_old_q
     assert seconds < 0.2
 
 
-def test_what_a_living_worker_process_works_on_is_known_to_all(redis):
-    redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7)])
-    redis.renew_worker("other", [])
-
-    assert redis.is_held("reply.a!1", 7)
-    assert not redis.is_held("reply.a!1", 8)
-    assert not redis.is_held("reply.a!2", 7)
+def lost(redis, *numbers):
+    """Return which messages of a socket are lost, by their numbers."""
+    under_way = [UnderWay("websocket.receive", "reply.a!1", number, 9.0) for number in numbers]
+    return [message.number for message in asyncio.run(redis.find_lost(under_way))]
 
 
 def test_what_a_dead_worker_process_worked_on_is_told_once(redis, caplog):
-    redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7, 3.2)])
+    redis.renew_worker("one", [UnderWay("websocket.receive", "reply.a!1", 7, 3.2)])
     time.sleep(LEASE)
     redis.renew_worker("other", [])
     redis.renew_worker("other", [])
 
-    assert not redis.is_held("reply.a!1", 7)
+    assert lost(redis, 7) == [7]
     assert caplog.messages == [
         "Worker process one has died",
         "A message on websocket.receive from reply.a!1 is lost with it, after 3 s of work",
@@ -175,14 +172,6 @@ def test_a_worker_process_that_has_ended_is_not_missed(redis, caplog):
     redis.renew_worker("other", [])
 
     assert caplog.messages == []
-
-
-def test_what_another_version_says_of_its_work_is_passed_over(redis, valkey):
-    redis.renew_worker("one", [Held("jobs", "reply.a!1", 1)])
-    valkey.client().hset(f"{redis.prefix}held", "newer", b"no envelope")
-
-    assert redis.is_held("reply.a!1", 1)
-    assert not redis.is_held("reply.a!1", 2)
 
 
 def test_a_broadcast_reaches_a_process_that_is_late_with_its_lease(redis):
@@ -208,13 +197,13 @@ def test_a_broadcast_to_a_process_that_has_died_is_counted_when_that_is_noticed(
 def test_leases_begin_anew_when_nobody_could_renew_one(redis, caplog):
     redis._store.look = (*redis._store.head, 100, redis._store.lease)
     redis.receive(["any"])
-    redis.renew_worker("one", [Held("websocket.receive", "reply.a!1", 7)])
+    redis.renew_worker("one", [UnderWay("websocket.receive", "reply.a!1", 7)])
     asyncio.run(redis.renew_lease(QUEUE))
     time.sleep(LEASE)
     redis.receive(["any"])
     redis.renew_worker("other", [])
 
-    assert redis.is_held("reply.a!1", 7)
+    assert lost(redis, 7) == []
     assert asyncio.run(redis.renew_lease(QUEUE)) is Lease.KEPT
     assert caplog.messages == []
 

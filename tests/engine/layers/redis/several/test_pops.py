@@ -10,15 +10,10 @@ import time
 
 import pytest
 
-from channels import route
 from channels.exceptions import ChannelLayerUnavailable
-from channels.layers.base import Lease
+from channels.layers.base import Delivery, Lease
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis.several import pops
-from channels.registry import ChannelLayerWrapper
-from channels.sessions import ordering
-from channels.sessions.ordering import enforce_ordering
-from channels.worker import WorkerGroup
 
 from .....stores import make_store
 from .layers import make_layer, name_on, send_to
@@ -53,7 +48,7 @@ def test_a_silent_host_keeps_nobody_from_the_others(valkey, sleeper):
         began = time.monotonic()
         for number in range(20):
             send_to(layer, 0, {"number": number})
-            assert layer._threads.pop(["jobs"], 0.5) == ("jobs", {"number": number})
+            assert layer._threads.pop(["jobs"], 0.5) == Delivery("jobs", {"number": number})
 
     assert time.monotonic() - began < 2
 
@@ -66,7 +61,7 @@ def test_what_a_silent_host_has_is_not_lost(valkey, sleeper):
     with stopped(sleeper):
         first = layer._threads.pop(["jobs"], 0.5)
 
-    assert first == ("jobs", {"number": 0})
+    assert first == Delivery("jobs", {"number": 0})
     assert layer.receive(["jobs"], block=True, timeout=2) == ("jobs", {"number": 1})
 
 
@@ -108,7 +103,7 @@ def test_a_host_that_has_failed_is_asked_while_the_only_other_one_is_silent(valk
         layer._hosts[0].failed(ChannelLayerUnavailable("It was not there."), "sends")
         send_to(layer, 0, {"number": 1})
 
-        assert layer._threads.pop(["jobs"], 0.5) == ("jobs", {"number": 1})
+        assert layer._threads.pop(["jobs"], 0.5) == Delivery("jobs", {"number": 1})
 
 
 def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkeypatch):
@@ -127,7 +122,7 @@ def test_a_reader_that_stood_still_itself_takes_no_host_for_silent(hosts, monkey
     monkeypatch.setattr(pops, "readable", stand_still)
     send_to(layer, 0, {})
 
-    assert layer._threads.pop(["jobs"], 0.5) == ("jobs", {})
+    assert layer._threads.pop(["jobs"], 0.5) == Delivery("jobs", {})
     assert calls[2:] == [0.0]
     assert not layer._hosts[1].rests
 
@@ -186,7 +181,7 @@ def test_what_cannot_be_put_back_is_put_back_later(hosts, monkeypatch):
         first = layer._threads.pop(["jobs"], 1.0)
     layer.give_back()
 
-    assert make_layer(hosts, prefix=layer.prefix).receive(["jobs"]) == ("jobs", {"number": 1 - first[1]["number"]})
+    assert make_layer(hosts, prefix=layer.prefix).receive(["jobs"]) == ("jobs", {"number": 1 - first.content["number"]})
 
 
 def test_what_is_put_back_keeps_its_order(hosts):
@@ -198,55 +193,6 @@ def test_what_is_put_back_keeps_its_order(hosts):
     layer._threads.first_of(popped, [])
 
     assert [layer.receive(["jobs"])[1]["number"] for _ in range(3)] == [0, 1, 2]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_socket_goes_on_when_the_host_of_what_waits_was_silent(valkey, sleeper, threaded_db, monkeypatch):
-    monkeypatch.setattr(ordering, "GAP_TIMEOUT", 1.0)
-    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
-    # Otherwise the worker may happen to wait where it says what it has finished.
-    monkeypatch.setattr(layer._threads._spread, "anywhere", lambda: 0)
-    names = (f"reply.x!{number}" for number in range(100))
-    socket = next(name for name in names if layer._threads._spread.ring.host_of(ordering._waiting_channel(name)) == 1)
-    said, ended = [], threading.Event()
-
-    def tell(channel, order, text):
-        content = {"reply_channel": socket, "path": "/", "order": order, "text": text}
-        send_to(layer, 0, content, channel)
-
-    @enforce_ordering
-    def consumer(message):
-        said.append(message["text"])
-        if message["text"] == "one":
-            tell("websocket.receive", 2, "two")
-            waits(layer, socket)
-            os.kill(sleeper.process.pid, signal.SIGSTOP)
-            threading.Timer(0.7, os.kill, (sleeper.process.pid, signal.SIGCONT)).start()
-        if message["text"] == "two":
-            ended.set()
-
-    site = ChannelLayerWrapper(
-        layer, "default", [route("websocket.connect", consumer), route("websocket.receive", consumer)]
-    )
-    group = WorkerGroup(site, 2)
-    group.start()
-    tell("websocket.connect", 0, "connect")
-    tell("websocket.receive", 1, "one")
-    came = ended.wait(15)
-    group.stop(timeout=10)
-
-    assert came
-    assert said == ["connect", "one", "two"]
-
-
-def waits(layer, socket):
-    """Return when a message of this socket waits for an earlier one."""
-    deadline = time.monotonic() + 10
-    while layer._hosts[1].connections.exchange(
-        [("EXISTS", f"{layer.prefix}queue:{ordering._waiting_channel(socket)}")]
-    ) == [0]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_counts_are_not_lost_on_a_silent_host(valkey):

@@ -12,6 +12,7 @@ import pytest
 import channels
 from channels import route
 from channels.exceptions import ChannelLayerUnavailable
+from channels.layers.base import Delivery
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis.several.pops import pop_from_all
 from channels.registry import ChannelLayerWrapper
@@ -105,9 +106,9 @@ def test_what_two_hosts_bring_at_once_is_there_for_others_at_once(hosts, keys):
 
     # As if neither had been there yet when the reader first looked.
     first = layer._threads.pop(["jobs"], 1.0)
-    second = other.receive(["jobs"])
+    second = other.take(["jobs"])
 
-    assert sorted(message["number"] for _, message in (first, second)) == [0, 1]
+    assert sorted(delivery.content["number"] for delivery in (first, second)) == [0, 1]
     assert other.receive(["jobs"]) == layer.receive(["jobs"]) == (None, None)
 
 
@@ -168,7 +169,7 @@ def test_the_end_of_an_outage_is_told_whatever_has_failed(valkey, second):
     layer._hosts[1].works("anything")
     layer._threads.reader.next_look = 0.0
     for _ in range(20):
-        layer.send_and_receive([], ["jobs"], 0.001, finished="jobs")
+        layer.send_and_take([], ["jobs"], 0.001, finished="jobs")
         layer._threads.reader.next_look = 0.0
 
     assert layer._hosts[1].outage._failing == set()
@@ -178,7 +179,7 @@ def test_a_dead_host_keeps_nobody_from_the_others(valkey, caplog):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
     send_to(layer, 0, {})
 
-    assert layer._threads.pop(["jobs"], 1.0) == ("jobs", {})
+    assert layer._threads.pop(["jobs"], 1.0) == Delivery("jobs", {})
     assert "This process cannot reach Redis at 127.0.0.1" in caplog.text
 
 
@@ -187,7 +188,7 @@ def test_a_dead_host_is_logged_once(valkey, caplog, monkeypatch):
     layer = make_layer([(valkey.host, valkey.port), ("127.0.0.1", free_port())])
     for _ in range(5):
         layer.send_group("room", {})
-        layer.send_and_receive([layer.prepare("jobs", {})], ["jobs"], 0.1, finished="jobs")
+        layer.send_and_take([layer.prepare("jobs", {})], ["jobs"], 0.1, finished="jobs")
 
     assert sum("cannot reach" in line for line in caplog.messages) == 1
 
@@ -197,7 +198,7 @@ def test_with_a_dead_host_a_worker_sends_nothing_twice(valkey):
     reader = make_layer([(valkey.host, valkey.port)], prefix=layer.prefix)
     channel = name_on(layer, 0, "parts?{}")
     for number in range(20):
-        layer.send_and_receive([layer.prepare(channel, {"number": number})], ["jobs"], 0.0, finished="jobs")
+        layer.send_and_take([layer.prepare(channel, {"number": number})], ["jobs"], 0.0, finished="jobs")
 
     sent = [message["number"] for _, message in iter(lambda: reader.receive([channel]), (None, None))]
     assert sent == list(range(20))
@@ -216,7 +217,7 @@ def test_a_worker_whose_sends_no_host_takes_still_gets_what_the_others_have(valk
     send_to(layer, 0, {})
     batch = [layer.prepare(channel, {})]
 
-    refused, received = layer.send_and_receive(batch, ["jobs"], 0.0, finished="jobs")
+    refused, delivery = layer.send_and_take(batch, ["jobs"], 0.0, finished="jobs")
 
     assert refused == batch
-    assert received == ("jobs", {})
+    assert delivery == Delivery("jobs", {})
