@@ -341,7 +341,7 @@ def test_middleware_stands_around_the_views_and_is_loaded_once(site, settings):
             response["X-Path"] = request.path
             return response
 
-    settings.MIDDLEWARE = ["channels.handler.Middleware"]
+    settings.MIDDLEWARE = ["channels.handler.handler.Middleware"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handler, "Middleware", Middleware, raising=False)
         [first], [second] = site.request("/big/"), site.request("/no-content/")

@@ -235,7 +235,7 @@ class SocketConnection:
             self._cancel_timer()
             self._lane.width = socket.messages_under_way or self._lane.width
         self._perform(events)
-        if waiting or socket.state is State.CLOSED:
+        if is_answer or socket.state is State.CLOSED:
             self._go_on()
 
     def finished(self, finish: Finish) -> None:
