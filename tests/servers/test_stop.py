@@ -63,6 +63,19 @@ def test_a_socket_that_is_connecting_at_a_stop_is_reported_too(start, name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_the_end_of_a_socket_is_told_after_what_its_consumers_do_at_a_stop(start, name):
+    server = start(name)
+    with server.open_socket("/thinking/") as websocket:
+        for seconds in ("1", "0.1"):
+            websocket.send(seconds)
+        server.wait_for_note("begun to think")
+
+        assert server.stop() == EXIT_CODES.get(name, 0)
+        assert until_closed(websocket) == ([], 1012)
+    assert [note.split()[0] for note in server.notes] == ["begun", "begun", "disconnect"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_long_polls_and_streams_cannot_hold_up_a_stop(start, name):
     server = start(name, stop_grace=1)
     poll, (stream, _) = server.get_ready("/poll/"), server.begin("/events/")

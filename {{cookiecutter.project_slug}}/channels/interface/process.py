@@ -135,6 +135,8 @@ class InterfaceProcess:
             # Not those of a process that was taken for dead meanwhile.
             owned = [each for each in some if self.replies.owns(each.reply_channel)]
             wills = [(local_part(each.reply_channel), will) for each in owned if (will := each.take_will(again=False))]
+            if not wills:
+                continue
             try:
                 await self.layer.set_wills(self.replies.queue, wills)
             except Exception as error:
