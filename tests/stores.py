@@ -1,7 +1,9 @@
 """Redis-compatible servers with settings of their own: sentinels, and servers with passwords or TLS."""
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -190,3 +192,13 @@ def make_certificates(folder):
 
 def _openssl(*arguments):
     subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def stopped(store):
+    """A server that keeps its connections for the length of a ``with`` block, and says nothing."""
+    os.kill(store.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(store.process.pid, signal.SIGCONT)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from channels.layers.base import Entry, Lease, UnderWay
+from channels.layers.base import Delivery, Entry, Lease, Ticket, UnderWay
 from channels.layers.redis import RedisChannelLayer, reader, store
 
 from .traffic import QUEUE
@@ -51,6 +51,27 @@ def test_the_wills_of_a_dead_process_are_carried_out_once(redis):
     assert sorted(message["socket"] for message in after) == [0, 2]
     assert received(redis, "websocket.disconnect") == []
     assert redis.group_channels("room") == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("keys", [[], ["key"]])
+def test_a_will_brings_its_ticket_along(redis, hosts, number, keys):
+    redis = RedisChannelLayer(hosts=hosts[:number], prefix=redis.prefix, symmetric_encryption_keys=keys)
+    content, tickets = {"reply_channel": f"{QUEUE}1"}, [Ticket(3, {"a": b"1"}), Ticket(4, {"a": [2]})]
+    first, changed = (redis.prepare_will("websocket.disconnect", content, ticket) for ticket in tickets)
+    connect = redis.prepare("websocket.connect", {})._replace(reply_channel=f"{QUEUE}1", will=first)
+
+    async def live_and_die():
+        await redis.renew_lease(QUEUE)
+        await redis.send_many_async([connect, connect._replace(reply_channel=f"{QUEUE}2")])
+        await redis.set_wills(QUEUE, [("2", changed)])
+
+    asyncio.run(live_and_die())
+    time.sleep(LEASE)
+    found = [redis.take(["websocket.disconnect"]) for _ in range(5)]
+
+    expected = [Delivery("websocket.disconnect", content, ticket) for ticket in tickets]
+    assert sorted(filter(None, found), key=lambda delivery: delivery.ticket.number) == expected
 
 
 def test_a_connect_message_that_was_refused_leaves_no_will(redis):

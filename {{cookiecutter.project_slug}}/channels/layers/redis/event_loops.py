@@ -18,11 +18,11 @@ from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
 
 # As much an interface server takes from its process queue at once.
 QUEUE_BATCH = 100
-# By so many milliseconds a message that waits may seem younger to a store than to its sender: a store counts in whole
+# By so many milliseconds a message that waits may seem younger to its store than to its sender: a store counts in whole
 # ones, by a clock that is set now and then.
-CLOCK_LEEWAY = 100
+CLOCK_LEEWAY = 1000
 
-# Ages by channel, and the messages of lanes that workers have.
+# The ages of the oldest messages of some channels, and the messages of lanes that workers have.
 Looked = tuple[Sequence[int], set[tuple[str, int | None]]]
 
 
@@ -74,7 +74,7 @@ class HostForLoops:
         return lost_of(under_way, channels, [await self.look_for(channels)])
 
     async def look_for(self, channels: Sequence[str]) -> Looked:
-        """Return how old the oldest message in each channel is, in milliseconds, and what living workers have."""
+        """Return how old the oldest message in each channel is, in milliseconds or -1, and what living workers have."""
         ages, packed = await self._here().living.run(scripts.UNDER_WAY, *self._store.head, *channels)
         return ages, {(m.reply_channel, m.number) for each in packed for m in held_messages.unpack(each)}
 
@@ -128,13 +128,16 @@ def lost_of(under_way: Sequence[UnderWay], channels: Sequence[str], looked: Sequ
     """Return the messages that no host has, by what has been found on each of them."""
     ages = dict(zip(channels, map(max, zip(*(ages for ages, _ in looked), strict=True)), strict=True))
     with_workers = {key for _, keys in looked for key in keys}
-    # What has been under way for longer than the oldest message of its channel has been taken from there.
     return [
         message
         for message in under_way
-        if message.seconds * 1000 > ages[message.channel] + CLOCK_LEEWAY
-        and (message.reply_channel, message.number) not in with_workers
+        if not _may_wait(message, ages[message.channel]) and (message.reply_channel, message.number) not in with_workers
     ]
+
+
+def _may_wait(message: UnderWay, oldest: int) -> bool:
+    """Say so of a message that has not been under way for longer than the oldest one that waits in its channel."""
+    return oldest >= 0 and message.seconds * 1000 <= oldest + CLOCK_LEEWAY
 
 
 class HostForLoop:

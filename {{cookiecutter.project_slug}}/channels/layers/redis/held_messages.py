@@ -15,8 +15,9 @@ def pack(messages: Sequence[UnderWay]) -> bytes:
 
 
 def unpack(packed: bytes) -> list[UnderWay]:
-    """Return the messages; none if a process of another version has packed them."""
+    """Return the messages, but those that a process of another version has packed."""
     try:
-        return [UnderWay(*message) for message in ormsgpack.unpackb(packed)]
+        messages = [UnderWay(*message) for message in ormsgpack.unpackb(packed)]
     except (ValueError, TypeError):
         return []
+    return [m for m in messages if isinstance(m.reply_channel, str) and isinstance(m.number, int | None)]

@@ -56,9 +56,9 @@ class Store:
         self._memory_ran_out = self._did_not_answer = -HINT_LIFE
         self._memories: dict[tuple[str, float], Memory] = {}
         self._unreadable: deque[bytes] = deque(maxlen=UNREADABLE_KEPT)
-        expiry, group_expiry = int(layer.expiry * 1000), int(layer.group_expiry * 1000)
+        self.expiry, group_expiry = int(layer.expiry * 1000), int(layer.group_expiry * 1000)
         # What every script is told first. Counts are kept for the longest of lives when nothing more is counted.
-        self.head = (prefix, expiry, group_expiry, max(expiry, group_expiry))
+        self.head = (prefix, self.expiry, group_expiry, max(self.expiry, group_expiry))
         # Where the channel has a capacity of its own, its sends say so; these are for what a group leads to.
         self._usual_capacities = (layer.capacity, layer.get_capacity("reply.any!"))
         self.lease = int(LEASE * 1000)

@@ -15,18 +15,8 @@ from channels.layers.base import Delivery, Lease
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis.several import pops
 
-from .....stores import make_store
+from .....stores import make_store, stopped
 from .layers import make_layer, name_on, send_to
-
-
-@contextlib.contextmanager
-def stopped(store):
-    """A server that keeps its connections for the length of a ``with`` block, and says nothing."""
-    os.kill(store.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(store.process.pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -51,6 +41,24 @@ def test_a_silent_host_keeps_nobody_from_the_others(valkey, sleeper):
             assert layer._threads.pop(["jobs"], 0.5) == Delivery("jobs", {"number": number})
 
     assert time.monotonic() - began < 2
+
+
+def test_a_host_that_falls_silent_while_it_waits_is_told_to_stop_over_a_connection_that_is_there(valkey, sleeper):
+    layer = make_layer([(valkey.host, valkey.port), (sleeper.host, sleeper.port)])
+
+    def fall_silent():
+        os.kill(sleeper.process.pid, signal.SIGSTOP)
+        send_to(layer, 0, {})
+
+    timer = threading.Timer(0.2, fall_silent)
+    timer.start()
+    began = time.monotonic()
+    delivery = layer._threads.pop(["jobs"], 0.5)
+    took = time.monotonic() - began
+    os.kill(sleeper.process.pid, signal.SIGCONT)
+
+    assert delivery == Delivery("jobs", {})
+    assert took < 1.5
 
 
 def test_what_a_silent_host_has_is_not_lost(valkey, sleeper):

@@ -1,5 +1,6 @@
 """Several stores share the load of one layer, and none keeps a reader from what lies on another."""
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -12,13 +13,19 @@ import pytest
 import channels
 from channels import route
 from channels.exceptions import ChannelLayerUnavailable
-from channels.layers.base import Delivery
+from channels.layers.base import Delivery, Finish, Ticket
+from channels.layers.origin import Origin
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis.several.pops import pop_from_all
+from channels.layers.sends import HeldSends
 from channels.registry import ChannelLayerWrapper
 from channels.test.conformance import ChannelLayerConformance
+from channels.test.process_queue import entries_there
+from channels.values.names import queue_of
 from channels.worker import Worker
+from channels.worker.outgoing import Outgoing
 
+from .....chaos import ChaosProxy
 from .....services import free_port
 from .layers import make_layer, name_on, send_to
 
@@ -221,3 +228,48 @@ def test_a_worker_whose_sends_no_host_takes_still_gets_what_the_others_have(valk
 
     assert refused == batch
     assert delivery == Delivery("jobs", {})
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("finish_comes", ["first", "last"])
+def test_a_connection_is_told_that_its_message_is_done_after_all_other_hosts_have_theirs(hosts, number, finish_comes):
+    layer = make_layer(hosts)
+    reply, other = name_on(layer, number, "reply.{}!") + "1", name_on(layer, 1 - number, "parts?{}")
+    finish = layer.prepare(reply, {})._replace(finish=Finish(7))
+    others = [layer.prepare("room", {}, to_group=True), layer.prepare(other, {})]
+    layer.group_add("room", other)
+    asked = []
+    for host in layer._threads.hosts:
+
+        def send_many(sends, host=host, send=host.send_many):
+            asked.append((layer._threads.hosts.index(host), any(each.finish for each in sends)))
+            return send(sends)
+
+        host.send_many = send_many
+
+    layer.send_and_take([finish, *others] if finish_comes == "first" else [*others, finish], ["jobs"], 0.0)
+
+    assert asked == [(1 - number, False), (number, True)]
+
+
+def test_a_finish_survives_the_death_of_its_host_and_what_others_took_is_not_sent_again(valkey, second):
+    with ChaosProxy((second.host, second.port)) as proxy:
+        layer = make_layer([(valkey.host, valkey.port), proxy.address])
+        reply, parts = name_on(layer, 1, "reply.{}!") + "1", name_on(layer, 0, "parts?{}")
+        outgoing, held = Outgoing(layer), HeldSends(Origin(layer, reply, Ticket(7)))
+        with held:
+            for name in (parts, reply):
+                held.hold(layer, layer.prepare(name, {"to": name}))
+        outgoing.take(held)
+        proxy.target = (proxy.host, free_port())
+        proxy.cut()
+        outgoing.visit(["jobs"], 0.0, "websocket.receive")
+        outgoing.settle()
+        proxy.target = (second.host, second.port)
+        outgoing.settle()
+
+        [entry] = asyncio.run(entries_there(layer, queue_of(reply)))
+        received = [layer.take([parts]) for _ in range(2)]
+
+    assert entry.finish == Finish(7, {}, [])
+    assert received == [Delivery(parts, {"to": parts}), None]

@@ -6,7 +6,7 @@
 local ages, held = {}, {}
 for i = 5, #ARGV do
     local death = drop_dead(ARGV[i])
-    ages[#ages + 1] = death and expiry - (death - now) or -1
+    ages[#ages + 1] = death and math.max(0, expiry - (death - now)) or -1
 end
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'workers', now, '+inf')) do
     held[#held + 1] = redis.call('HGET', prefix .. 'held', worker) or ''

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ....exceptions import ChannelLayerUnavailable
 from ...base import Send, UnderWay
-from ..event_loops import HostForLoops, lost_of
+from ..event_loops import HostForLoops, Looked, lost_of
 from .spread import Outcome, Spread
 
 
@@ -36,7 +36,18 @@ class HostsForLoops:
 
     async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
         channels = list({message.channel for message in under_way})
-        return lost_of(under_way, channels, [await host.look_for(channels) for host in self._hosts])
+        looked = await asyncio.gather(*(self._look_for(host, channels) for host in self._hosts))
+        return lost_of(under_way, channels, looked)
+
+    async def _look_for(self, host: HostForLoops, channels: Sequence[str]) -> Looked:
+        try:
+            return await host.look_for(channels)
+        except ChannelLayerUnavailable:
+            # The first one alone knows what workers have.
+            if host is self._hosts[0]:
+                raise
+            # Whatever another has may be there until it expires, but no longer.
+            return [self._spread.store.expiry] * len(channels), set()
 
     async def tend(self) -> None:
         anywhere = self._hosts[self._spread.anywhere()]

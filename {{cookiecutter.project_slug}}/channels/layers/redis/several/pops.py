@@ -121,6 +121,9 @@ def _begin(pops: Mapping[StoreHost, Command], blocks: bool) -> tuple[Waiting, li
     failures = []
     for host, pop in pops.items():
         try:
+            if blocks:
+                # Over this connection it is told to stop waiting. Were it made only then, that could take long.
+                host.connections.begin(())
             connection = host.pops.begin([pop], identify=blocks)
         except ChannelLayerUnavailable as error:
             host.failed(error, "pops")
