@@ -10,18 +10,16 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from django.contrib import auth
 from django.utils.functional import SimpleLazyObject
 
 from .sessions.channel_session import Consumer, channel_session, message_of
 from .sessions.http_session import channel_and_http_session, http_session
-
-_KEYS = (auth.SESSION_KEY, auth.BACKEND_SESSION_KEY, auth.HASH_SESSION_KEY)
+from .sessions.users import KEYS, user_logged_in
 
 
 def transfer_user(from_session: Any, to_session: Any) -> None:
     """Copy the login of one session to another; without one, the other is logged out."""
-    for key in _KEYS:
+    for key in KEYS:
         if key in from_session:
             to_session[key] = from_session[key]
         else:
@@ -76,7 +74,7 @@ def user_of(session: Any) -> Any:
         from django.contrib.auth.models import AnonymousUser
 
         return AnonymousUser()
-    return SimpleLazyObject(lambda: auth.get_user(_Request(session)))  # type: ignore[arg-type]
+    return SimpleLazyObject(lambda: user_logged_in(session))
 
 
 def _keeping_user(consumer: Consumer) -> Consumer:
@@ -89,37 +87,3 @@ def _keeping_user(consumer: Consumer) -> Consumer:
         return consumer(*args, **kwargs)
 
     return inner
-
-
-class _Request:
-    """What ``auth.get_user`` needs of a request."""
-
-    def __init__(self, session: Any) -> None:
-        self.session = _ReadOnlySession(session)
-
-
-class _ReadOnlySession:
-    """
-    A session in which Django looks a user up.
-
-    ``auth.get_user`` flushes a session whose password hash no longer fits and gives one a new key when an old
-    secret fits. A socket's session holds more than the login, and the visitor's is only read here: both stay.
-    """
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-
-    def __getitem__(self, key: str) -> Any:
-        return self._session[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        """Leave the stored hash alone."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._session.get(key, default)
-
-    def flush(self) -> None:
-        """Leave the session alone."""
-
-    def cycle_key(self) -> None:
-        """Leave the key alone."""
