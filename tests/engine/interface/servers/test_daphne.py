@@ -544,3 +544,10 @@ def test_how_long_a_consumer_may_take_to_answer_is_for_the_settings_to_say():
 
     assert (cancelled, protocol.openHandshakeTimeoutCall) == (["Autobahn's"], None)
     assert protocol.server.websocket_connect_timeout > 10**9
+
+
+def test_few_frames_are_read_at_once_for_all_of_them_are_taken_apart_in_one_go():
+    protocol = SocketProtocol()
+    adapted_send(protocol)
+
+    assert protocol.transport.bufferSize == daphne.READ_SIZE == 4096
