@@ -9,7 +9,7 @@ import pytest
 
 from ..baking import FOLDER, clean_environment, copy_repository, read_env
 
-ENGINE = f"{FOLDER}/channels/names.py"
+ENGINE = f"{FOLDER}/channels/values/names.py"
 OLD_RELEASE = "# As it was in an older release.\n"
 OWN_CHANGE = "\n\ndef of_our_own():\n    return 1\n"
 
@@ -83,7 +83,7 @@ def is_up_to_date(project, env):
 
 
 def copy_of_engine(project):
-    return (project / "channels" / "names.py").read_text("utf-8")
+    return (project / "channels" / "values" / "names.py").read_text("utf-8")
 
 
 def test_a_project_made_by_cruft_is_brought_up_to_date_and_keeps_its_own_changes(tmp_path, releases):

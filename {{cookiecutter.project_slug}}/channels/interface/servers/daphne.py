@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# So many bytes are read from a socket at once. All frames in them are taken apart in one go: a thousand small ones in the
-# 64 KiB that Twisted reads take forty milliseconds, in which nobody else has a turn.
+# So many bytes are read from a socket at once. All frames in them are taken apart in one go: a thousand small ones in
+# the 64 KiB that Twisted reads take forty milliseconds, in which nobody else has a turn.
 READ_SIZE = 4096
 # Seconds that a client whose frame breaks the protocol has to answer the close frame.
 FAILURE_TIMEOUT = 5.0
