@@ -98,3 +98,15 @@ def test_a_lane_that_keeps_order_is_one_message_wide():
     lane.keep_order()
 
     assert (before, lane.keeps_order, lane.has_room) == (False, True, False)
+
+
+def test_a_lane_that_keeps_order_stays_so_whatever_it_is_allowed_later():
+    lane = lane_with(width=1)
+    lane.allow(3)
+    allowed = lane.width
+    lane.allow(None)
+
+    lane.keep_order()
+    lane.allow(5)
+
+    assert (allowed, lane.width) == (3, 1)

@@ -88,6 +88,22 @@ async def test_a_connection_is_told_what_has_finished_after_what_it_was_sent_wit
     assert connection.taken == [("finished", alone), ("reply", {"text": "2"}), ("finished", along)]
 
 
+async def test_a_message_has_finished_whatever_is_wrong_with_what_its_connection_was_sent(caplog):
+    class Picky(Connection):
+        def reply(self, content):
+            raise RuntimeError("That makes no sense.")
+
+    reader, connection = Reader(), Picky()
+    channel = reader.replies.new_channel()
+    reader.replies.register(channel, connection)
+
+    reader.layer.send_many([Send(channel, {"text": "1"}, finish=Finish(1))])
+    await settle()
+
+    assert connection.taken == [("finished", Finish(1))]
+    assert "That makes no sense." in caplog.text
+
+
 async def test_what_has_finished_for_a_connection_that_has_gone_is_dropped(caplog):
     reader = Reader()
     _, channel = reader.connect()

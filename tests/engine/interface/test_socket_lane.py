@@ -96,6 +96,18 @@ async def test_whoever_asks_for_order_has_one_message_under_way_whatever_else_is
     assert (await take_all(server))[1] == ["a"]
 
 
+async def test_an_answer_that_comes_later_takes_nobody_the_order_that_was_asked_for():
+    server = InterfaceServer()
+    socket = await server.socket()
+    connect = await server.take("websocket.connect")
+    await server.finish(connect, keeps_order=True)
+    await server.reply(connect.content["reply_channel"], {"accept": True, "messages_under_way": 3})
+    for frame in "abc":
+        socket.writes(text=frame)
+
+    assert (await take_all(server))[1] == ["a"]
+
+
 async def test_a_message_that_is_put_back_keeps_its_place():
     server = InterfaceServer()
     await socket_that_says(server, *"ab")

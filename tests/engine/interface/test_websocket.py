@@ -229,7 +229,7 @@ def test_close_codes_that_a_peer_may_see_are_sent(open_socket, code):
     assert open_socket.take_disconnect_message()["code"] == code
 
 
-@pytest.mark.parametrize("code", [1, 999, 1004, 1005, 1006, 1015, 2999, 5000, -1, "1000", 1000.5])
+@pytest.mark.parametrize("code", [1, 999, 1004, 1005, 1006, 1015, 2999, 5000, -1, "1000", 1000.5, [4000]])
 def test_other_close_codes_become_1000_with_a_warning(open_socket, code, caplog):
     assert open_socket.reply({"close": code}) == [close(1000)]
     assert f"with the code {code!r}, which cannot be sent; 1000 is sent instead" in caplog.text

@@ -137,6 +137,31 @@ def test_a_message_that_is_put_back_on_a_full_channel_does_not_stop_it(make_site
     assert pauses == []
 
 
+def test_a_message_of_a_lane_is_not_put_back_when_its_connection_may_have_gone_on_without_it(make_site, clock):
+    now, _ = clock
+
+    def later(message):
+        # Others take its place, and the next of them takes its time.
+        site.layer.send("others", {})
+        site.layer.send("receive", {})
+        raise ConsumeLater
+
+    def take_a_minute(message):
+        now[0] += 60
+        site.layer.receive(["receive"])
+
+    site = make_site([route("receive", later), route("others", take_a_minute)], capacity=1)
+    site.worker.channels = ["receive"]
+    put(site, 7)
+    site.worker._turn(0.0)
+    site.worker.channels = ["others"]
+    for _ in range(2):
+        site.worker._turn(0.0)
+
+    assert site.layer.channel_statistics("receive")["messages_pending"] == 0
+    assert site.layer.channel_statistics("receive")["dropped"] == {"full": 1}
+
+
 def test_a_layer_that_is_away_gets_what_was_sent_when_it_is_back(make_site, work):
     class AwayForAWhile(InMemoryChannelLayer):
         failures = 3
@@ -402,6 +427,22 @@ def test_it_comes_alone_where_there_is_no_reply_and_after_one_that_has_left_at_o
     site.work()
 
     assert entries(site.layer) == [({}, None), (None, Finish(1)), ({}, None), ({}, None), (None, Finish(2))]
+
+
+def test_a_message_stays_with_its_worker_until_its_connection_could_be_told(make_site, clock):
+    now, _ = clock
+    site = make_site([route("receive", echo)], channel_capacity={"reply.x!": 1})
+    site.layer.send("reply.x!2", {})
+    put(site, 7)
+    for _ in range(2):
+        site.worker._turn(0.0)
+    before = site.worker.has()
+    asyncio.run(site.layer.read_queue("reply.x!"))
+    now[0] += 1
+    site.worker._turn(0.0)
+
+    assert (before, site.worker.has()) == ([UnderWay(REPLY, REPLY, 7)], [])
+    assert entries(site.layer) == [({"number": 7}, Finish(7))]
 
 
 def test_it_is_told_where_the_reply_has_no_room_and_told_alone_when_that_is_given_up(make_site, clock):

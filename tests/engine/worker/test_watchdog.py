@@ -1,6 +1,7 @@
 """`channels.worker.watchdog`: who runs too long is named, with the line it is at, and the layer is told who runs."""
 
 import threading
+import time
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Ticket, UnderWay
@@ -86,9 +87,9 @@ def test_a_layer_is_told_again_and_again_what_a_process_is_working_on_and_then_t
     of_a_lane = running_consumer(len, {"reply_channel": "reply.x!1"}, Origin(None, "reply.x!1", Ticket(3)))
     # A consumer does what it likes with its message.
     of_a_lane.message.reply_channel = None
-    running = [of_a_lane, running_consumer(len, {"reply_channel": "reply.x!2", "order": 4}), None]
+    running = [of_a_lane, running_consumer(len, {"reply_channel": "reply.x!2", "order": 4})]
 
-    report_running(layer, lambda: running, layer.stop)
+    report_running(layer, lambda: [consumer.under_way(time.monotonic()) for consumer in running], layer.stop)
 
     workers, said = zip(*layer.heard, strict=True)
     held = [message._replace(seconds=0) for message in said[0]]

@@ -1,3 +1,4 @@
+import gc
 import logging
 import threading
 
@@ -5,6 +6,7 @@ import pytest
 
 from channels import Channel, route
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.sessions import channel_session
 from channels.values import pauses as pauses_module
 from channels.worker import Worker, WorkerGroup, prepare_router, start_embedded_workers, worker
 
@@ -50,6 +52,23 @@ def test_a_worker_reads_the_channels_of_its_routes_and_no_others(make_site):
     assert Worker(layer).channels == ["http.request", "thumbnail.big", "thumbnail.small"]
     assert Worker(layer, only_channels=["thumbnail.*"]).channels == ["thumbnail.big", "thumbnail.small"]
     assert Worker(layer, exclude_channels=["*.big", "http.*"]).channels == ["thumbnail.small"]
+
+
+def test_a_message_with_a_session_leaves_no_garbage_that_has_to_be_looked_for(make_site):
+    @channel_session
+    def consumer(message):
+        message.channel_session["a"] = 1
+
+    site = make_site([route("websocket.receive", consumer)])
+    socket = Socket(site)
+    for _ in range(2):
+        socket.put("websocket.receive")
+    site.worker._turn(0.0)
+    gc.collect()
+    site.worker._turn(0.0)
+    left = gc.collect()
+
+    assert (left, socket.received(), socket.session) == (0, [], {"a": 1})
 
 
 # Messages that fit nowhere

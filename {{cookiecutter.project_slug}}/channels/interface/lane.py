@@ -52,6 +52,11 @@ class Lane:
             self._under_way.clear()
         return channel
 
+    def allow(self, width: int | None) -> None:
+        """Let so many messages be under way at a time, if anybody says so and it does not keep order."""
+        if width is not None and not self.keeps_order:
+            self.width = width
+
     def keep_order(self) -> None:
         """Have one message under way at a time, and the socket closed when one of them is lost."""
         self.keeps_order, self.width = True, 1

@@ -198,10 +198,13 @@ class Replies:
                 news = self._layer.prepare(worker[0], {"response": worker[1], "closed": True})
                 self._start(dispatch(self._layer, news))
             return
-        if content is not None:
-            connection.reply(content)
-        if finish is not None:
-            connection.finished(finish)
+        try:
+            if content is not None:
+                connection.reply(content)
+        finally:
+            # Whatever is wrong with what it was sent, its message is done.
+            if finish is not None:
+                connection.finished(finish)
 
     def _change_membership(self, entry: Entry) -> None:
         if not entry.group:

@@ -237,7 +237,7 @@ def _close_code(content: Content) -> int:
     code = content.get("close")
     if code is True or not code:
         return 1000
-    if code not in _CLOSE_CODES:
+    if not isinstance(code, int) or code not in _CLOSE_CODES:
         logger.warning("A consumer closed a socket with the code %r, which cannot be sent; 1000 is sent instead", code)
         return 1000
     return int(code)

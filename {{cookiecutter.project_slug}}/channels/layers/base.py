@@ -352,9 +352,10 @@ class BaseChannelLayer(ABC):
 
     def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:  # noqa: B027
         """
-        Say that a worker process is alive and what it is working on, every ``lease_interval`` seconds.
+        Say that a worker process is alive and which messages it has, every ``lease_interval`` seconds.
 
-        When it has stopped saying so, what it held is reported as lost.
+        It is working on them, or could not tell their connections yet that it is done. When it has stopped saying so,
+        they are reported as lost.
         """
 
     def end_worker(self, worker: str) -> None:  # noqa: B027

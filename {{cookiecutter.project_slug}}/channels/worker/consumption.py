@@ -73,6 +73,9 @@ class Consumption:
         with self.held:
             self._call(consumer, message, kwargs)
         self.running = None
+        if self._origin is not None:
+            # The two refer to each other, and would be garbage that has to be looked for.
+            self._origin.channel_session = None
 
     def _call(self, consumer: Consumer, message: Message, kwargs: dict[str, Any]) -> None:
         worker = self._worker

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
+from ..layers.base import UnderWay
 from ..registry import ChannelLayerWrapper
 from ..signals import worker_process_ready
 from ..staticfiles import default_http_consumer
@@ -38,7 +39,7 @@ class WorkerGroup:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._reporter = threading.Thread(
-            target=report_running, args=(channel_layer.channel_layer, self.running, self._ended), daemon=True
+            target=report_running, args=(channel_layer.channel_layer, self.has, self._ended), daemon=True
         )
         self._threads = [
             threading.Thread(target=run_beside_loop, args=(worker.run,), name=f"worker-{number}", daemon=True)
@@ -95,6 +96,10 @@ class WorkerGroup:
     def running(self) -> list[RunningConsumer | None]:
         """Return what each worker is at, None for one that waits."""
         return [worker.running for worker in self.workers]
+
+    def has(self) -> list[UnderWay]:
+        """Return the messages that the workers have."""
+        return [message for worker in self.workers for message in worker.has()]
 
 
 def prepare_router(channel_layer: ChannelLayerWrapper, serve_static: bool | None = None) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from ..exceptions import ChannelLayerUnavailable
-from ..layers.base import BaseChannelLayer, Delivery, Finish, Send
+from ..layers.base import BaseChannelLayer, Delivery, Finish, Send, UnderWay
 from ..layers.sends import HeldSends
 from ..values.pauses import Pauses
 
@@ -59,6 +59,11 @@ class Outgoing:
         """Whether anything that has never been tried is to leave with the next visit."""
         return bool(self._own.new)
 
+    @property
+    def untold(self) -> list[UnderWay]:
+        """The messages that are done while their connections could not be told so yet; for any thread."""
+        return self._own.untold
+
     def limited(self, timeout: float) -> float:
         """Return for how long to wait for a message, ``timeout`` at most: until something should be tried again."""
         if not self._own.waiting and not self._others:
@@ -101,8 +106,12 @@ class _Outbox:
         self._layer = layer
         self.new: list[Send] = []
         self.waiting: list[tuple[float, Send]] = []
+        # Of these, what has been done without a word to its connection; also while that is being tried again.
+        self.untold: list[UnderWay] = []
         self.try_at = 0.0
         self._pauses = Pauses(0.01, 0.2)
+        # Why something waits.
+        self._reason = ""
         # When those that have waited are given up, by their ids, while they are being tried.
         self._tried: dict[int, float] = {}
 
@@ -126,7 +135,7 @@ class _Outbox:
         except Exception:
             self._log_lost(batch)
             raise
-        if refused:
+        if refused or self.waiting or self.untold:
             self._keep(refused, "full")
         return delivery
 
@@ -158,6 +167,7 @@ class _Outbox:
         if not self.waiting:
             return new
         now = time.monotonic()
+        self._give_up_late(now)
         # A group may have any channel as its member.
         if now >= self.try_at or any(send.to_group for send in new):
             self._tried = {id(send): give_up_at for give_up_at, send in self.waiting}
@@ -169,7 +179,7 @@ class _Outbox:
 
     def _keep(self, refused: Sequence[Send], reason: str) -> None:
         """Let wait what has not left; count what has waited long enough."""
-        now = time.monotonic()
+        now, self._reason = time.monotonic(), reason
         if not self.waiting:
             if not self._tried:
                 self._pauses.begin_anew()
@@ -177,12 +187,29 @@ class _Outbox:
         for send in refused:
             give_up_at = self._tried.get(id(send), now + FULL_TIMEOUT)
             if now >= give_up_at:
-                if send.content is not None:
-                    advice = self._layer.describe_full(send.name) if reason == "full" else ""
-                    self._layer.statistics.count_dropped(send.name, reason, advice)
+                self._count_given_up(send, reason)
                 self.waiting += [(give_up_at, left) for left in send.of_finish_alone()]
             else:
                 self.waiting.append((give_up_at, send))
+        self.untold = [
+            UnderWay(send.name, send.name, send.finish.number)
+            for _, send in self.waiting
+            if send.finish is not None and send.finish.number is not None
+        ]
+
+    def _give_up_late(self, now: float) -> None:
+        """Give up what was put back and has waited so long that its connection may have gone on without it."""
+        waiting, self.waiting = self.waiting, []
+        for give_up_at, send in waiting:
+            if now >= give_up_at and _is_put_back(send):
+                self._count_given_up(send, self._reason)
+            else:
+                self.waiting.append((give_up_at, send))
+
+    def _count_given_up(self, send: Send, reason: str) -> None:
+        if send.content is not None:
+            advice = self._layer.describe_full(send.name) if reason == "full" else ""
+            self._layer.statistics.count_dropped(send.name, reason, advice)
 
     def _left_after(self, error: ChannelLayerUnavailable, batch: list[Send]) -> list[Send]:
         """Return what may be sent again after a failure; what may have been sent all the same is counted."""
@@ -197,3 +224,8 @@ class _Outbox:
     def _log_lost(self, batch: list[Send]) -> None:
         if batch:
             logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
+
+
+def _is_put_back(send: Send) -> bool:
+    """Say whether this is a message of a socket's lane once more."""
+    return send.ticket is not None and send.ticket.number is not None

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,11 +68,9 @@ def watch(running: Callable[[], Iterable[RunningConsumer | None]], limit: float,
         warn_of_slow(running(), limit, time.monotonic())
 
 
-def report_running(
-    layer: BaseChannelLayer, running: Callable[[], Iterable[RunningConsumer | None]], stop: threading.Event
-) -> None:
+def report_running(layer: BaseChannelLayer, has: Callable[[], Sequence[UnderWay]], stop: threading.Event) -> None:
     """
-    Tell the layer that this process is alive and what it is working on, until ``stop`` is set.
+    Tell the layer that this process is alive and which messages it has, until ``stop`` is set.
 
     A layer whose processes end with it is told nothing.
     """
@@ -80,9 +78,8 @@ def report_running(
         return
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     while True:
-        now = time.monotonic()
         try:
-            layer.renew_worker(worker, [consumer.under_way(now) for consumer in running() if consumer is not None])
+            layer.renew_worker(worker, has())
             layer.outage.is_over("worker lease")
         except Exception as error:
             layer.outage.goes_on(error, "worker lease")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from ..layers.base import Delivery
+from ..layers.base import Delivery, UnderWay
 from ..message import Message
 from ..registry import ChannelLayerWrapper
 from ..signals import worker_ready
@@ -71,6 +71,12 @@ class Worker:
         """The consumer at work, None if there is none."""
         consumption = self._consumption
         return consumption.running if consumption is not None else None
+
+    def has(self) -> list[UnderWay]:
+        """Return what it works on, and what is done while its connection could not be told so yet; for any thread."""
+        running = self.running
+        at_work = [running.under_way(time.monotonic())] if running is not None else []
+        return at_work + self._outgoing.untold
 
     def run(self) -> None:
         """Run consumers until ``stop``."""

@@ -13,7 +13,7 @@ import pytest
 import channels
 from channels import route
 from channels.exceptions import ChannelLayerUnavailable
-from channels.layers.base import Delivery, Finish, Ticket
+from channels.layers.base import Delivery, Finish, Send, Ticket
 from channels.layers.origin import Origin
 from channels.layers.redis import hosts as hosts_module
 from channels.layers.redis.several.pops import pop_from_all
@@ -228,6 +228,19 @@ def test_a_worker_whose_sends_no_host_takes_still_gets_what_the_others_have(valk
 
     assert refused == batch
     assert delivery == Delivery("jobs", {})
+
+
+@pytest.mark.parametrize("content", [None, {"text": "hello"}])
+def test_a_host_that_has_failed_lately_is_not_asked_again_for_what_is_never_given_up(hosts, content):
+    layer = make_layer(hosts)
+    reply = name_on(layer, 1, "reply.{}!") + "1"
+    finish = Send(reply, content and layer.encode(reply, content, False), finish=Finish(7))
+    layer._threads.hosts[1].host.failed(ChannelLayerUnavailable("away"), "sends")
+
+    left = layer.send_many([finish])
+    rests = layer._threads.hosts[1].host.rests
+
+    assert (left, rests) == (([finish], True) if content is None else ([], False))
 
 
 @pytest.mark.parametrize("number", [0, 1])

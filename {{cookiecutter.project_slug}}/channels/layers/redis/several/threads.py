@@ -42,10 +42,17 @@ class HostsForThreads:
 
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         by_host = self._spread.by_host(batch)
+        # Words to connections are never given up, and a host that does not answer takes seconds at each attempt.
+        resting = [
+            number for number, sends in by_host.items() if self.hosts[number].host.rests and _are_finishes(sends)
+        ]
+        kept = [send for number in resting for send in by_host.pop(number)]
         # Nobody waits for a host that may not answer before the others have their messages; and a connection that is
         # told that its message is done may have the next one run at once.
         numbers = sorted(by_host, key=lambda number: (self.hosts[number].host.rests, _has_finish(by_host[number])))
-        return self._spread.left_after([self._outcome(self.hosts[number], by_host[number]) for number in numbers])
+        return kept + self._spread.left_after(
+            [self._outcome(self.hosts[number], by_host[number]) for number in numbers]
+        )
 
     def _outcome(self, host: HostForThreads, sends: list[Send]) -> Outcome:
         try:
@@ -166,6 +173,10 @@ class HostsForThreads:
 
     def _anywhere(self) -> HostForThreads:
         return self.hosts[self._spread.anywhere()]
+
+
+def _are_finishes(sends: Sequence[Send]) -> bool:
+    return all(send.content is None for send in sends)
 
 
 def _has_finish(sends: Sequence[Send]) -> bool:
