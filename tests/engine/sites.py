@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import sys
 
 from channels.interface.session import merged
 from channels.layers.base import Ticket
@@ -66,7 +67,7 @@ class Site:
             if entry.finish is not None:
                 name = queue + entry.local
                 self.finishes.append((name, entry.finish))
-                self.sessions[name] = merged(self.sessions.get(name, {}), entry.finish)
+                self.sessions[name] = merged(self.sessions.get(name, {}), entry.finish, sys.maxsize)
         return self._member_messages.made_of(queue, entries)
 
 

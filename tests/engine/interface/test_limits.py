@@ -51,3 +51,10 @@ def test_a_value_of_another_kind_is_refused(name, value, expected):
 @pytest.mark.parametrize("limits", [{"http_timeout": 5}, {"http_timeout": 0.5}, {"spool_memory": 0}])
 def test_numbers_of_the_kind_are_taken(limits):
     assert Limits.from_settings(SimpleNamespace(CHANNELS_INTERFACE=limits)) == Limits(**limits)
+
+
+def test_what_a_channel_session_may_come_to_is_a_setting_of_its_own():
+    assert Limits.from_settings(SimpleNamespace(CHANNEL_SESSION_SIZE=7)).session_size == 7
+    assert Limits.from_settings(SimpleNamespace()).session_size == 65_536
+    with pytest.raises(InvalidChannelLayerError, match="unknown key 'session_size'"):
+        Limits.from_settings(SimpleNamespace(CHANNELS_INTERFACE={"session_size": 7}))

@@ -31,3 +31,12 @@ def test_two_consumers_at_once_lose_nothing_whoever_ends_first():
     first, second = Finish(1, {"a": 10}, ["b"]), Finish(2, {"c": 30}, [])
 
     assert merged(merged(BEFORE, first), second) == merged(merged(BEFORE, second), first) == {"a": 10, "c": 30}
+
+
+def test_what_several_have_added_at_once_is_bounded_and_what_is_lost_of_it_is_told(caplog):
+    first, second = Finish(1, {"a": "x" * 60}, []), Finish(2, {"b": "x" * 60}, [])
+    session = merged(merged({}, first, 100), second, 100)
+
+    assert session == {"a": "x" * 60}
+    [told] = caplog.messages
+    assert told.endswith("session is larger than the 100 bytes that CHANNEL_SESSION_SIZE allows")

@@ -316,7 +316,7 @@ async def test_after_a_lost_message_an_ordinary_socket_goes_on_with_the_next_one
     assert (await take_all(server))[1] == ["b"]
     assert (socket.sent, socket.task.done()) == ([], False)
     assert caplog.messages == [
-        "Message 1 of socket '/rooms/' on websocket.receive was lost, most likely with its worker; the next one follows"
+        "Message 1 of socket '/rooms/' on websocket.receive was lost with its worker, or expired; the next one follows"
     ]
 
 
@@ -337,7 +337,7 @@ async def test_a_socket_that_keeps_order_is_closed_with_1013_when_a_message_is_l
     assert await server.message("websocket.receive") is None
     assert server.layer.channel_statistics("websocket.receive")["dropped"] == {"its socket was closed": 1}
     assert caplog.messages[0] == (
-        "Socket '/rooms/' closed with 1013: its message 2 on websocket.receive was lost, most likely with its worker"
+        "Socket '/rooms/' closed with 1013: its message 2 on websocket.receive was lost with its worker, or expired"
     )
 
 

@@ -13,6 +13,8 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.test.process_queue import entries_there, read_entries
 from channels.worker import WorkerGroup, outgoing
 
+from ..sites import Socket
+
 
 @pytest.fixture
 def impatient(monkeypatch):
@@ -553,3 +555,28 @@ def test_a_message_that_finds_no_room_to_be_put_back_is_counted_and_its_socket_w
     assert entries(site.layer) == [(None, Finish(7, comes_again=True))]
     assert site.layer.channel_statistics("receive")["dropped"] == {"full": 1}
     assert lost == [UnderWay("receive", REPLY, 7)]
+
+
+def test_a_failure_that_nobody_expects_does_not_keep_a_connection_from_being_told(make_site, caplog):
+    class Failing(InMemoryChannelLayer):
+        fails = True
+
+        def send_and_take(self, *arguments):
+            if self.fails and arguments[0]:
+                self.fails = False
+                raise RuntimeError("odd")
+            return super().send_and_take(*arguments)
+
+    def consumer(message):
+        message.reply_channel.send({"text": "answer"})
+
+    site = make_site([route("websocket.receive", consumer)], layer=Failing())
+    socket = Socket(site)
+    socket.put("websocket.receive", text="x")
+    with pytest.raises(RuntimeError):
+        site.worker.step()
+    site.worker.step()
+
+    assert socket.received() == []
+    assert [finish.number for _, finish in site.finishes] == [0]
+    assert "1 message(s) of a consumer are lost" in caplog.text

@@ -230,7 +230,7 @@ class HttpConnection:
 
     def finished(self, finish: Finish) -> None:
         """Take what a consumer has changed in the session."""
-        self._session = merged(self._session, finish)
+        self._session = merged(self._session, finish, self._process.limits.session_size)
         if self._has_will:
             self.will_is_old = True
             self._process.renew_will_soon(self)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..exceptions import InvalidChannelLayerError
+from ..layers.content import MAX_SESSION_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,14 @@ class Limits:
     # Whether the header Daphne-Root-Path names the root path. No client may be able to send it.
     trust_root_path_header: bool = False
 
+    # What a channel session may come to: the setting CHANNEL_SESSION_SIZE, which workers know, too.
+    session_size: int = MAX_SESSION_SIZE
+
     @classmethod
     def from_settings(cls, settings: Any) -> Limits:
         """Read the setting. Raises ``InvalidChannelLayerError`` for a name or a value that makes no sense."""
         chosen = dict(getattr(settings, "CHANNELS_INTERFACE", {}))
-        defaults = {field.name: field.default for field in fields(cls)}
+        defaults = {field.name: field.default for field in fields(cls) if field.name != "session_size"}
         for name, value in chosen.items():
             if name not in defaults:
                 raise InvalidChannelLayerError(
@@ -61,7 +65,7 @@ class Limits:
                 )
             if expected := _expected(value, defaults[name], least=1 if name == "messages_under_way" else 0):
                 raise InvalidChannelLayerError(f"CHANNELS_INTERFACE[{name!r}] is {value!r}; expected {expected}.")
-        return cls(**chosen)
+        return cls(**chosen, session_size=getattr(settings, "CHANNEL_SESSION_SIZE", MAX_SESSION_SIZE))
 
 
 def _expected(value: Any, default: Any, least: int) -> str:

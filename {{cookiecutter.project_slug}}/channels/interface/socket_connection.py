@@ -244,7 +244,7 @@ class SocketConnection:
             # It is told again when it may have got lost, and others may have changed the session since.
             return
         if finish.changed or finish.removed:
-            self._session = merged(self._session, finish)
+            self._session = merged(self._session, finish, self._process.limits.session_size)
             self.will_is_old = True
             self._process.renew_will_soon(self)
         if finish.keeps_order:
@@ -264,13 +264,13 @@ class SocketConnection:
         """Be told that a message is lost: one of a socket that keeps order must not be missed silently."""
         channel = self._lane.finish(number)
         if channel and self._lane.keeps_order:
-            text = "Socket %r closed with %d: its message %d on %s was lost, most likely with its worker"
+            text = "Socket %r closed with %d: its message %d on %s was lost with its worker, or expired"
             logger.warning(text, self._socket.path, TRY_AGAIN_LATER, number, channel)
             # Its client may have left already.
             self._drop_frames()
             self._perform(self._socket.close(TRY_AGAIN_LATER))
         elif channel:
-            text = "Message %d of socket %r on %s was lost, most likely with its worker; the next one follows"
+            text = "Message %d of socket %r on %s was lost with its worker, or expired; the next one follows"
             logger.warning(text, number, self._socket.path, channel)
         self._go_on()
 

@@ -16,6 +16,8 @@ from ..exceptions import InvalidMessage, MessageTooLarge
 MAX_DEPTH = 64
 # One mebibyte of data, and room for the keys and headers around it.
 MAX_MESSAGE_SIZE = 2**20 + 2**16
+# The text and bytes in a channel session, which travels with each message of its connection.
+MAX_SESSION_SIZE = 64 * 1024
 
 _SMALLEST_INTEGER = -(2**63)
 _LARGEST_INTEGER = 2**64 - 1

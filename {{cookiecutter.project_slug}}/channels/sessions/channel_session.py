@@ -16,15 +16,11 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
 from ..exceptions import InvalidMessage, MessageTooLarge
-from ..layers.content import copy_message, copy_received, is_same
+from ..layers.content import MAX_SESSION_SIZE, copy_message, copy_received, is_same
 from ..layers.origin import Origin
 from ..message import Message
 
 Consumer = Callable[..., Any]
-
-# The text and bytes in a session come to so many bytes at most; CHANNEL_SESSION_SIZE changes it. They travel with each
-# message of the socket.
-MAX_SIZE = 64 * 1024
 
 
 def channel_session(consumer: Consumer) -> Consumer:
@@ -71,7 +67,7 @@ class ChannelSession(SessionBase):
         values = getattr(self, "_session_cache", None)
         if values is None or is_same(values, self._origin.session):
             return
-        size = getattr(settings, "CHANNEL_SESSION_SIZE", MAX_SIZE)
+        size = getattr(settings, "CHANNEL_SESSION_SIZE", MAX_SESSION_SIZE)
         try:
             self._origin.session = copy_message(values, size)
         except MessageTooLarge as error:

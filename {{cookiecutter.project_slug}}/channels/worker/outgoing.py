@@ -133,7 +133,7 @@ class _Outbox:
             self._keep(self._left_after(error, batch), _UNAVAILABLE)
             raise
         except Exception:
-            self._log_lost(batch)
+            self._lose(batch)
             raise
         if refused or self.waiting or self.untold:
             self._keep(refused, "full")
@@ -148,7 +148,7 @@ class _Outbox:
         except ChannelLayerUnavailable as error:
             refused, reason = self._left_after(error, batch), _UNAVAILABLE
         except Exception:
-            self._log_lost(batch)
+            self._lose(batch)
             return
         self._keep(refused, reason)
 
@@ -221,9 +221,11 @@ class _Outbox:
                 self._layer.statistics.count_dropped(send.name, "uncertain", advice)
         return [left for send in batch for left in send.of_finish_alone()]
 
-    def _log_lost(self, batch: list[Send]) -> None:
+    def _lose(self, batch: list[Send]) -> None:
+        """Log what a failure that nobody has expected has taken along; only what tells a connection is kept."""
         if batch:
             logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
+            self._keep([left for send in batch for left in send.of_finish_alone()], _UNAVAILABLE)
 
 
 def _is_put_back(send: Send) -> bool:
