@@ -52,8 +52,9 @@ async def test_one_message_of_a_socket_is_under_way_at_a_time():
     assert seen == ["a", "b", "c"]
 
 
-async def test_the_first_frame_waits_until_the_connect_consumer_has_finished():
-    server = InterfaceServer()
+@pytest.mark.parametrize("width", [1, 3])
+async def test_the_first_frame_waits_until_the_connect_consumer_has_finished(width):
+    server = InterfaceServer(Limits(messages_under_way=width))
     socket = await server.socket()
     connect = await server.take("websocket.connect")
     await server.reply(connect.content["reply_channel"], {"accept": True})
@@ -90,6 +91,18 @@ async def test_whoever_asks_for_order_has_one_message_under_way_whatever_else_is
     socket = await server.socket()
     connect = await server.take("websocket.connect")
     await server.finish(connect, {"accept": True, "messages_under_way": 3}, keeps_order=True)
+    for frame in "abc":
+        socket.writes(text=frame)
+
+    assert (await take_all(server))[1] == ["a"]
+
+
+async def test_whoever_accepts_a_socket_later_does_not_undo_the_order_that_its_connect_consumer_has_asked_for():
+    server = InterfaceServer()
+    socket = await server.socket()
+    connect = await server.take("websocket.connect")
+    await server.finish(connect, keeps_order=True)
+    await server.reply(connect.content["reply_channel"], {"accept": True, "messages_under_way": 3})
     for frame in "abc":
         socket.writes(text=frame)
 

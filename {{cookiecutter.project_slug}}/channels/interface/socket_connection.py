@@ -233,7 +233,8 @@ class SocketConnection:
         events = socket.reply(content)
         if is_answer and socket.state is not State.CONNECTING:
             self._cancel_timer()
-            self._lane.width = socket.messages_under_way or self._lane.width
+            if socket.messages_under_way is not None:
+                self._lane.widen(socket.messages_under_way)
         self._perform(events)
         if is_answer or socket.state is State.CLOSED:
             self._go_on()
