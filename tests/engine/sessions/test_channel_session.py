@@ -240,7 +240,9 @@ def test_what_cannot_travel_is_told_and_nothing_of_it_is_kept(make_site, caplog,
     ("error", "replies", "waiting"),
     [(DenyConnection, [{"accept": False}], 0), (ConsumeLater, [{"accept": True}], 1)],
 )
-def test_a_session_that_cannot_be_kept_does_not_change_how_its_consumer_ends(make_site, caplog, error, replies, waiting):
+def test_a_session_that_cannot_be_kept_does_not_change_how_its_consumer_ends(
+    make_site, caplog, error, replies, waiting
+):
     @channel_session
     def consumer(message):
         message.channel_session["when"] = datetime.datetime(2024, 2, 29)

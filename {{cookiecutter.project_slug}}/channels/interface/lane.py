@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-
 # The number of the connect message. What its consumer stores, and asks for, holds for all that follow.
 _CONNECT = 0
 
