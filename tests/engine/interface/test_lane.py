@@ -16,7 +16,7 @@ def lane_with(*numbers, width=1):
 
 @pytest.mark.parametrize(
     ("width", "numbers", "has_room"),
-    [(1, [], True), (1, [0], False), (2, [0], True), (2, [0, 1], False), (3, [4, 5], True)],
+    [(1, [], True), (1, [1], False), (2, [1], True), (2, [1, 2], False), (3, [4, 5], True)],
 )
 def test_as_many_messages_may_be_under_way_as_the_lane_is_wide(width, numbers, has_room):
     lane = lane_with(*numbers, width=width)

@@ -52,8 +52,9 @@ async def test_one_message_of_a_socket_is_under_way_at_a_time():
     assert seen == ["a", "b", "c"]
 
 
-async def test_the_first_frame_waits_until_the_connect_consumer_has_finished():
-    server = InterfaceServer()
+@pytest.mark.parametrize("width", [1, 3])
+async def test_the_first_frame_waits_until_the_connect_consumer_has_finished(width):
+    server = InterfaceServer(Limits(messages_under_way=width))
     socket = await server.socket()
     connect = await server.take("websocket.connect")
     await server.reply(connect.content["reply_channel"], {"accept": True})
@@ -289,7 +290,7 @@ async def test_a_socket_that_its_server_cancels_ends_whatever_waits(frames):
     assert dropped == {"its socket was closed": min(frames - 1, MAX_FRAMES_AHEAD)}
 
 
-async def test_a_frame_of_a_client_that_has_left_which_nobody_takes_is_counted_with_those_behind_it():
+async def test_a_frame_of_a_client_that_has_left_which_nobody_takes_is_counted_with_those_behind_it(caplog):
     server = InterfaceServer(Limits(full_timeout=2), channel_capacity={"websocket.receive": 1})
     socket = await socket_that_says(server, *"abcd")
     first = await server.take("websocket.receive")
@@ -301,6 +302,10 @@ async def test_a_frame_of_a_client_that_has_left_which_nobody_takes_is_counted_w
 
     assert (await server.message("websocket.disconnect"))["order"] == 3
     assert server.layer.channel_statistics("websocket.receive")["dropped"] == {"its socket was closed": 3}
+    assert caplog.messages[-1] == (
+        "3 message(s) for channel websocket.receive dropped so far (its socket was closed). "
+        "Its client had sent them, and they waited here for their turn."
+    )
 
 
 # Lost messages

@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.sessions.backends.base import SessionBase
 
 from channels import Channel, ConsumeLater, Group, route
+from channels.exceptions import DenyConnection
 from channels.layers.base import Finish, Ticket
 from channels.layers.origin import Origin
 from channels.message import Message
@@ -233,6 +234,29 @@ def test_what_cannot_travel_is_told_and_nothing_of_it_is_kept(make_site, caplog,
     assert socket.session == {}
     assert "InvalidMessage: The channel session holds what cannot travel with messages: " in caplog.text
     assert sentence in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "replies", "waiting"),
+    [(DenyConnection, [{"accept": False}], 0), (ConsumeLater, [{"accept": True}], 1)],
+)
+def test_a_session_that_cannot_be_kept_does_not_change_how_its_consumer_ends(
+    make_site, caplog, error, replies, waiting
+):
+    @channel_session
+    def consumer(message):
+        message.channel_session["when"] = datetime.datetime(2024, 2, 29)
+        message.reply_channel.send({"accept": True})
+        raise error
+
+    site = make_site([route("websocket.connect", consumer)])
+    socket = Socket(site)
+    socket.put("websocket.connect")
+    site.worker.step()
+
+    assert socket.received() == replies
+    assert site.layer.channel_statistics("websocket.connect")["messages_pending"] == waiting
+    assert "'when' is of type datetime" in caplog.text
 
 
 # Whose it is

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+# The number of the connect message. What its consumer stores, and asks for, holds for all that follow.
+_CONNECT = 0
+
 
 class Lane:
     """
-    The lane of a socket; ``width`` messages may be under way at a time.
+    The lane of a socket; ``width`` messages may be under way at a time, but its connect message is so alone.
 
     Times are seconds of one clock. ``keeps_order``: its consumers have asked for the promise of ``enforce_ordering``.
     """
@@ -24,7 +27,7 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Whether another message may go under way."""
-        return len(self._under_way) < self.width
+        return len(self._under_way) < self.width and _CONNECT not in self._under_way
 
     @property
     def is_empty(self) -> bool:

@@ -221,8 +221,8 @@ class SocketConnection:
         """Count what waits to be dispatched, and ``this`` that cannot be, as lost: the socket is closed."""
         frames, self._frames = self._frames or (), None
         if count := this + len(frames):
-            statistics = self._process.layer.statistics
-            statistics.count_dropped("websocket.receive", "its socket was closed", count=count)
+            advice = "Its client had sent them, and they waited here for their turn."
+            self._process.layer.statistics.count_dropped("websocket.receive", "its socket was closed", advice, count)
 
     # From the layer
 

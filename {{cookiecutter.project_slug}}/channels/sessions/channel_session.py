@@ -9,6 +9,7 @@ several consumers of one socket change at the same time nothing is lost.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from ..exceptions import InvalidMessage, MessageTooLarge
 from ..layers.content import MAX_SESSION_SIZE, copy_message, copy_received, is_same
 from ..layers.origin import Origin
 from ..message import Message
+
+logger = logging.getLogger(__name__)
 
 Consumer = Callable[..., Any]
 
@@ -39,9 +42,12 @@ def channel_session(consumer: Consumer) -> Consumer:
             return consumer(*args, **kwargs)
         session = message.channel_session = _session_of(message)
         try:
-            return consumer(*args, **kwargs)
-        finally:
-            session.save()
+            result = consumer(*args, **kwargs)
+        except BaseException:
+            _save_quietly(session)
+            raise
+        session.save()
+        return result
 
     return inner
 
@@ -124,6 +130,14 @@ def message_of(args: tuple[Any, ...]) -> Message:
         if isinstance(argument, Message):
             return argument
     raise TypeError("A consumer is called with a message as its first argument, or as the one after self.")
+
+
+def _save_quietly(session: ChannelSession) -> None:
+    """Keep what a consumer has changed that has raised something, which says how its message ends."""
+    try:
+        session.save()
+    except (InvalidMessage, MessageTooLarge):
+        logger.exception("What a consumer that did not end well has changed in its channel session is not kept")
 
 
 def _session_of(message: Message) -> ChannelSession:

@@ -106,6 +106,18 @@ def test_a_send_whose_connection_broke_is_uncertain_only_when_it_was_written(beh
     assert raised.value.uncertain is False
 
 
+def test_a_store_that_closes_the_connection_of_an_event_loop_is_named_as_the_reason(behind, valkey):
+    async def serve():
+        await behind.send_many_async([behind.prepare("jobs", {})])
+        reader = asyncio.create_task(behind.read_queue(QUEUE))
+        await asyncio.sleep(0.1)
+        valkey.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await reader
+
+    with pytest.raises(ChannelLayerUnavailable, match=r"The store has closed the connection\.$"):
+        asyncio.run(serve())
+
+
 def test_a_worker_reads_on_soon_after_its_connection_went_silent(behind, direct, proxy):
     assert behind.receive(["jobs"]) == (None, None)
     proxy.halt()

@@ -98,7 +98,8 @@ class LoopConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Learn that the store has gone."""
-        self._end(ConnectionError(f"The store has closed the connection: {error}"))
+        why = "." if error is None else f": {error}"
+        self._end(ConnectionError(f"The store has closed the connection{why}"))
 
     def eof_received(self) -> None:
         """Learn that the store will send nothing more; the transport closes."""
