@@ -171,7 +171,7 @@ def test_a_second_signal_ends_a_worker_which_says_what_it_does_not_wait_for(tmp_
         statuses = busy.stop(), idle.stop()
 
     assert statuses == (1, 1)
-    assert "Stopped without waiting any longer for site_code.consumers.receive with <Message on" in busy.log
+    assert "Stopped without waiting any longer for site_code.consumers.receive_unordered with <Message on" in busy.log
     assert "Stopped without waiting any longer for an answer of the channel layer" in idle.log
 
 
