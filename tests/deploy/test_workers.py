@@ -133,7 +133,7 @@ def test_a_verbose_worker_says_what_each_message_goes_through(site):
         socket.send(json.dumps({"id": "1"}))
         socket.recv(timeout=20)
 
-    assert "DEBUG channels.worker: Running site_code.consumers.receive_unordered" in workers.log
+    assert "DEBUG channels.worker.consumption: Running site_code.consumers.receive_unordered" in workers.log
     assert "DEBUG channels" not in quiet.log
 
 
