@@ -23,9 +23,12 @@ class Layer(InMemoryChannelLayer):
         self.lost = set()
         self.asked = []
         self.is_away = False
+        # How long it takes to answer, in seconds.
+        self.takes = 0.0
 
     async def find_lost(self, under_way):
         self.asked.append((self.clock(), [message[1:3] for message in under_way]))
+        await asyncio.sleep(self.takes)
         if self.is_away:
             raise ChannelLayerUnavailable("It is away.")
         return [message for message in under_way if message[1:3] in self.lost]
@@ -119,6 +122,19 @@ async def test_an_outage_begins_everything_anew():
 
     # Seen from second 22 on, as if it had never been missed before.
     assert replies.told == [(28.0, KEY)]
+
+
+async def test_a_layer_that_is_slow_to_answer_is_not_believed():
+    """What workers say that they have comes as slowly."""
+    layer, replies, _ = watch(Connection((KEY, 0.0)))
+    layer.lost, layer.takes = {KEY}, 1.5
+    asyncio.get_running_loop().call_at(60, setattr, layer, "takes", 0.5)
+
+    await asyncio.sleep(100)
+
+    [(second, lost)] = replies.told
+    assert lost == KEY
+    assert 65 <= second <= 70
 
 
 async def test_an_outage_is_logged_once_and_so_is_its_end(caplog):

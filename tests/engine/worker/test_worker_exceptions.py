@@ -377,6 +377,20 @@ def test_after_so_many_times_it_is_dropped_with_a_warning(make_site, caplog, ret
     assert f"ConsumeLater was raised {retries + 1} times for the same message." in caplog.text
 
 
+@pytest.mark.parametrize("claimed", ["many", -1_000_000, True, None, 2.5])
+def test_how_often_it_was_put_back_is_not_for_its_sender_to_say(make_site, claimed):
+    runs = []
+
+    def consumer(message):
+        runs.append(message)
+        raise ConsumeLater
+
+    site = make_site([route("websocket.receive", consumer)])
+    site.consume("websocket.receive", __retries__=claimed)
+
+    assert len(runs) == worker.MESSAGE_RETRIES + 1
+
+
 def test_where_there_is_no_room_for_it_it_is_counted(make_site, monkeypatch):
     def consumer(message):
         if message["text"] == "first":

@@ -16,6 +16,8 @@ from .replies import Replies
 # So often, in seconds, messages are looked for that have been under way for ``PATIENCE`` seconds.
 INTERVAL = 2.0
 PATIENCE = 4.0
+# A layer that takes longer to say so, in seconds, is as good as away.
+PROMPT = 1.0
 # A message that is missed for so long, in seconds, is lost: a worker that has just taken it has said so by then, also
 # after an outage, for which everything begins anew.
 CERTAINTY = 5.0
@@ -45,7 +47,11 @@ class LaneWatch:
         """Look once."""
         now = self._layer.clock()
         overdue = await self._overdue(now)
+        began = self._layer.clock()
         lost = await self._layer.find_lost(overdue) if overdue else []
+        if self._layer.clock() - began > PROMPT:
+            # So slow a layer may not have been told what workers have.
+            lost = []
         self._missed = {key: self._missed.get(key, now) for key in (message[1:3] for message in lost)}
         for key, since in self._missed.items():
             if now - since >= CERTAINTY:

@@ -1,5 +1,5 @@
 """
-Promise that no message of a socket is missed silently.
+Promise that no message of a socket is lost silently with its worker.
 
 The messages of a socket come one after the other anyway: the interface server gives the next one away when that
 before it is done. What is added here is what happens when a message is lost with its worker: the socket is closed with

@@ -117,6 +117,9 @@ class Consumption:
 
     def _put_back(self, message: Message) -> None:
         retries, layer, origin = self._content.get(_RETRIES_KEY, 0), self._worker.layer, self._origin
+        if type(retries) is not int or retries < 0:
+            # Whoever sends a message may put anything there.
+            retries = 0
         if retries >= self._worker.message_retries:
             advice = f"ConsumeLater was raised {retries + 1} times for the same message."
             layer.statistics.count_dropped(self._channel, "consumed later too often", advice)

@@ -181,7 +181,7 @@ def test_what_a_dead_worker_process_worked_on_is_told_once(redis, caplog):
 
     assert lost(redis, 7) == [7]
     assert caplog.messages == [
-        "Worker process one has died",
+        "Worker process one has said nothing for 8 s and is taken for dead",
         "A message on websocket.receive from reply.a!1 is lost with it, after 3 s of work",
     ]
 
@@ -240,7 +240,7 @@ def test_a_lease_begins_anew_only_once_however_seldom_anybody_looks(redis, caplo
     redis.renew_worker("other", [])
 
     assert asyncio.run(redis.renew_lease(QUEUE)) is Lease.LOST
-    assert caplog.messages[-1] == "Worker process one has died"
+    assert caplog.messages[-1] == "Worker process one has said nothing for 8 s and is taken for dead"
 
 
 def test_a_lease_that_was_renewed_after_it_began_anew_can_do_so_again(redis):

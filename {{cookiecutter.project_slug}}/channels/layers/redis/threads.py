@@ -19,7 +19,7 @@ from .counts import Figures
 from .hosts import StoreHost
 from .reader import Reader, readable
 from .scripts import SEND
-from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
+from .store import BLOCK, LEASE, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ def _pop(prefix: str, names: Sequence[str], first: int, wait: float) -> bytes:
 
 
 def _log_lost(worker: str, had: Sequence[UnderWay]) -> None:
-    logger.error("Worker process %s has died", worker)
+    logger.error("Worker process %s has said nothing for %.0f s and is taken for dead", worker, LEASE)
     for message in had:
         logger.error(
             "A message on %s from %s is lost with it, after %.0f s of work",
