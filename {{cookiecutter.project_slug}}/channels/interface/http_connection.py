@@ -305,7 +305,7 @@ class HttpConnection:
     def _tell_worker(self, closed: bool) -> None:
         if self._worker is not None:
             channel, response = self._worker
-            self._process.report(channel, {"response": response, "closed": closed})
+            self._process.tell(channel, {"response": response, "closed": closed})
 
     def _send_failed(self, error: Exception) -> None:
         """The server has not taken an event: that of a client that has gone, or one that it takes for wrong."""
@@ -345,11 +345,11 @@ class HttpConnection:
         if message is not None:
             self._tell_worker(closed=True)
         if self._body_channel is not None and self._dispatched:
-            self._process.report(self._body_channel, {"closed": True})
+            self._process.tell(self._body_channel, {"closed": True})
         reply_channel = self._exchange.reply_channel
         if message is not None and self._dispatched:
             ticket = Ticket(None, self._session)
-            self._process.report("http.disconnect", message, reply_channel, ticket, patience=0.0)
+            self._process.tell("http.disconnect", message, reply_channel, ticket, patience=0.0)
         elif self._has_will:
             self._process.forget_will(reply_channel)
         # Nor does a will that is about to be renewed come back.

@@ -61,17 +61,19 @@ class InterfaceProcess:
         # Sockets that have ended while consumers are at their messages: their disconnect messages follow.
         self._ending: set[SocketConnection] = set()
         self._old_wills: set[HttpConnection | SocketConnection] = set()
-        self._reports: set[asyncio.Task[Any]] = set()
+        self._kept: set[asyncio.Task[Any]] = set()
         # Set when none of them is left.
         self._told = asyncio.Event()
         self._garbage = Garbage()
         self._idle = asyncio.Event()
         self._idle.set()
         self._workers = start_workers()
-        self._lanes = LaneWatch(layer, self.replies)
         lease = LeaseKeeper(layer, self.replies, self._start_anew)
         self._reader = self._loop.create_task(self.replies.read())
-        self._upkeep = [self._loop.create_task(lease.keep()), self._loop.create_task(self._lanes.keep())]
+        self._upkeep = [
+            self._loop.create_task(lease.keep()),
+            self._loop.create_task(LaneWatch(layer, self.replies).keep()),
+        ]
         self._stopped: asyncio.Task[None] | None = None
 
     async def serve_http(self, scope: Any, receive: Any, send: Any) -> None:
@@ -101,7 +103,7 @@ class InterfaceProcess:
         self._ending.discard(connection)
         self._notice_idleness()
 
-    def report(
+    def tell(
         self,
         channel: str,
         content: Content,
@@ -158,13 +160,13 @@ class InterfaceProcess:
     def keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Do something beside the connections, which a stop waits for."""
         task = self._loop.create_task(coroutine)
-        self._reports.add(task)
+        self._kept.add(task)
         self._told.clear()
-        task.add_done_callback(self._finish_report)
+        task.add_done_callback(self._finish_kept)
 
-    def _finish_report(self, task: asyncio.Task[Any]) -> None:
-        self._reports.discard(task)
-        if not self._reports:
+    def _finish_kept(self, task: asyncio.Task[Any]) -> None:
+        self._kept.discard(task)
+        if not self._kept:
             self._told.set()
 
     def log_refused(self, what: str, path: str, channel: str) -> None:
@@ -231,14 +233,12 @@ class InterfaceProcess:
         limit = self.limits.stop_grace if self.layer.lease_interval is not None else None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                while self._reports:
+                while self._kept:
                     await self._told.wait()
-        if not self._reports:
+        if not self._kept:
             return True
-        logger.warning(
-            "Nobody takes the last %d messages of this process; they follow by its wills", len(self._reports)
-        )
-        await self._in_turns(list(self._reports), asyncio.Task.cancel)
+        logger.warning("Nobody takes the last %d messages of this process; they follow by its wills", len(self._kept))
+        await self._in_turns(list(self._kept), asyncio.Task.cancel)
         return False
 
     async def _end_lease(self) -> None:

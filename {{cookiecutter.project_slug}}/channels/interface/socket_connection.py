@@ -358,7 +358,7 @@ class SocketConnection:
         if message is not None:
             reply_channel = self._socket.reply_channel
             self._process.replies.forget(reply_channel)
-            self._process.report("websocket.disconnect", message, reply_channel, Ticket(None, self._session))
+            self._process.tell("websocket.disconnect", message, reply_channel, Ticket(None, self._session))
         self._process.forget(self)
 
     @property

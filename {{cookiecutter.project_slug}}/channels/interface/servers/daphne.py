@@ -117,7 +117,7 @@ async def _keep_checking(server: Any) -> None:
             if turn.is_over:
                 await turn.give_way()
             try:
-                if getattr(protocol, "is_held", False):
+                if getattr(protocol, "is_not_read", False):
                     _expect_no_pong(protocol)
                 protocol.check_timeouts()
             except Exception:
@@ -280,7 +280,7 @@ class DaphneSocket(Brake):
     def _ask_for_more(self, wants_more: bool) -> None:
         if wants_more != self._wants_more:
             self._wants_more = wants_more
-            self._protocol.is_held = not wants_more
+            self._protocol.is_not_read = not wants_more
             self._regulate_reading()
 
     def _regulate_reading(self) -> None:

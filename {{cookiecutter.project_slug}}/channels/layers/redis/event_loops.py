@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
 from ..base import Entry, Lease, Send, UnderWay
-from . import held_messages, scripts
+from . import scripts
 from .connections import StoreIsFull
 from .hosts import StoreHost
 from .joined_sends import JoinedSends, Pace
 from .loop_connection import LoopConnection
 from .scripts import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
+from .under_way import unpack_messages
 
 # As much an interface server takes from its process queue at once.
 QUEUE_BATCH = 100
@@ -76,7 +77,7 @@ class HostForLoops:
     async def look_for(self, channels: Sequence[str]) -> Looked:
         """Return how old the oldest message in each channel is, in milliseconds or -1, and what living workers have."""
         ages, packed = await self._here().living.run(scripts.UNDER_WAY, *self._store.head, *channels)
-        return ages, {(m.reply_channel, m.number) for each in packed for m in held_messages.unpack(each)}
+        return ages, {(m.reply_channel, m.number) for each in packed for m in unpack_messages(each)}
 
     async def tend(self) -> None:
         await self.save()

@@ -13,13 +13,14 @@ from redis.exceptions import NoScriptError, ResponseError
 from ...exceptions import ChannelLayerUnavailable
 from ...values.names import prefix_of
 from ..base import Delivery, Send, UnderWay
-from . import held_messages, keyspace, scripts
+from . import keyspace, scripts
 from .connections import Command, StoreIsFull, packed, refusal
 from .counts import Figures
 from .hosts import StoreHost
 from .reader import Reader, readable
 from .scripts import SEND
 from .store import BLOCK, LEASE, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
+from .under_way import pack_messages, unpack_messages
 
 logger = logging.getLogger(__name__)
 
@@ -193,9 +194,9 @@ class HostForThreads:
         # The threads may all be busy for long.
         if self._store.statistics.are_due:
             self.save_counts()
-        self._run(scripts.RENEW_WORKER, *self._store.head, worker, self._store.lease, held_messages.pack(has))
+        self._run(scripts.RENEW_WORKER, *self._store.head, worker, self._store.lease, pack_messages(has))
         while collected := self._run(scripts.COLLECT_WORKER, *self._store.look):
-            _log_lost(collected[0].decode(), held_messages.unpack(collected[1]))
+            _log_lost(collected[0].decode(), unpack_messages(collected[1]))
 
     def end_worker(self, worker: str) -> None:
         self.save_counts()

@@ -9,12 +9,12 @@ import ormsgpack
 from ..base import UnderWay
 
 
-def pack(messages: Sequence[UnderWay]) -> bytes:
+def pack_messages(messages: Sequence[UnderWay]) -> bytes:
     """Pack messages that are being worked on."""
     return ormsgpack.packb([list(message) for message in messages])
 
 
-def unpack(packed: bytes) -> list[UnderWay]:
+def unpack_messages(packed: bytes) -> list[UnderWay]:
     """Return the messages, but those that a process of another version has packed."""
     try:
         messages = [UnderWay(*message) for message in ormsgpack.unpackb(packed)]
