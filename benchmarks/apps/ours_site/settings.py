@@ -1,4 +1,4 @@
-"""The site on this engine, everything else as it is by default: channel sessions lie in the site's database."""
+"""The site on this engine, everything else as it is by default."""
 
 import os
 

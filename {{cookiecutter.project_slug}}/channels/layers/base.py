@@ -79,7 +79,7 @@ class Send(NamedTuple):
     will: Send | None = None
 
     def of_finish_alone(self) -> list[Send]:
-        """Return what is left to send when this may have been sent: to tell a connection twice does no harm."""
+        """Return what is to be sent even when this may have been: that a message is done may be told twice."""
         return [Send(self.name, None, finish=self.finish)] if self.finish is not None else []
 
 

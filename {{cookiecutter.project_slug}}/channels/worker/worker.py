@@ -148,9 +148,7 @@ class Worker:
         return received
 
     def _turn(self, timeout: float) -> bool:
-        """
-        Send what the last consumer has sent, receive a message and run its consumer; return whether there was one.
-        """
+        """Send what the last consumer has sent, take a message and run its consumer; return whether there was one."""
         delivery = self._visit(self.channels, self._outgoing.limited(timeout))
         if delivery is None:
             return False
