@@ -99,8 +99,8 @@ class _Outbox:
 
     ``new`` ones have not been tried yet. Those that are ``waiting`` have, or stand behind one that has; they are tried
     again at ``try_at``, and each is given up at a time of its own. Times are those of the monotonic clock. What tells a
-    connection that its message is done is never given up: its lane does not mind being told twice, and would stand still
-    otherwise. (What a message without a place in a lane has changed in the session may so be set once more.)
+    connection that its message is done is never given up: its lane does not mind being told twice, and would otherwise
+    stand still. (What a message without a place in a lane has changed in the session may so be set once more.)
     """
 
     def __init__(self, layer: BaseChannelLayer) -> None:
