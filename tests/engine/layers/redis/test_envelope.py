@@ -34,7 +34,7 @@ def test_a_change_of_membership_comes_back_as_it_was(joins):
 
 
 TICKETS = [Ticket(), Ticket(0, {}), Ticket(2**40, {"a": [b"1", {"deep": None}]})]
-FINISHES = [Finish(None, {}, []), Finish(7, {"a": [1]}, ["b", "👍"], True, True)]
+FINISHES = [Finish(), Finish(3), Finish(None, {}, []), Finish(7, {"a": [1]}, ["b", "👍"], True, True)]
 
 
 @pytest.mark.parametrize("finish", [None, *FINISHES])
@@ -87,7 +87,7 @@ OF_A_CONNECTION = {"v": VERSION, "c": {"reply_channel": "reply.x!1"}}
         {"v": VERSION, "c": {"reply_channel": 1}, "t": [1, {}]},
         *[OF_A_CONNECTION | {"t": ticket} for ticket in ([1, {}, 1], "ab", 1, True, ["1", {}], [True, {}])],
         *[OF_A_CONNECTION | {"t": ticket} for ticket in ([1.5, {}], [1, None], [1, []], [1, "a"])],
-        *[OF_A_CONNECTION | {"f": finish} for finish in ([], "abcde", 1, {}, [1], [1, {}, [], True, True, True])],
+        *[OF_A_CONNECTION | {"f": finish} for finish in ("abcde", 1, ["1"], [1, {}, [], True, True, True])],
         *[OF_A_CONNECTION | {"f": finish} for finish in (["1", {}, [], True, True], [True, {}, [], True, True])],
         *[OF_A_CONNECTION | {"f": finish} for finish in ([1, [], [], True, True], [1, {}, {}, True, True])],
         *[OF_A_CONNECTION | {"f": finish} for finish in ([1, {}, "ab", True, True], [1, {}, [1], True, True])],

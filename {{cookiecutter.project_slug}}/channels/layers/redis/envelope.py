@@ -11,7 +11,7 @@ writes in front, and a MessagePack map:
     j   true: ``l`` joins ``g``; false: it leaves
     t   ticket of a message to workers: its number in its lane or nil, and the channel session
     f   finish of such a message: its number or nil, what of the session has changed, the keys that were removed,
-        whether it asks for the promise about order, whether it comes again
+        whether it asks for the promise about order, whether it comes again; the number alone if there is nothing else
 
 Unknown keys are ignored, so newer processes may add some; an unknown version is refused.
 """
@@ -44,6 +44,7 @@ _PACKING_FACTOR = 2
 
 
 _TICKET, _FINISH = ormsgpack.packb("t"), ormsgpack.packb("f")
+_NOTHING_ELSE = Finish()[1:]
 
 
 class UnreadableEntry(ChannelsException):
@@ -83,7 +84,8 @@ def with_extras(packed: bytes, ticket: Ticket | None, finish: Finish | None) -> 
     if ticket is not None:
         packed = bytes([packed[0] + 1]) + packed[1:] + _TICKET + ormsgpack.packb(tuple(ticket))
     if finish is not None:
-        packed = bytes([packed[0] + 1]) + packed[1:] + _FINISH + ormsgpack.packb(tuple(finish))
+        told = finish[:1] if finish[1:] == _NOTHING_ELSE else tuple(finish)
+        packed = bytes([packed[0] + 1]) + packed[1:] + _FINISH + ormsgpack.packb(told)
     return packed
 
 
@@ -99,43 +101,36 @@ def unpack(packed: bytes) -> Entry:
     """Return the entry that ``pack`` has packed. Raises ``UnreadableEntry``."""
     try:
         envelope = ormsgpack.unpackb(packed)
+        get = envelope.get
         if envelope["v"] != VERSION:
             raise UnreadableEntry(
                 f"The entry has version {envelope['v']!r}, this process reads version {VERSION}: another version of "
                 "channels has written it. Restart the interface servers and the workers, so that all run the same."
             )
-        content, ticket, finish = envelope.get("c"), envelope.get("t"), envelope.get("f")
-        entry = Entry(
-            envelope.get("l", ""),
-            envelope.get("g", ""),
-            content,
-            envelope.get("j", False),
-            ticket=None if ticket is None else Ticket(*ticket),
-            finish=None if finish is None else Finish(*finish),
-        )
+        local, group, content, joins = get("l", ""), get("g", ""), get("c"), get("j", False)
+        ticket = None if (parts := get("t")) is None else Ticket(*parts)
+        finish = None if (parts := get("f")) is None else Finish(*parts)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableEntry(f"The entry is no envelope: {error}.") from error
-    if content is not None and not isinstance(content, dict):
+    if content is not None and type(content) is not dict:
         raise UnreadableEntry(f"The content of an entry is a map, not {type(content).__name__}.")
-    if not (isinstance(entry.local, str) and isinstance(entry.group, str) and isinstance(entry.joins, bool)):
+    if type(local) is not str or type(group) is not str or type(joins) is not bool:
         raise UnreadableEntry("The local part and the group of an entry are text, and 'j' is true or false.")
-    if entry.ticket is not None and not (
-        _is_ticket(entry.ticket) and isinstance((content or {}).get("reply_channel"), str)
-    ):
+    if ticket is not None and not (_is_ticket(ticket) and isinstance((content or {}).get("reply_channel"), str)):
         raise UnreadableEntry("A ticket holds a number or nil and a map, and the message beside it a reply channel.")
-    if entry.finish is not None and not _is_finish(entry.finish):
+    if finish is not None and not _is_finish(finish):
         raise UnreadableEntry("A finish holds a number or nil, a map, a list of keys, and twice true or false.")
-    return entry
+    return Entry(local, group, content, joins, ticket=ticket, finish=finish)
 
 
 def _is_ticket(ticket: Ticket) -> bool:
-    return _is_number(ticket.number) and isinstance(ticket.session, dict)
+    return _is_number(ticket.number) and type(ticket.session) is dict
 
 
 def _is_finish(finish: Finish) -> bool:
     number, changed, removed, *flags = finish
-    is_change = isinstance(changed, dict) and isinstance(removed, list) and all(isinstance(key, str) for key in removed)
-    return _is_number(number) and is_change and all(isinstance(flag, bool) for flag in flags)
+    is_change = type(changed) is dict and type(removed) in (list, tuple) and all(type(key) is str for key in removed)
+    return _is_number(number) and is_change and all(type(flag) is bool for flag in flags)
 
 
 def _is_number(number: object) -> bool:
