@@ -10,7 +10,7 @@ import functools
 import logging
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
@@ -22,17 +22,28 @@ from ..layers.content import copy_received
 from ..layers.origin import Origin
 from ..layers.sends import HeldSends
 from ..message import Message
+from ..registry import ChannelLayerWrapper
 from ..routing import Consumer, describe
 from ..signals import consumer_finished, consumer_started
 from .database import close_old_connections
 from .watchdog import RunningConsumer
 
-if TYPE_CHECKING:
-    from .worker import Worker
-
 logger = logging.getLogger(__name__)
 
 _RETRIES_KEY = "__retries__"
+
+
+class Surroundings(Protocol):
+    """
+    What a message finds around it, which is a worker.
+
+    ``callback`` is called with channel name and message before each consumer; a message may be put back
+    ``message_retries`` times.
+    """
+
+    channel_layer: ChannelLayerWrapper
+    callback: Callable[[str, Message], None] | None
+    message_retries: int
 
 
 class Consumption:
@@ -42,9 +53,10 @@ class Consumption:
     ``held`` is what its consumer sends, ``running`` tells others of the consumer while it runs.
     """
 
-    def __init__(self, worker: Worker, delivery: Delivery) -> None:
+    def __init__(self, worker: Surroundings, delivery: Delivery) -> None:
         channel, content, ticket = delivery
-        origin = None if ticket is None else Origin(worker.layer, content["reply_channel"], ticket)
+        self._layer = worker.channel_layer.channel_layer
+        origin = None if ticket is None else Origin(self._layer, content["reply_channel"], ticket)
         self.held = HeldSends(origin)
         self.running: RunningConsumer | None = None
         self._worker = worker
@@ -65,7 +77,7 @@ class Consumption:
             return
         if found is None:
             advice = f"No route matches, for example for path {message.get('path')!r}. Add one to the ROUTING."
-            self._worker.layer.statistics.count_dropped(self._channel, "no route", advice)
+            self._layer.statistics.count_dropped(self._channel, "no route", advice)
             return
         consumer, kwargs = found
         self.running = RunningConsumer(consumer, message)
@@ -116,7 +128,7 @@ class Consumption:
         message.reply_channel.send({"accept": False})
 
     def _put_back(self, message: Message) -> None:
-        retries, layer, origin = self._content.get(_RETRIES_KEY, 0), self._worker.layer, self._origin
+        retries, layer, origin = self._content.get(_RETRIES_KEY, 0), self._layer, self._origin
         if type(retries) is not int or retries < 0:
             # Whoever sends a message may put anything there.
             retries = 0
