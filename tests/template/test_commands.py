@@ -1,4 +1,4 @@
-"""Django's own commands, and the project's own tests, in a generated project."""
+"""Django's own commands in a generated project."""
 
 import pytest
 
@@ -34,20 +34,6 @@ def test_the_static_files_can_be_collected_for_production(bake):
     run(project, "manage.py", "collectstatic", "--noinput", **PRODUCTION)
 
     assert (project / "staticfiles" / "staticfiles.json").is_file()
-
-
-def test_the_projects_own_tests_pass(bake):
-    tested = run(bake(), "-m", "pytest", "-p", "no:cacheprovider")
-
-    assert " passed" in tested.stdout
-
-
-def test_the_projects_own_tests_pass_on_postgresql(bake, postgresql):
-    project = bake(database="postgres")
-
-    tested = run(project, "-m", "pytest", "-p", "no:cacheprovider", DATABASE_URL=postgresql)
-
-    assert " passed" in tested.stdout
 
 
 @pytest.mark.parametrize("command", [["migrate"], ["createsuperuser"], ["runserver", "--noreload", "0"]])
