@@ -53,6 +53,7 @@ help:
 	@echo "make demo-redis    the same over Redis, with its interface server and worker as processes of their own"
 	@echo "make test     run every test (TESTS=tests/engine PYTHON=... DJANGO=... TOOLS=build/other)"
 	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 SEED=... QUICK=1 BUSY=2)"
+	@echo "make test-together    without those that need the machine for themselves"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
 	@echo "make bench    measure the engine next to its peers (ROUNDS=$(ROUNDS), STACKS=..., WORKLOADS=...)"
