@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import MessageTooLarge
-from ..layers.base import Content, Finish, Send, Ticket, UnderWay
+from ..layers.base import Content, Finish, Send, Ticket
+from .connection import Connection
 from .dispatch import dispatch
 from .http import Event, HttpExchange, Scope, State
 from .outbox import ResponseOutbox
+from .process import InterfaceProcess
 from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
 from .session import merged
 from .spool import Buffer, SpoolFailed
-
-if TYPE_CHECKING:
-    from .process import InterfaceProcess
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +34,15 @@ class ResponseAborted(Exception):
     """Is raised into the server to cut off a response that cannot be completed."""
 
 
-class HttpConnection:
+class HttpConnection(Connection):
     """One request: drives its state machine with what comes from both sides."""
 
     def __init__(self, process: InterfaceProcess, scope: Scope, receive: Any, send: Any) -> None:
         self._process = process
         self._scope = scope
         self._receive = receive
-        self._exchange = HttpExchange(scope["path"], process.replies.new_channel(), scope["root_path"], scope["method"])
+        self.reply_channel = process.replies.new_channel()
+        self._exchange = HttpExchange(scope["path"], self.reply_channel, scope["root_path"], scope["method"])
         self._body = RequestBody(scope, process.spool, process.limits)
         self._outbox = ResponseOutbox(send, Buffer(process.spool, process.limits.response_limit), self._send_failed)
         # Where a worker reads the body, while there is any of it that we have not sent.
@@ -54,7 +54,6 @@ class HttpConnection:
         self._dispatched = False
         self._gone = False
         self._has_will = False
-        # Whether the last will that the layer has shows another session than the one that there is.
         self.will_is_old = False
         # The values of the channel session, of which this is the owner. Replaced, never changed.
         self._session: Content = {}
@@ -64,6 +63,7 @@ class HttpConnection:
 
     async def run(self) -> None:
         """Serve the request until it has been answered or its client has left."""
+        self._process.enter(self)
         try:
             await self._serve()
             if self._outbox.is_sending:
@@ -76,6 +76,7 @@ class HttpConnection:
                 task.cancel()
             self._body.content.close()
             self._outbox.cancel()
+            self._process.leave(self)
         if self._exchange.aborted and not self._gone:
             raise ResponseAborted(f"The response to {self._exchange.path} could not be completed.")
 
@@ -83,12 +84,12 @@ class HttpConnection:
         """Take the request, have it answered, and take the answer."""
         if not await self._take_body():
             return
-        self._process.replies.register(self._exchange.reply_channel, self)
+        self._process.replies.register(self.reply_channel, self)
         try:
             await self._dispatch_request()
             await self._wait()
         finally:
-            self._process.replies.forget(self._exchange.reply_channel)
+            self._process.replies.forget(self.reply_channel)
             self._report_leaving()
 
     async def _keep_response(self) -> None:
@@ -235,13 +236,6 @@ class HttpConnection:
             self.will_is_old = True
             self._process.renew_will_soon(self)
 
-    def overdue(self, now: float, patience: float) -> list[UnderWay]:
-        """Return nothing: a request waits for its response, and has a limit for that."""
-        return []
-
-    def lose(self, number: int) -> None:
-        """Do nothing: a request has no lane."""
-
     def take_will(self, again: bool) -> Send | None:
         """Return the last will. Only requests that are open for a while leave one: most are too short to need it."""
         if not self._dispatched or (self._has_will and not again and not self.will_is_old):
@@ -249,11 +243,6 @@ class HttpConnection:
         self._has_will, self.will_is_old = True, False
         message, ticket = self._exchange.disconnect_message(), Ticket(None, self._session)
         return self._process.layer.prepare_will("http.disconnect", message, ticket)
-
-    @property
-    def reply_channel(self) -> str:
-        """The name of the channel on which the request gets its response."""
-        return self._exchange.reply_channel
 
     def write_off(self) -> None:
         """End the request; consumers have been told of its end already."""
@@ -346,11 +335,10 @@ class HttpConnection:
             self._tell_worker(closed=True)
         if self._body_channel is not None and self._dispatched:
             self._process.tell(self._body_channel, {"closed": True})
-        reply_channel = self._exchange.reply_channel
         if message is not None and self._dispatched:
             ticket = Ticket(None, self._session)
-            self._process.tell("http.disconnect", message, reply_channel, ticket, patience=0.0)
+            self._process.tell("http.disconnect", message, self.reply_channel, ticket, patience=0.0)
         elif self._has_will:
-            self._process.forget_will(reply_channel)
+            self._process.forget_will(self.reply_channel)
         # Nor does a will that is about to be renewed come back.
         self._dispatched = False

@@ -14,12 +14,13 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
-from ..layers.base import BaseChannelLayer, Content, Entry, Finish, Send, UnderWay
+from ..layers.base import BaseChannelLayer, Content, Entry, Send
 from ..layers.members import GroupMembers
 from ..values.pauses import Pauses
 from ..values.turn import Turn
+from .connection import Connection
 from .dispatch import dispatch
 
 logger = logging.getLogger(__name__)
@@ -28,28 +29,6 @@ logger = logging.getLogger(__name__)
 _LEFT_AT_ONCE = 100
 # The random part of a reply channel, in bytes: a multiple of three, so that it is encoded without padding.
 _NAME_SIZE = 12
-
-
-class Connection(Protocol):
-    """What the reader knows of a connection."""
-
-    def reply(self, content: Content) -> None:
-        """Take a message sent to this connection."""
-
-    def finished(self, finish: Finish) -> None:
-        """Be told that a worker has done with a message of this connection."""
-
-    def overdue(self, now: float, patience: float) -> list[UnderWay]:
-        """Return the messages of its lane that have been under way for so many seconds or longer."""
-
-    def lose(self, number: int) -> None:
-        """Be told that a message of its lane is lost."""
-
-    def broadcast(self, content: Content) -> None:
-        """Take a message sent to a group this connection is in. It is shared: read only."""
-
-    def take_will(self, again: bool) -> Send | None:
-        """Return the connection's last will if the layer does not have it yet, or in any case ``again``."""
 
 
 class Replies:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Finish, Send, Ticket, UnderWay
+from .connection import Connection
 from .dispatch import dispatch
 from .lane import Lane
 from .outbox import Outbox, size_of
+from .process import InterfaceProcess
 from .session import merged
 from .websocket import Event, Scope, State, WebSocket
-
-if TYPE_CHECKING:
-    from .process import InterfaceProcess
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ MAX_SIZE_AHEAD = 64 * 1024
 _NO_SESSION: Content = {}
 
 
-class SocketConnection:
+class SocketConnection(Connection):
     """One WebSocket: drives its state machine with what comes from both sides."""
 
     __slots__ = (
@@ -49,13 +48,14 @@ class SocketConnection:
         "_socket",
         "_task",
         "_timer",
-        "will_is_old",
     )
+    is_socket = True
 
     def __init__(self, process: InterfaceProcess, scope: Scope, receive: Any, send: Any) -> None:
         self._process = process
         self._receive = receive
-        self._socket = WebSocket(scope["path"], process.replies.new_channel(), scope["root_path"])
+        self.reply_channel = process.replies.new_channel()
+        self._socket = WebSocket(scope["path"], self.reply_channel, scope["root_path"])
         limits = process.limits
         self._outbox = Outbox(send, limits.socket_outbox_size, limits.socket_outbox_length)
         self._lane = Lane(limits.messages_under_way)
@@ -77,9 +77,10 @@ class SocketConnection:
 
     async def run(self, scope: Scope) -> None:
         """Serve the socket until it has ended."""
-        self._task = asyncio.current_task()
         await self._receive()
-        self._process.replies.register(self._socket.reply_channel, self)
+        self._task = asyncio.current_task()
+        self._process.enter(self)
+        self._process.replies.register(self.reply_channel, self)
         try:
             await self._converse(scope)
         except asyncio.CancelledError:
@@ -89,8 +90,12 @@ class SocketConnection:
         finally:
             self._socket.leave(1006)
             self._go_on()
-            await self._outbox.drained()
-            self._cancel_timer()
+            try:
+                await self._outbox.drained()
+            finally:
+                self._cancel_timer()
+                self._task = None
+                self._leave()
 
     async def _converse(self, scope: Scope) -> None:
         try:
@@ -127,7 +132,7 @@ class SocketConnection:
         self._start_timer(self._process.limits.handshake_timeout, self._handshake_expired)
         message = self._socket.connect_message(scope)
         send = self._prepared("websocket.connect", message)
-        send = send._replace(reply_channel=self._socket.reply_channel, will=self._will())
+        send = send._replace(reply_channel=self.reply_channel, will=self._will())
         return await self._dispatch(send, 0)
 
     async def _refuse(self, scope: Scope) -> None:
@@ -150,7 +155,7 @@ class SocketConnection:
     def _forget(self) -> None:
         """End a socket that no consumer has heard of."""
         self._cancel_timer()
-        self._process.replies.forget(self._socket.reply_channel)
+        self._process.replies.forget(self.reply_channel)
         self._socket.forget_disconnect()
 
     # Frames
@@ -257,8 +262,8 @@ class SocketConnection:
 
     def overdue(self, now: float, patience: float) -> list[UnderWay]:
         """Return the messages that have been under way for so many seconds or longer."""
-        name = self._socket.reply_channel
-        return [UnderWay(channel, name, number, age) for channel, number, age in self._lane.overdue(now, patience)]
+        overdue = self._lane.overdue(now, patience)
+        return [UnderWay(channel, self.reply_channel, number, age) for channel, number, age in overdue]
 
     def lose(self, number: int) -> None:
         """Be told that a message is lost: one of a socket that keeps order must not be missed silently."""
@@ -304,11 +309,6 @@ class SocketConnection:
         self._drop_frames()
         self._go_on()
 
-    @property
-    def reply_channel(self) -> str:
-        """The name of the channel on which the socket gets replies."""
-        return self._socket.reply_channel
-
     def _perform(self, events: Iterable[Event]) -> None:
         for event in events:
             if not self._outbox.put(event):
@@ -328,7 +328,7 @@ class SocketConnection:
         """Listen no longer to the client, and give it a limited time to take the close frame."""
         if not self._process.stopping:
             self._drop_frames()
-        if self._task is not None and not self._task.done():
+        if self._task is not None:
             self._start_timer(CLOSE_TIMEOUT, self._outbox.cancel)
             if self._receiving:
                 self._receiving = False
@@ -349,22 +349,21 @@ class SocketConnection:
 
     def _end(self) -> None:
         """Leave the groups of a socket that has ended; when its last message is done, report its end and forget it."""
-        self._process.replies.leave_groups(self._socket.reply_channel)
+        self._process.replies.leave_groups(self.reply_channel)
         if not self._socket.was_accepted:
             self._drop_frames()
         if self._dispatching or self._frames or not self._lane.is_empty:
             return
         message = self._socket.take_disconnect_message()
         if message is not None:
-            reply_channel = self._socket.reply_channel
-            self._process.replies.forget(reply_channel)
-            self._process.tell("websocket.disconnect", message, reply_channel, Ticket(None, self._session))
-        self._process.forget(self)
+            self._process.replies.forget(self.reply_channel)
+            self._process.tell("websocket.disconnect", message, self.reply_channel, Ticket(None, self._session))
+        self._leave()
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether consumers have still to be told of the end."""
-        return not self._socket.is_reported
+    def _leave(self) -> None:
+        """Have the process forget the socket when its client has left, and consumers have been told so."""
+        if self._task is None and self._socket.is_reported:
+            self._process.leave(self)
 
     def _handshake_expired(self) -> None:
         if self._socket.state is State.CONNECTING:
@@ -382,7 +381,7 @@ class SocketConnection:
     @property
     def _is_owned(self) -> bool:
         """Whether consumers still think of the socket as open: not if the process was taken for dead meanwhile."""
-        return self._process.replies.owns(self._socket.reply_channel)
+        return self._process.replies.owns(self.reply_channel)
 
     def _will(self) -> Send:
         layer = self._process.layer

@@ -38,15 +38,13 @@ import math
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from ...values.turn import Turn
+from ..process import InterfaceProcess
 from ..socket_connection import CLOSE_TIMEOUT
 from .daphne_request import limited_request, receive_of
-
-if TYPE_CHECKING:
-    from ..process import InterfaceProcess
 
 logger = logging.getLogger(__name__)
 
