@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from channels.interface.limits import Limits
-from channels.interface.socket_connection import MAX_FRAMES_AHEAD, MAX_SIZE_AHEAD
+from channels.interface.socket_messages import MAX_FRAMES_AHEAD, MAX_SIZE_AHEAD
 
 from .interface_server import InterfaceServer
 from .simulated_time import settle

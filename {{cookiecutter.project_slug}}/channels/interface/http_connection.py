@@ -233,7 +233,6 @@ class HttpConnection(Connection):
         """Take what a consumer has changed in the session."""
         self._session = merged(self._session, finish, self._process.limits.session_size)
         if self._has_will:
-            self.will_is_old = True
             self._process.renew_will_soon(self)
 
     def take_will(self, again: bool) -> Send | None:

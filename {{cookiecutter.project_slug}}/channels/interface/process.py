@@ -112,6 +112,7 @@ class InterfaceProcess:
 
     def renew_will_soon(self, connection: Connection) -> None:
         """Have the layer know a last will that has changed, with those of others."""
+        connection.will_is_old = True
         if self.layer.lease_interval is None:
             return
         if not self._old_wills:

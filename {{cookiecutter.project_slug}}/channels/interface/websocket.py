@@ -20,6 +20,10 @@ Content = dict[str, Any]
 Event = dict[str, Any]
 Scope = Mapping[str, Any]
 
+MESSAGE_TOO_BIG = 1009
+# The registry at IANA calls it so; the client is to come back at once.
+SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
 # Group messages that reach a member which is still connecting wait for its acceptance, so many at most.
 MAX_EARLY_BROADCASTS = 100
 # What a peer may see in a close frame (RFC 6455, section 7.4; the registry at IANA).
