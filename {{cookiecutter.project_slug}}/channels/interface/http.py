@@ -10,14 +10,13 @@ from __future__ import annotations
 import enum
 import logging
 import re
-from collections.abc import Mapping
 from typing import Any
+
+from .scope import Event, Scope, described
 
 logger = logging.getLogger(__name__)
 
 Content = dict[str, Any]
-Event = dict[str, Any]
-Scope = Mapping[str, Any]
 Header = tuple[bytes, bytes]
 
 _REPLY_KEYS = frozenset({"status", "headers", "content", "more_content", "worker", "ack", "abort"})
@@ -62,15 +61,11 @@ class HttpExchange:
             "reply_channel": self.reply_channel,
             "http_version": scope.get("http_version", "1.1"),
             "method": scope["method"],
-            "scheme": scope.get("scheme", "http"),
             "path": self.path,
-            "query_string": scope.get("query_string", b""),
             "root_path": self.root_path,
-            "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
+            **described(scope, "http"),
             "body": body,
             "body_channel": body_channel,
-            "client": list(scope["client"]) if scope.get("client") else None,
-            "server": list(scope["server"]) if scope.get("server") else None,
         }
 
     def reply(self, content: Content) -> list[Event]:

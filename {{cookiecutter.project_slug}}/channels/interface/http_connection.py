@@ -11,10 +11,11 @@ from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Finish, Send, Ticket
 from .connection import Connection
 from .dispatch import dispatch
-from .http import Event, HttpExchange, Scope, State
+from .http import HttpExchange, State
 from .outbox import ResponseOutbox
 from .process import InterfaceProcess
 from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
+from .scope import Event, Scope
 from .session import merged
 from .spool import Buffer, SpoolFailed
 

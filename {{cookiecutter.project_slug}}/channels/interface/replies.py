@@ -13,7 +13,7 @@ import itertools
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
 from ..layers.base import BaseChannelLayer, Content, Entry, Send
@@ -142,10 +142,14 @@ class Replies:
 
     async def _hand_on(self, entries: Iterable[Entry]) -> None:
         turn = Turn(self._layer.clock)
-        for step in self._steps(entries):
+        for action, *arguments in self._steps(entries):
             if turn.is_over:
                 await turn.give_way()
-            _guarded(*step)
+            try:
+                action(*arguments)
+            except Exception:
+                # Nobody is to miss a message because another one, or another connection, has failed.
+                logger.exception("A message from the channel layer could not be handed to its connection")
 
     def _steps(self, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
         """Iterate over what is to be done with entries, as functions with their arguments."""
@@ -159,20 +163,17 @@ class Replies:
                         yield self._broadcast, local, content
                 continue
             for entry in some:
-                if not entry.is_message:
-                    yield self._change_membership, entry
-                else:
-                    yield self._reply, entry
+                yield (self._reply if entry.is_message else self._change_membership), entry
 
     def _broadcast(self, local: str, content: Content) -> None:
         if local in self._connections:
             self._connections[local].broadcast(content)
 
     def _reply(self, entry: Entry) -> None:
-        local, _, content, *_, finish = entry
-        connection = self._connections.get(local)
+        content, finish = entry.content, entry.finish
+        connection = self._connections.get(entry.local)
         if connection is None:
-            logger.debug("A reply came for %s%s, which has gone", self.queue, local)
+            logger.debug("A reply came for %s%s, which has gone", self.queue, entry.local)
             if content and (worker := content.get("worker")):
                 news = self._layer.prepare(worker[0], {"response": worker[1], "closed": True})
                 self._start(dispatch(self._layer, news))
@@ -239,11 +240,3 @@ def _group_told(entry: Entry) -> str:
 
 def _new_queue() -> str:
     return f"reply.{secrets.token_hex(8)}!"
-
-
-def _guarded(action: Callable[..., None], *arguments: Any) -> None:
-    """Let nobody miss a message because another one, or another connection, has failed."""
-    try:
-        action(*arguments)
-    except Exception:
-        logger.exception("A message from the channel layer could not be handed to its connection")

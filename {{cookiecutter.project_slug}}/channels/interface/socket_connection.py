@@ -12,8 +12,9 @@ from ..layers.base import Content, Finish, Send, UnderWay
 from .connection import Connection
 from .outbox import Outbox
 from .process import InterfaceProcess
+from .scope import Event, Scope
 from .socket_messages import SocketMessages
-from .websocket import MESSAGE_TOO_BIG, SERVICE_RESTART, TRY_AGAIN_LATER, Event, Scope, State, WebSocket
+from .websocket import MESSAGE_TOO_BIG, SERVICE_RESTART, TRY_AGAIN_LATER, State, WebSocket
 
 logger = logging.getLogger(__name__)
 

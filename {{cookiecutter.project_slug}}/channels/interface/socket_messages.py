@@ -10,8 +10,9 @@ from .dispatch import dispatch
 from .lane import Lane
 from .outbox import size_of
 from .process import InterfaceProcess
+from .scope import Event, Scope
 from .session import merged
-from .websocket import MESSAGE_TOO_BIG, TRY_AGAIN_LATER, Event, Scope, WebSocket
+from .websocket import MESSAGE_TOO_BIG, TRY_AGAIN_LATER, WebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class SocketMessages:
         # It may have got there, too, if this is cancelled; if not, it will be found to be lost.
         self._dispatching = taken = True
         try:
-            taken = await dispatch(process.layer, send, patience, outage_patience, lambda: lane.has(number))
+            taken = await dispatch(process.layer, send, patience, outage_patience, self._is_under_way)
         finally:
             self._dispatching = False
             if taken:
@@ -182,3 +183,6 @@ class SocketMessages:
             else:
                 lane.finish(number)
         return taken
+
+    def _is_under_way(self, send: Send) -> bool:
+        return send.ticket is not None and send.ticket.number is not None and self._lane.has(send.ticket.number)
