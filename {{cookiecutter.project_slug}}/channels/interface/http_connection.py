@@ -70,7 +70,7 @@ class HttpConnection(Connection):
             if self._outbox.is_sending:
                 # The worker is done; what is left is between the client and us.
                 self._begin("watch", self._watch())
-                self._begin("response", self._keep_response())
+                self._begin("response", asyncio.wait_for(self._outbox.buffer.settle(wait=True), KEEP_TIMEOUT))
                 await self._deliver()
         finally:
             for task in self._tasks.values():
@@ -92,10 +92,6 @@ class HttpConnection(Connection):
         finally:
             self._process.replies.forget(self.reply_channel)
             self._report_leaving()
-
-    async def _keep_response(self) -> None:
-        async with asyncio.timeout(KEEP_TIMEOUT):
-            await self._outbox.buffer.settle(wait=True)
 
     async def _deliver(self) -> None:
         """Wait until the client has all of its response, unless it takes nothing of it."""
@@ -266,12 +262,11 @@ class HttpConnection(Connection):
 
     def _expire(self) -> None:
         if self._exchange.state is State.WAITING:
-            self._process.warn_unanswered(
-                "http.request",
+            text, limit = (
                 "Request %r got no answer within %s s and becomes status 503.",
-                self._exchange.path,
                 self._process.limits.http_timeout,
             )
+            self._process.keep(self._process.warn_unanswered("http.request", text, self._exchange.path, limit))
             self._refuse(503, "The server did not answer in time.")
 
     def _perform(self, events: Iterable[Event]) -> None:
@@ -310,7 +305,9 @@ class HttpConnection(Connection):
     def _cut_off(self) -> None:
         """End the response before its end, unless the server has all of it."""
         if not self._outbox.has_begun:
-            self._outbox.replace(self._exchange.abort(seen=False))
+            self._outbox.clear()
+            for event in self._exchange.abort(seen=False):
+                self._outbox.put(event)
         elif not self._outbox.is_over:
             self._exchange.abort()
             self._outbox.cancel()
@@ -339,6 +336,6 @@ class HttpConnection(Connection):
             ticket = Ticket(None, self._session)
             self._process.tell("http.disconnect", message, self.reply_channel, ticket, patience=0.0)
         elif self._has_will:
-            self._process.forget_will(self.reply_channel)
+            self._process.keep(self._process.forget_will(self.reply_channel))
         # Nor does a will that is about to be renewed come back.
         self._dispatched = False

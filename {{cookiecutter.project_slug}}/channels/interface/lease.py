@@ -118,8 +118,8 @@ class LeaseKeeper:
     async def _tell_wills(self, queue: str, again: bool) -> int:
         """Leave last wills with the layer; return how many."""
         told = 0
-        async for some in self._portions(queue, self._replies.take_wills(again=again)):
-            wills = [(local, will) for local, will in some if will is not None]
+        async for some in self._portions(queue, self._replies.connections()):
+            wills = [(local, will) for local, each in some if (will := each.take_will(again)) is not None]
             if wills:
                 await self._layer.set_wills(queue, wills)
                 told += len(wills)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..values.turn import Turn
@@ -45,7 +45,7 @@ class Sender:
 
     def cancel(self) -> None:
         """Stop sending."""
-        self._forget()
+        self.clear()
         if self._task is not None:
             self._task.cancel()
 
@@ -59,7 +59,7 @@ class Sender:
         try:
             await self._send_all()
         except Exception as error:
-            self._forget()
+            self.clear()
             self._fail(error)
         finally:
             self.is_sending = False
@@ -68,8 +68,8 @@ class Sender:
     async def _send_all(self) -> None:
         raise NotImplementedError
 
-    def _forget(self) -> None:
-        """Drop what waits."""
+    def clear(self) -> None:
+        """Forget what waits."""
         raise NotImplementedError
 
     def _fail(self, error: Exception) -> None:
@@ -105,11 +105,6 @@ class Outbox(Sender):
         self._start_sending()
         return True
 
-    def replace(self, event: Event) -> None:
-        """Forget what waits and queue this event instead."""
-        self._forget()
-        self.put(event)
-
     async def _send_all(self) -> None:
         # Most have one event to send, and need none.
         turn = None
@@ -122,7 +117,8 @@ class Outbox(Sender):
                 if turn.is_over:
                     await turn.give_way()
 
-    def _forget(self) -> None:
+    def clear(self) -> None:
+        """Forget what waits."""
         self._events.clear()
         self._size = 0
 
@@ -146,12 +142,6 @@ class ResponseOutbox(Sender):
         # Whether the server has been given anything, how many parts, and whether that was everything.
         self.has_begun = self.is_over = False
         self.given = 0
-
-    def replace(self, events: Iterable[Event]) -> None:
-        """Forget what waits and queue these events instead."""
-        self._forget()
-        for event in events:
-            self.put(event)
 
     def put(self, event: Event) -> None:
         """Queue an event."""
@@ -181,7 +171,8 @@ class ResponseOutbox(Sender):
         self.given += 1
         await self._send({"type": "http.response.body", "body": data, "more_body": not self.is_over})
 
-    def _forget(self) -> None:
+    def clear(self) -> None:
+        """Forget what waits."""
         self.buffer.close()
 
     def _fail(self, error: Exception) -> None:

@@ -136,13 +136,10 @@ class InterfaceProcess:
                     each.will_is_old = True
                 self.layer.outage.goes_on(error, "upkeep")
 
-    def forget_will(self, reply_channel: str) -> None:
+    async def forget_will(self, reply_channel: str) -> None:
         """Have the layer forget the last will of a connection whose end nobody needs to be told of."""
-        self.keep(self._forget_will(local_part(reply_channel)))
-
-    async def _forget_will(self, local: str) -> None:
         try:
-            await self.layer.set_wills(self.replies.queue, [(local, None)])
+            await self.layer.set_wills(self.replies.queue, [(local_part(reply_channel), None)])
         except Exception as error:
             self.layer.outage.hinders(error, "The last will of a connection could not be taken back")
 
@@ -164,11 +161,8 @@ class InterfaceProcess:
         level = logging.DEBUG if self.layer.outage.lasts(SENDS) else logging.WARNING
         logger.log(level, "%s: %s", what % path, why)
 
-    def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
+    async def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         """Log that nobody has answered a message, and whether any worker reads its channel."""
-        self.keep(self._warn_unanswered(channel, warning, *arguments))
-
-    async def _warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         try:
             idle = (await self.layer.statistics_async(channel))["seconds_since_received"]
         except Exception as error:

@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
-from ..layers.base import BaseChannelLayer, Content, Entry, Send
+from ..layers.base import BaseChannelLayer, Content, Entry
 from ..layers.members import GroupMembers
 from ..values.pauses import Pauses
 from ..values.turn import Turn
@@ -101,15 +101,6 @@ class Replies:
                 return
             yield membership
 
-    def take_wills(self, again: bool) -> Iterator[tuple[str, Send | None]]:
-        """
-        Iterate over the connections, by local parts, with the last wills that the layer does not have yet.
-
-        All of them ``again`` if asked for. Connections may come and go meanwhile.
-        """
-        for local, connection in self.connections():
-            yield local, connection.take_will(again)
-
     def lose(self, reply_channel: str, number: int | None) -> None:
         """Tell a connection that a message of its lane is lost, if it is there."""
         connection = self._connections.get(self._local(reply_channel))
@@ -127,7 +118,11 @@ class Replies:
         turn = Turn(self._layer.clock)
         while self._not_left:
             some, self._not_left = self._not_left[:_LEFT_AT_ONCE], self._not_left[_LEFT_AT_ONCE:]
-            await self._leave_groups(some)
+            try:
+                await self._layer.leave_groups(self.queue, some)
+            except BaseException:
+                self._not_left += some
+                raise
             if turn.is_over:
                 await turn.give_way()
 
@@ -221,13 +216,6 @@ class Replies:
             self._layer.outage.goes_on(error, "upkeep")
         finally:
             self._is_leaving = False
-
-    async def _leave_groups(self, memberships: list[tuple[str, str]]) -> None:
-        try:
-            await self._layer.leave_groups(self.queue, memberships)
-        except BaseException:
-            self._not_left += memberships
-            raise
 
     def _local(self, reply_channel: str) -> str:
         return reply_channel[len(self.queue) :]

@@ -205,9 +205,9 @@ class SocketConnection(Connection):
 
     def _overflow(self) -> None:
         logger.warning("Socket %r closed: it reads too slowly and its outbox is full", self._socket.path)
-        code = TRY_AGAIN_LATER
-        self._socket.close(code)
-        self._outbox.replace({"type": "websocket.close", "code": code})
+        self._socket.close(TRY_AGAIN_LATER)
+        self._outbox.clear()
+        self._outbox.put({"type": "websocket.close", "code": TRY_AGAIN_LATER})
         self._end_conversation()
 
     def _end_conversation(self) -> None:
@@ -248,14 +248,13 @@ class SocketConnection(Connection):
 
     def _handshake_expired(self) -> None:
         if self._socket.state is State.CONNECTING:
-            self._process.warn_unanswered(
-                "websocket.connect",
+            text = (
                 "Socket %r rejected: no consumer has answered its websocket.connect message within %s s. "
                 "A connect consumer must send {'accept': True} to message.reply_channel; what it sends to a group "
-                "accepts no socket.",
-                self._socket.path,
-                self._process.limits.handshake_timeout,
+                "accepts no socket."
             )
+            process, path = self._process, self._socket.path
+            process.keep(process.warn_unanswered("websocket.connect", text, path, process.limits.handshake_timeout))
             self._perform(self._socket.close(1000))
             self._go_on()
 

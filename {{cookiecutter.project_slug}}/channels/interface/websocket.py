@@ -85,16 +85,17 @@ class WebSocket:
 
     def receive_message(self, event: Event) -> Content:
         """Return the ``websocket.receive`` message for a frame from the client."""
+        self._order += 1
         text = event.get("text")
         data = {"text": text} if text is not None else {"bytes": event.get("bytes") or b""}
-        return {**self._name(), "order": self._next_order(), **data}
+        return {**self._name(), "order": self._order, **data}
 
     def take_disconnect_message(self) -> Content | None:
         """Return the ``websocket.disconnect`` message of a socket that has ended, once."""
         if self.state is not State.CLOSED or self._reported:
             return None
         self._reported = True
-        return {**self._name(), "code": self._code, "order": self._next_order()}
+        return {**self._name(), "code": self._code, "order": self._order + 1}
 
     def last_will(self) -> Content:
         """Return the ``websocket.disconnect`` message for the case that nobody is left to send one."""
@@ -201,10 +202,6 @@ class WebSocket:
         if content.get("close"):
             events += self.close(_close_code(content))
         return events
-
-    def _next_order(self) -> int:
-        self._order += 1
-        return self._order
 
 
 def _number(value: Any) -> int | None:
