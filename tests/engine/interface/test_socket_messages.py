@@ -1,4 +1,4 @@
-"""The lane of one socket: what is with the workers at a time, what waits, and what is lost."""
+"""The messages of one socket: what is with the workers at a time, what waits, and what is lost."""
 
 import asyncio
 
