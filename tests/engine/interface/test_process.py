@@ -437,6 +437,21 @@ async def test_consumers_hear_nothing_of_a_socket_that_is_still_to_be_closed_for
     assert await server.message("websocket.disconnect") is None
 
 
+async def test_a_socket_whose_server_gives_up_before_it_has_connected_is_none_that_ends_at_a_stop():
+    server = InterfaceServer()
+    socket = Socket({"type": "websocket", "path": "/rooms/"})
+    socket.task = asyncio.create_task(server.application(socket.scope, socket.receive, socket.send))
+    await settle()
+    socket.task.cancel()
+    await settle()
+
+    stopped = await server.stop()
+    await asyncio.sleep(10)
+
+    assert stopped.done()
+    assert await server.message("websocket.disconnect") is None
+
+
 async def test_a_socket_that_connects_while_its_process_is_taken_for_dead_is_refused():
     server = InterfaceServer()
     await server.open_socket()

@@ -12,12 +12,16 @@ import logging
 import re
 from typing import Any
 
+from ..layers.base import Content
 from .scope import Event, Scope, described
 
 logger = logging.getLogger(__name__)
 
-Content = dict[str, Any]
 Header = tuple[bytes, bytes]
+
+# What clients are told with status 503.
+RETRY_AFTER = (b"retry-after", b"5")
+BUSY = "The server is busy. Please try again."
 
 _REPLY_KEYS = frozenset({"status", "headers", "content", "more_content", "worker", "ack", "abort"})
 # Header names are tokens, values hold no control characters (RFC 9110, sections 5.1 and 5.5).
@@ -95,7 +99,7 @@ class HttpExchange:
         data = f"{text}\n".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(data))]
         if status == 503:
-            headers.append((b"retry-after", b"5"))
+            headers.append(RETRY_AFTER)
         if close:
             headers.append((b"connection", b"close"))
         self.state = State.DONE

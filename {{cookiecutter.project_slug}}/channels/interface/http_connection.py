@@ -11,7 +11,7 @@ from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Finish, Send, Ticket
 from .connection import Connection
 from .dispatch import dispatch
-from .http import HttpExchange, State
+from .http import BUSY, HttpExchange, State
 from .outbox import ResponseOutbox
 from .process import InterfaceProcess
 from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
@@ -136,7 +136,7 @@ class HttpConnection(Connection):
         try:
             if not await dispatch(layer, layer.prepare("http.request", message, ticket=Ticket(None, self._session))):
                 self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
-                self._refuse(503, "The server is busy. Please try again.")
+                self._refuse(503, BUSY)
             elif self._body_channel is not None and not self._done.done():
                 self._begin("body", self._hand_on_body(self._body_channel))
         except MessageTooLarge as error:
@@ -155,7 +155,7 @@ class HttpConnection(Connection):
             # Workers that are busy with other requests may need as long as any request may wait.
             layer = self._process.layer
             if not await dispatch(layer, layer.prepare(channel, message), self._process.limits.http_timeout):
-                self._refuse(503, "The server is busy. Please try again.")
+                self._refuse(503, BUSY)
                 return
         self._body_channel = None
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..layers.base import BaseChannelLayer, Lease
 from ..values.turn import Turn
-from .replies import Replies
+from .replies import UPKEEP, Replies
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class LeaseKeeper:
         # A layer that is slow with the rest must not keep us from saying that we are alive.
         try:
             if await self._renew_lease():
-                self._do_apart("upkeep", self._renew_the_rest)
+                self._do_apart(UPKEEP, self._renew_the_rest)
         finally:
             # Of several hosts, others may answer.
             self._do_apart("tending", self._layer.tend)

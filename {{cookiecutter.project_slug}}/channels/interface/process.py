@@ -23,7 +23,7 @@ from .garbage import Garbage
 from .lane_watch import LaneWatch
 from .lease import LeaseKeeper
 from .limits import Limits
-from .replies import Replies
+from .replies import UPKEEP, Replies
 from .spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class InterfaceProcess:
                 for each in some:
                     # The next renewal of the lease tells it.
                     each.will_is_old = True
-                self.layer.outage.goes_on(error, "upkeep")
+                self.layer.outage.goes_on(error, UPKEEP)
 
     async def forget_will(self, reply_channel: str) -> None:
         """Have the layer forget the last will of a connection whose end nobody needs to be told of."""

@@ -25,6 +25,8 @@ from .dispatch import dispatch
 
 logger = logging.getLogger(__name__)
 
+# What an outage is told that an interface process cannot do: leave groups, renew memberships and last wills.
+UPKEEP = "upkeep"
 # As many memberships of closed connections end in one step.
 _LEFT_AT_ONCE = 100
 # The random part of a reply channel, in bytes: a multiple of three, so that it is encoded without padding.
@@ -213,7 +215,7 @@ class Replies:
             await self.leave_the_rest()
         except Exception as error:
             # The next upkeep leaves them, and then the outage is over.
-            self._layer.outage.goes_on(error, "upkeep")
+            self._layer.outage.goes_on(error, UPKEEP)
         finally:
             self._is_leaving = False
 

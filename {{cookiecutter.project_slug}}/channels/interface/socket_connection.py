@@ -10,6 +10,7 @@ from typing import Any
 from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Finish, Send, UnderWay
 from .connection import Connection
+from .http import RETRY_AFTER
 from .outbox import Outbox
 from .process import InterfaceProcess
 from .scope import Event, Scope
@@ -120,7 +121,7 @@ class SocketConnection(Connection):
             # The server stops, or it took too long: the client knows.
             return
         if "websocket.http.response" in (scope.get("extensions") or {}):
-            headers = [(b"retry-after", b"5"), (b"content-length", b"0")]
+            headers = [RETRY_AFTER, (b"content-length", b"0")]
             self._outbox.put({"type": "websocket.http.response.start", "status": 503, "headers": headers})
             self._outbox.put({"type": "websocket.http.response.body", "body": b"", "more_body": False})
         else:

@@ -13,11 +13,11 @@ import enum
 import logging
 from typing import Any
 
+from ..layers.base import Content
 from .scope import Event, Scope, described
 
 logger = logging.getLogger(__name__)
 
-Content = dict[str, Any]
 
 MESSAGE_TOO_BIG = 1009
 # The registry at IANA calls it so; the client is to come back at once.
