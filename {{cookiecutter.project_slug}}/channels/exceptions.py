@@ -21,10 +21,22 @@ The engine's exceptions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from .message import Message
+
+class _Channel(Protocol):
+    """Where a message wants to have its answer."""
+
+    def send(self, content: dict[str, Any]) -> None:
+        """Send a message there."""
+
+
+class _Message(Protocol):
+    """What an exception has to know of the message whose consumer has raised it."""
+
+    @property
+    def reply_channel(self) -> _Channel | None:
+        """The channel of its socket."""
 
 
 class ChannelsException(Exception):
@@ -91,7 +103,7 @@ class DenyConnection(ChannelsException):
 class ChannelSocketException(ChannelsException):
     """Is the root of exceptions that end a consumer with an action on the socket, in ``run``."""
 
-    def run(self, message: Message) -> None:
+    def run(self, message: _Message) -> None:
         """Act on the socket that ``message`` came from."""
         raise NotImplementedError(f"{type(self).__name__} must say in run(message) what happens to the socket.")
 
@@ -109,7 +121,7 @@ class WebsocketCloseException(ChannelSocketException):
         self.code = code
         super().__init__(code)
 
-    def run(self, message: Message) -> None:
+    def run(self, message: _Message) -> None:
         """Close the socket that ``message`` came from. Raises ``ValueError`` if it came from none."""
         if message.reply_channel is None:
             raise ValueError(f"There is no socket to close: {message!r} has no reply_channel.")

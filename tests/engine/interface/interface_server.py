@@ -87,6 +87,12 @@ class InterfaceServer:
         return task
 
 
+async def begin(server, *parts, **request):
+    """Begin a request; return its client and the message that a worker gets."""
+    client = await server.request(*parts, **request)
+    return client, await server.message("http.request")
+
+
 class Client:
     """The client of a request, behind a server that keeps to the ASGI specification."""
 

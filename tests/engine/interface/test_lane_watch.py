@@ -149,6 +149,22 @@ async def test_an_outage_is_logged_once_and_so_is_its_end(caplog):
     assert end.startswith("This process reaches the channel layer again, after ")
 
 
+async def test_an_outage_is_not_over_because_there_is_nothing_left_to_ask_for(caplog):
+    connection = Connection((KEY, 0.0))
+    layer, _, _ = watch(connection)
+    layer.is_away = True
+    asyncio.get_running_loop().call_at(9, connection.under_way.clear)
+
+    await asyncio.sleep(21)
+    lasts = layer.outage.lasts("lanes")
+    layer.is_away = False
+    await asyncio.sleep(10)
+
+    assert lasts
+    assert layer.asked[-2:] == [(20.0, []), (22.0, [])]
+    assert len(caplog.messages) == 2
+
+
 async def test_a_loss_of_data_after_which_workers_tell_again_what_they_have_loses_nothing():
     layer, replies, _ = watch(Connection((KEY, 0.0)))
     loop = asyncio.get_running_loop()

@@ -38,12 +38,22 @@ class Layer(InMemoryChannelLayer):
         self.wills.append(list(wills))
 
 
+class Connection:
+    """Has left its last will, unless that is new."""
+
+    def __init__(self):
+        self.will_is_new = False
+
+    def take_will(self, again):
+        return WILL[1] if again or self.will_is_new else None
+
+
 class Registered:
     queue = "reply.a!"
     unsure = False
 
     def __init__(self):
-        self.new_wills = []
+        self.connection = Connection()
 
     def memberships(self):
         return MEMBERSHIPS
@@ -51,8 +61,8 @@ class Registered:
     async def leave_the_rest(self):
         pass
 
-    def take_wills(self, again):
-        return [WILL] if again else self.new_wills
+    def connections(self):
+        return [(WILL[0], self.connection)]
 
 
 def keeper(layer, registered=None):
@@ -117,7 +127,7 @@ async def test_every_membership_is_renewed_within_five_turns():
 
 async def test_only_new_wills_are_left_with_a_layer_that_knows_the_others():
     layer, registered = Layer(), Registered()
-    registered.new_wills = [WILL]
+    registered.connection.will_is_new = True
 
     await turn(keeper(layer, registered)[0])
 
@@ -364,8 +374,8 @@ class ManyRegistered(Registered):
     def memberships(self):
         return [("room", f"socket{number}") for number in range(1000)]
 
-    def take_wills(self, again):
-        return [(f"socket{number}", WILL[1]) for number in range(1000)]
+    def connections(self):
+        return [(f"socket{number}", self.connection) for number in range(1000)]
 
 
 async def test_much_that_has_to_be_told_is_told_a_little_at_a_time_while_others_have_their_turn():
@@ -379,7 +389,7 @@ async def test_much_that_has_to_be_told_is_told_a_little_at_a_time_while_others_
 
     # A hundred things in one step.
     assert pause < 0.0105
-    assert list(itertools.chain(*layer.wills)) == registered.take_wills(again=True)
+    assert list(itertools.chain(*layer.wills)) == [(local, WILL[1]) for local, _ in registered.connections()]
     assert list(itertools.chain(*layer.renewed)) == registered.memberships()
 
 

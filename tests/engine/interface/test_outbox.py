@@ -82,7 +82,8 @@ async def test_every_kind_of_data_counts_in_bytes(data):
     message = {"type": "websocket.send", **data}
 
     assert [outbox.put(message), outbox.put(message)] == [True, False]
-    outbox.replace(message)
+    outbox.clear()
+    outbox.put(message)
     assert [outbox.put(event(59)), outbox.put(event(1))] == [True, False]
 
 
@@ -114,14 +115,15 @@ async def test_drained_waits_for_the_last_event():
     assert drained.done()
 
 
-async def test_replace_forgets_what_waits():
+async def test_what_waits_can_be_forgotten_for_something_else():
     client = Client()
     outbox = Outbox(client.send, max_size=10, max_length=10)
     for size in (1, 8, 2):
         outbox.put(event(size))
     await settle()
 
-    outbox.replace(event(9))
+    outbox.clear()
+    outbox.put(event(9))
     await client.takes(5)
 
     assert client.taken == [event(1), event(9)]

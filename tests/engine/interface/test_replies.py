@@ -452,12 +452,12 @@ async def test_connections_that_end_at_the_same_time_leave_their_groups_together
     assert reader.layer.group_channels("room") == []
 
 
-async def test_connections_may_end_while_their_memberships_and_wills_are_told():
+async def test_connections_may_end_while_they_and_their_memberships_are_told():
     reader = Reader()
     (_, first), (_, second), (_, third) = (reader.connect("room", "lobby") for _ in range(3))
     await settle()
-    memberships, wills = reader.replies.memberships(), reader.replies.take_wills(again=True)
-    next(memberships), next(wills)
+    memberships, connections = reader.replies.memberships(), reader.replies.connections()
+    next(memberships), next(connections)
 
     reader.replies.forget(second)
     reader.connect("room")
@@ -465,7 +465,7 @@ async def test_connections_may_end_while_their_memberships_and_wills_are_told():
 
     rest = [("room", local_part(third)), ("lobby", local_part(first)), ("lobby", local_part(third))]
     assert list(memberships) == rest
-    assert [local for local, _ in wills] == [local_part(third)]
+    assert [local for local, _ in connections] == [local_part(third)]
 
 
 async def test_memberships_that_are_void_are_not_told_any_more():

@@ -84,6 +84,20 @@ async def test_a_slow_reader_is_closed_with_1013_and_harms_nobody_else(caplog):
     assert slow.sent == [text("0"), close(1013)]
 
 
+async def test_a_slow_reader_is_closed_with_1013_even_by_a_message_that_closes_it():
+    server = InterfaceServer(Limits(socket_outbox_length=2))
+    slow, reply_channel = await server.open_socket()
+    slow.reads.clear()
+
+    for number in range(3):
+        await server.reply(reply_channel, {"text": str(number)})
+    await server.reply(reply_channel, {"text": "3", "close": 4000})
+    slow.reads.set()
+    await settle()
+
+    assert slow.sent == [text("0"), {"type": "websocket.close", "code": 1013}]
+
+
 async def test_an_outbox_is_bounded_in_bytes_too():
     server = InterfaceServer(Limits(socket_outbox_size=1000))
     socket, reply_channel = await server.open_socket()

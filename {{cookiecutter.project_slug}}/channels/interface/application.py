@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..layers.base import BaseChannelLayer
-from .http_connection import ResponseAborted
+from .http_connection import HttpConnection, ResponseAborted
 from .limits import Limits
 from .process import EmbeddedWorkers, InterfaceProcess
 from .scope import BadTarget, joins_root_path, unify
 from .servers import daphne
 from .signals import watch_stop_signals
+from .socket_connection import SocketConnection
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,10 @@ class InterfaceApplication:
             await _refuse(kind, receive, send)
             return
         if kind == "websocket":
-            await self.process().serve_socket(scope, receive, send)
+            await SocketConnection(self.process(), scope, receive, send).run(scope)
             return
         try:
-            await self.process().serve_http(scope, receive, send)
+            await HttpConnection(self.process(), scope, receive, send).run()
         except ResponseAborted:
             if not daphne.cut_off(send):
                 raise

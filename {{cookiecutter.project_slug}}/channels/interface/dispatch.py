@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Callable
 
 from ..exceptions import ChannelLayerUnavailable
@@ -14,22 +13,12 @@ from ..values.pauses import Pauses
 SENDS = "sends"
 
 
-class _Outcome(enum.Enum):
-    TAKEN = "taken"
-    FULL = "full"
-    FAILED = "failed"
-
-
-def _always() -> bool:
-    return True
-
-
 async def dispatch(
     layer: BaseChannelLayer,
     send: Send,
     patience: float = 0.0,
     outage_patience: float = 0.0,
-    is_wanted: Callable[[], bool] = _always,
+    is_wanted: Callable[[Send], bool] | None = None,
 ) -> bool:
     """
     Send one prepared message; return False if the layer has not taken it.
@@ -38,36 +27,27 @@ async def dispatch(
     ``outage_patience`` seconds if that is longer, while the message ``is_wanted``. A message that may have been sent
     all the same is never sent again, and counts as taken.
     """
-    batch = [send]
-    outcome = await _attempt(layer, batch)
-    if outcome is _Outcome.TAKEN:
-        return True
-    loop = asyncio.get_running_loop()
-    before, started, pauses = outcome, loop.time(), Pauses(0.01, 0.5)
-    while outcome is not _Outcome.TAKEN:
-        if outcome is not before:
+    loop, batch = asyncio.get_running_loop(), [send]
+    had_failed: bool | None = None
+    while True:
+        try:
+            refused, has_failed = await layer.send_many_async(batch), False
+        except Exception as error:
+            layer.outage.goes_on(error, SENDS)
+            if isinstance(error, ChannelLayerUnavailable) and error.uncertain:
+                layer.statistics.count_dropped(send.name, "uncertain", "The connection broke while it was sent.")
+                return True
+            has_failed = True
+        else:
+            layer.outage.is_over(SENDS)
+            if not refused:
+                return True
+        if has_failed is not had_failed:
             # After an outage everybody is in a hurry, and the wait for room begins only now.
-            before, started = outcome, loop.time()
-            pauses.begin_anew()
-        limit = max(patience, outage_patience) if outcome is _Outcome.FAILED else patience
-        left = started + limit - loop.time()
+            had_failed, started, pauses = has_failed, loop.time(), Pauses(0.01, 0.5)
+        left = started + (max(patience, outage_patience) if has_failed else patience) - loop.time()
         if left <= 0:
             return False
         await asyncio.sleep(min(pauses.next(), left))
-        if not is_wanted():
+        if is_wanted is not None and not is_wanted(send):
             return False
-        outcome = await _attempt(layer, batch)
-    return True
-
-
-async def _attempt(layer: BaseChannelLayer, batch: list[Send]) -> _Outcome:
-    try:
-        refused = await layer.send_many_async(batch)
-    except Exception as error:
-        layer.outage.goes_on(error, SENDS)
-        if not isinstance(error, ChannelLayerUnavailable) or not error.uncertain:
-            return _Outcome.FAILED
-        layer.statistics.count_dropped(batch[0].name, "uncertain", "The connection broke while it was sent.")
-        return _Outcome.TAKEN
-    layer.outage.is_over(SENDS)
-    return _Outcome.FULL if refused else _Outcome.TAKEN

@@ -10,15 +10,18 @@ from __future__ import annotations
 import enum
 import logging
 import re
-from collections.abc import Mapping
 from typing import Any
+
+from ..layers.base import Content
+from .scope import Event, Scope, described
 
 logger = logging.getLogger(__name__)
 
-Content = dict[str, Any]
-Event = dict[str, Any]
-Scope = Mapping[str, Any]
 Header = tuple[bytes, bytes]
+
+# What clients are told with status 503.
+RETRY_AFTER = (b"retry-after", b"5")
+BUSY = "The server is busy. Please try again."
 
 _REPLY_KEYS = frozenset({"status", "headers", "content", "more_content", "worker", "ack", "abort"})
 # Header names are tokens, values hold no control characters (RFC 9110, sections 5.1 and 5.5).
@@ -62,15 +65,11 @@ class HttpExchange:
             "reply_channel": self.reply_channel,
             "http_version": scope.get("http_version", "1.1"),
             "method": scope["method"],
-            "scheme": scope.get("scheme", "http"),
             "path": self.path,
-            "query_string": scope.get("query_string", b""),
             "root_path": self.root_path,
-            "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
+            **described(scope, "http"),
             "body": body,
             "body_channel": body_channel,
-            "client": list(scope["client"]) if scope.get("client") else None,
-            "server": list(scope["server"]) if scope.get("server") else None,
         }
 
     def reply(self, content: Content) -> list[Event]:
@@ -100,7 +99,7 @@ class HttpExchange:
         data = f"{text}\n".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(data))]
         if status == 503:
-            headers.append((b"retry-after", b"5"))
+            headers.append(RETRY_AFTER)
         if close:
             headers.append((b"connection", b"close"))
         self.state = State.DONE

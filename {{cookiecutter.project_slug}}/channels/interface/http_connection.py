@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import MessageTooLarge
-from ..layers.base import Content, Finish, Send, Ticket, UnderWay
+from ..layers.base import Content, Finish, Send, Ticket
+from .connection import Connection
 from .dispatch import dispatch
-from .http import Event, HttpExchange, Scope, State
+from .http import BUSY, HttpExchange, State
 from .outbox import ResponseOutbox
+from .process import InterfaceProcess
 from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
+from .scope import Event, Scope
 from .session import merged
 from .spool import Buffer, SpoolFailed
-
-if TYPE_CHECKING:
-    from .process import InterfaceProcess
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,15 @@ class ResponseAborted(Exception):
     """Is raised into the server to cut off a response that cannot be completed."""
 
 
-class HttpConnection:
+class HttpConnection(Connection):
     """One request: drives its state machine with what comes from both sides."""
 
     def __init__(self, process: InterfaceProcess, scope: Scope, receive: Any, send: Any) -> None:
         self._process = process
         self._scope = scope
         self._receive = receive
-        self._exchange = HttpExchange(scope["path"], process.replies.new_channel(), scope["root_path"], scope["method"])
+        self.reply_channel = process.replies.new_channel()
+        self._exchange = HttpExchange(scope["path"], self.reply_channel, scope["root_path"], scope["method"])
         self._body = RequestBody(scope, process.spool, process.limits)
         self._outbox = ResponseOutbox(send, Buffer(process.spool, process.limits.response_limit), self._send_failed)
         # Where a worker reads the body, while there is any of it that we have not sent.
@@ -54,7 +55,6 @@ class HttpConnection:
         self._dispatched = False
         self._gone = False
         self._has_will = False
-        # Whether the last will that the layer has shows another session than the one that there is.
         self.will_is_old = False
         # The values of the channel session, of which this is the owner. Replaced, never changed.
         self._session: Content = {}
@@ -64,18 +64,20 @@ class HttpConnection:
 
     async def run(self) -> None:
         """Serve the request until it has been answered or its client has left."""
+        self._process.enter(self)
         try:
             await self._serve()
             if self._outbox.is_sending:
                 # The worker is done; what is left is between the client and us.
                 self._begin("watch", self._watch())
-                self._begin("response", self._keep_response())
+                self._begin("response", asyncio.wait_for(self._outbox.buffer.settle(wait=True), KEEP_TIMEOUT))
                 await self._deliver()
         finally:
             for task in self._tasks.values():
                 task.cancel()
             self._body.content.close()
             self._outbox.cancel()
+            self._process.leave(self)
         if self._exchange.aborted and not self._gone:
             raise ResponseAborted(f"The response to {self._exchange.path} could not be completed.")
 
@@ -83,17 +85,13 @@ class HttpConnection:
         """Take the request, have it answered, and take the answer."""
         if not await self._take_body():
             return
-        self._process.replies.register(self._exchange.reply_channel, self)
+        self._process.replies.register(self.reply_channel, self)
         try:
             await self._dispatch_request()
             await self._wait()
         finally:
-            self._process.replies.forget(self._exchange.reply_channel)
+            self._process.replies.forget(self.reply_channel)
             self._report_leaving()
-
-    async def _keep_response(self) -> None:
-        async with asyncio.timeout(KEEP_TIMEOUT):
-            await self._outbox.buffer.settle(wait=True)
 
     async def _deliver(self) -> None:
         """Wait until the client has all of its response, unless it takes nothing of it."""
@@ -138,7 +136,7 @@ class HttpConnection:
         try:
             if not await dispatch(layer, layer.prepare("http.request", message, ticket=Ticket(None, self._session))):
                 self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
-                self._refuse(503, "The server is busy. Please try again.")
+                self._refuse(503, BUSY)
             elif self._body_channel is not None and not self._done.done():
                 self._begin("body", self._hand_on_body(self._body_channel))
         except MessageTooLarge as error:
@@ -157,7 +155,7 @@ class HttpConnection:
             # Workers that are busy with other requests may need as long as any request may wait.
             layer = self._process.layer
             if not await dispatch(layer, layer.prepare(channel, message), self._process.limits.http_timeout):
-                self._refuse(503, "The server is busy. Please try again.")
+                self._refuse(503, BUSY)
                 return
         self._body_channel = None
 
@@ -232,15 +230,7 @@ class HttpConnection:
         """Take what a consumer has changed in the session."""
         self._session = merged(self._session, finish, self._process.limits.session_size)
         if self._has_will:
-            self.will_is_old = True
             self._process.renew_will_soon(self)
-
-    def overdue(self, now: float, patience: float) -> list[UnderWay]:
-        """Return nothing: a request waits for its response, and has a limit for that."""
-        return []
-
-    def lose(self, number: int) -> None:
-        """Do nothing: a request has no lane."""
 
     def take_will(self, again: bool) -> Send | None:
         """Return the last will. Only requests that are open for a while leave one: most are too short to need it."""
@@ -249,11 +239,6 @@ class HttpConnection:
         self._has_will, self.will_is_old = True, False
         message, ticket = self._exchange.disconnect_message(), Ticket(None, self._session)
         return self._process.layer.prepare_will("http.disconnect", message, ticket)
-
-    @property
-    def reply_channel(self) -> str:
-        """The name of the channel on which the request gets its response."""
-        return self._exchange.reply_channel
 
     def write_off(self) -> None:
         """End the request; consumers have been told of its end already."""
@@ -277,12 +262,11 @@ class HttpConnection:
 
     def _expire(self) -> None:
         if self._exchange.state is State.WAITING:
-            self._process.warn_unanswered(
-                "http.request",
+            text, limit = (
                 "Request %r got no answer within %s s and becomes status 503.",
-                self._exchange.path,
                 self._process.limits.http_timeout,
             )
+            self._process.keep(self._process.warn_unanswered("http.request", text, self._exchange.path, limit))
             self._refuse(503, "The server did not answer in time.")
 
     def _perform(self, events: Iterable[Event]) -> None:
@@ -321,7 +305,9 @@ class HttpConnection:
     def _cut_off(self) -> None:
         """End the response before its end, unless the server has all of it."""
         if not self._outbox.has_begun:
-            self._outbox.replace(self._exchange.abort(seen=False))
+            self._outbox.clear()
+            for event in self._exchange.abort(seen=False):
+                self._outbox.put(event)
         elif not self._outbox.is_over:
             self._exchange.abort()
             self._outbox.cancel()
@@ -346,11 +332,10 @@ class HttpConnection:
             self._tell_worker(closed=True)
         if self._body_channel is not None and self._dispatched:
             self._process.tell(self._body_channel, {"closed": True})
-        reply_channel = self._exchange.reply_channel
         if message is not None and self._dispatched:
             ticket = Ticket(None, self._session)
-            self._process.tell("http.disconnect", message, reply_channel, ticket, patience=0.0)
+            self._process.tell("http.disconnect", message, self.reply_channel, ticket, patience=0.0)
         elif self._has_will:
-            self._process.forget_will(reply_channel)
+            self._process.keep(self._process.forget_will(self.reply_channel))
         # Nor does a will that is about to be renewed come back.
         self._dispatched = False

@@ -21,6 +21,8 @@ PROMPT = 1.0
 # A message that is missed for so long, in seconds, is lost: a worker that has just taken it has said so by then, also
 # after an outage, for which everything begins anew.
 CERTAINTY = 5.0
+# What an outage is told that an interface process cannot do.
+LANES = "lanes"
 
 
 class LaneWatch:
@@ -38,17 +40,20 @@ class LaneWatch:
             await asyncio.sleep(INTERVAL)
             try:
                 await self.look()
-                self._layer.outage.is_over("lanes")
             except Exception as error:
                 self._missed.clear()
-                self._layer.outage.goes_on(error, "lanes")
+                self._layer.outage.goes_on(error, LANES)
 
     async def look(self) -> None:
         """Look once."""
         now = self._layer.clock()
         overdue = await self._overdue(now)
         began = self._layer.clock()
-        lost = await self._layer.find_lost(overdue) if overdue else []
+        lost = []
+        # In an outage nothing else would tell that it is over.
+        if overdue or self._layer.outage.lasts(LANES):
+            lost = await self._layer.find_lost(overdue)
+            self._layer.outage.is_over(LANES)
         if self._layer.clock() - began > PROMPT:
             # So slow a layer may not have been told what workers have.
             lost = []

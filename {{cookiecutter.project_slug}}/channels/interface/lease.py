@@ -12,10 +12,11 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from ..layers.base import BaseChannelLayer, Lease, Send
+from ..layers.base import BaseChannelLayer, Lease
 from ..values.turn import Turn
+from .replies import UPKEEP, Replies
 
 logger = logging.getLogger(__name__)
 
@@ -29,33 +30,12 @@ _TOLD_AT_ONCE = 100
 Item = TypeVar("Item")
 
 
-class Registered(Protocol):
-    """What of this process the layer has to know."""
-
-    queue: str
-    # Whether changes of memberships may have been lost on their way from the layer.
-    unsure: bool
-
-    def memberships(self) -> Iterable[tuple[str, str]]:
-        """Iterate over the memberships of open connections as ``(group, local part)``. They may change meanwhile."""
-
-    async def leave_the_rest(self) -> None:
-        """Take closed connections out of the groups that they have not left yet."""
-
-    def take_wills(self, again: bool) -> Iterable[tuple[str, Send | None]]:
-        """
-        Iterate over the connections, by local parts, with the last wills that the layer does not have yet.
-
-        All of them ``again`` if asked for. Connections may come and go meanwhile.
-        """
-
-
 class LeaseKeeper:
     """Renews the lease and the memberships of one process. ``on_lost`` is called when it was taken for dead."""
 
-    def __init__(self, layer: BaseChannelLayer, registered: Registered, on_lost: Callable[[], None]) -> None:
+    def __init__(self, layer: BaseChannelLayer, replies: Replies, on_lost: Callable[[], None]) -> None:
         self._layer = layer
-        self._registered = registered
+        self._replies = replies
         self._on_lost = on_lost
         # Whether the layer has once been told everything of this process.
         self._known = False
@@ -85,7 +65,7 @@ class LeaseKeeper:
         # A layer that is slow with the rest must not keep us from saying that we are alive.
         try:
             if await self._renew_lease():
-                self._do_apart("upkeep", self._renew_the_rest)
+                self._do_apart(UPKEEP, self._renew_the_rest)
         finally:
             # Of several hosts, others may answer.
             self._do_apart("tending", self._layer.tend)
@@ -103,7 +83,7 @@ class LeaseKeeper:
 
     async def _renew_lease(self) -> bool:
         """Renew the lease; return whether this process is still the one that had it."""
-        lease = await self._layer.renew_lease(self._registered.queue)
+        lease = await self._layer.renew_lease(self._replies.queue)
         if lease is Lease.LOST:
             self._known = False
             self._on_lost()
@@ -113,10 +93,10 @@ class LeaseKeeper:
 
     async def _renew_the_rest(self) -> None:
         # First, or the layer tells us of them once more.
-        await self._registered.leave_the_rest()
-        queue, again = self._registered.queue, self._all_again
-        if self._registered.unsure and not again:
-            self._registered.unsure = False
+        await self._replies.leave_the_rest()
+        queue, again = self._replies.queue, self._all_again
+        if self._replies.unsure and not again:
+            self._replies.unsure = False
             await self._layer.restate_memberships(queue)
             return
         self._all_again = False
@@ -127,7 +107,7 @@ class LeaseKeeper:
         except BaseException:
             self._all_again = True
             raise
-        if self._registered.queue != queue:
+        if self._replies.queue != queue:
             return
         self._known = True
         # The loss may have been noticed while we told something else.
@@ -138,15 +118,15 @@ class LeaseKeeper:
     async def _tell_wills(self, queue: str, again: bool) -> int:
         """Leave last wills with the layer; return how many."""
         told = 0
-        async for some in self._portions(queue, self._registered.take_wills(again=again)):
-            wills = [(local, will) for local, will in some if will is not None]
+        async for some in self._portions(queue, self._replies.connections()):
+            wills = [(local, will) for local, each in some if (will := each.take_will(again)) is not None]
             if wills:
                 await self._layer.set_wills(queue, wills)
                 told += len(wills)
         return told
 
     async def _renew_memberships(self, queue: str, again: bool) -> None:
-        memberships = self._registered.memberships()
+        memberships = self._replies.memberships()
         if not again and self._layer.lease_interval is not None:
             self._round = (self._round + 1) % _ROUNDS
             memberships = itertools.islice(memberships, self._round, None, _ROUNDS)
@@ -156,7 +136,7 @@ class LeaseKeeper:
     async def _portions(self, queue: str, items: Iterable[Item]) -> AsyncIterator[list[Item]]:
         """Iterate over items, a few at a time, while the process has this queue; others have their turn meanwhile."""
         turn, items = Turn(self._layer.clock), iter(items)
-        while self._registered.queue == queue and (some := list(itertools.islice(items, _TOLD_AT_ONCE))):
+        while self._replies.queue == queue and (some := list(itertools.islice(items, _TOLD_AT_ONCE))):
             yield some
             if turn.is_over:
                 await turn.give_way()

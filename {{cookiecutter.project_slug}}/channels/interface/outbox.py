@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..values.turn import Turn
+from .scope import Event
 from .spool import Buffer
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 # and to schedule a task costs more than the sending.
 _TASK_OPTIONS: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
-Event = dict[str, Any]
 # What a server gives an application to send events with.
 ServerSend = Callable[[Event], Awaitable[None]]
 
@@ -30,18 +30,13 @@ ServerSend = Callable[[Event], Awaitable[None]]
 class Sender:
     """What both kinds of outbox share: a task that sends while there is something to send."""
 
-    __slots__ = ("_send", "_sending", "_task")
+    __slots__ = ("_send", "_task", "is_sending")
 
     def __init__(self, send: ServerSend) -> None:
         self._send = send
-        # True while events are being sent; the task is there when that has had to wait.
-        self._sending = False
+        # True while events are being sent; the task is there when that has had to wait for the client.
+        self.is_sending = False
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether the server waits for the client."""
-        return self._sending
 
     async def drained(self, patience: float | None = None) -> None:
         """Wait until everything has been sent, or the sending has been stopped, or for so many seconds."""
@@ -50,30 +45,31 @@ class Sender:
 
     def cancel(self) -> None:
         """Stop sending."""
-        self._forget()
+        self.clear()
         if self._task is not None:
             self._task.cancel()
 
     def _start_sending(self) -> None:
-        if not self._sending:
-            self._sending = True
-            self._task = _start(self._drain())
+        if not self.is_sending:
+            self.is_sending = True
+            task = asyncio.Task(self._drain(), loop=asyncio.get_running_loop(), **_TASK_OPTIONS)
+            self._task = None if task.done() else task
 
     async def _drain(self) -> None:
         try:
             await self._send_all()
         except Exception as error:
-            self._forget()
+            self.clear()
             self._fail(error)
         finally:
-            self._sending = False
+            self.is_sending = False
             self._task = None
 
     async def _send_all(self) -> None:
         raise NotImplementedError
 
-    def _forget(self) -> None:
-        """Drop what waits."""
+    def clear(self) -> None:
+        """Forget what waits."""
         raise NotImplementedError
 
     def _fail(self, error: Exception) -> None:
@@ -109,24 +105,20 @@ class Outbox(Sender):
         self._start_sending()
         return True
 
-    def replace(self, event: Event) -> None:
-        """Forget what waits and queue this event instead."""
-        self._forget()
-        self.put(event)
-
     async def _send_all(self) -> None:
         # Most have one event to send, and need none.
         turn = None
         while self._events:
             event = self._events.pop(0)
-            self._size -= size_of(event)
+            self._size = self._size - size_of(event) if self._events else 0
             await self._send(event)
             if self._events:
                 turn = turn or Turn(asyncio.get_running_loop().time)
                 if turn.is_over:
                     await turn.give_way()
 
-    def _forget(self) -> None:
+    def clear(self) -> None:
+        """Forget what waits."""
         self._events.clear()
         self._size = 0
 
@@ -138,34 +130,18 @@ class ResponseOutbox(Sender):
     Its content lies in a ``buffer``; ``on_failure`` is told why a server does not take an event.
     """
 
-    __slots__ = ("_head", "_on_failure", "_over", "_started", "_whole", "buffer", "given")
+    __slots__ = ("_head", "_on_failure", "_whole", "buffer", "given", "has_begun", "is_over")
 
     def __init__(self, send: ServerSend, buffer: Buffer, on_failure: Callable[[Exception], None]) -> None:
         super().__init__(send)
         self.buffer = buffer
         self._on_failure = on_failure
         self._head: Event | None = None
-        self._started = False
-        # Whether the end of the response has come, and whether it is with the server.
-        self._whole = self._over = False
-        # How many parts the server has been given.
+        # Whether the end of the response has come.
+        self._whole = False
+        # Whether the server has been given anything, how many parts, and whether that was everything.
+        self.has_begun = self.is_over = False
         self.given = 0
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the server has been given anything."""
-        return self._started
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the server has been given everything."""
-        return self._over
-
-    def replace(self, events: Iterable[Event]) -> None:
-        """Forget what waits and queue these events instead."""
-        self._forget()
-        for event in events:
-            self.put(event)
 
     def put(self, event: Event) -> None:
         """Queue an event."""
@@ -178,12 +154,12 @@ class ResponseOutbox(Sender):
 
     async def _send_all(self) -> None:
         if self._head is not None:
-            head, self._head, self._started = self._head, None, True
+            head, self._head, self.has_begun = self._head, None, True
             await self._send(head)
             # Servers may keep the start until a first part of the content comes, be it ever so little.
             await self._send_part()
         turn = None
-        while not self._over and (self.buffer.size or self._whole):
+        while not self.is_over and (self.buffer.size or self._whole):
             turn = turn or Turn(asyncio.get_running_loop().time)
             if turn.is_over:
                 await turn.give_way()
@@ -191,21 +167,16 @@ class ResponseOutbox(Sender):
 
     async def _send_part(self) -> None:
         data = await self.buffer.get()
-        self._over = self._whole and not self.buffer.size
+        self.is_over = self._whole and not self.buffer.size
         self.given += 1
-        await self._send({"type": "http.response.body", "body": data, "more_body": not self._over})
+        await self._send({"type": "http.response.body", "body": data, "more_body": not self.is_over})
 
-    def _forget(self) -> None:
+    def clear(self) -> None:
+        """Forget what waits."""
         self.buffer.close()
 
     def _fail(self, error: Exception) -> None:
         self._on_failure(error)
-
-
-def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-    """Have a coroutine run; return its task, or None if it has ended already."""
-    task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_TASK_OPTIONS)
-    return None if task.done() else task
 
 
 def size_of(event: Event) -> int:

@@ -11,19 +11,19 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from operator import methodcaller
 from typing import Any, Protocol, TypeVar
 
 from ..layers.base import BaseChannelLayer, Content, Ticket
 from ..values.names import local_part
 from ..values.turn import Turn
+from .connection import Connection
 from .dispatch import SENDS, dispatch
 from .garbage import Garbage
-from .http_connection import HttpConnection
 from .lane_watch import LaneWatch
 from .lease import LeaseKeeper
 from .limits import Limits
-from .replies import Replies
-from .socket_connection import SocketConnection
+from .replies import UPKEEP, Replies
 from .spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -57,10 +57,8 @@ class InterfaceProcess:
         self.spool = Spool(limits.spool_memory, limits.spool_size)
         self.stopping = False
         self._loop = asyncio.get_running_loop()
-        self._connections: set[HttpConnection | SocketConnection] = set()
-        # Sockets that have ended while consumers are at their messages: their disconnect messages follow.
-        self._ending: set[SocketConnection] = set()
-        self._old_wills: set[HttpConnection | SocketConnection] = set()
+        self._connections: set[Connection] = set()
+        self._old_wills: set[Connection] = set()
         self._kept: set[asyncio.Task[Any]] = set()
         # Set when none of them is left.
         self._told = asyncio.Event()
@@ -76,32 +74,22 @@ class InterfaceProcess:
         ]
         self._stopped: asyncio.Task[None] | None = None
 
-    async def serve_http(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request."""
-        connection = HttpConnection(self, scope, receive, send)
-        self._enter(connection)
-        try:
-            await connection.run()
-        finally:
-            self._exit(connection)
+    def enter(self, connection: Connection) -> None:
+        """Have a connection be told of the end of this process, and the stop wait for its end."""
+        self._connections.add(connection)
+        self._idle.clear()
+        if connection.is_socket:
+            self._garbage.socket_opens()
 
-    async def serve_socket(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one WebSocket."""
-        connection = SocketConnection(self, scope, receive, send)
-        self._enter(connection)
-        self._garbage.socket_opens()
-        try:
-            await connection.run(scope)
-        finally:
-            if connection.is_ending:
-                self._ending.add(connection)
-            self._exit(connection)
+    def leave(self, connection: Connection) -> None:
+        """Let go a connection that has ended, and of whose end consumers have been told."""
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        if not self._connections:
+            self._idle.set()
+        if connection.is_socket:
             self._garbage.socket_ends(len(self._connections))
-
-    def forget(self, connection: SocketConnection) -> None:
-        """Wait no longer for what consumers do with the messages of a socket."""
-        self._ending.discard(connection)
-        self._notice_idleness()
 
     def tell(
         self,
@@ -122,8 +110,9 @@ class InterfaceProcess:
         send = self.layer.prepare(channel, content, ticket=ticket)._replace(reply_channel=reply_channel)
         self.keep(dispatch(self.layer, send, self.layer.expiry if patience is None else patience))
 
-    def renew_will_soon(self, connection: HttpConnection | SocketConnection) -> None:
+    def renew_will_soon(self, connection: Connection) -> None:
         """Have the layer know a last will that has changed, with those of others."""
+        connection.will_is_old = True
         if self.layer.lease_interval is None:
             return
         if not self._old_wills:
@@ -145,15 +134,12 @@ class InterfaceProcess:
                 for each in some:
                     # The next renewal of the lease tells it.
                     each.will_is_old = True
-                self.layer.outage.goes_on(error, "upkeep")
+                self.layer.outage.goes_on(error, UPKEEP)
 
-    def forget_will(self, reply_channel: str) -> None:
+    async def forget_will(self, reply_channel: str) -> None:
         """Have the layer forget the last will of a connection whose end nobody needs to be told of."""
-        self.keep(self._forget_will(local_part(reply_channel)))
-
-    async def _forget_will(self, local: str) -> None:
         try:
-            await self.layer.set_wills(self.replies.queue, [(local, None)])
+            await self.layer.set_wills(self.replies.queue, [(local_part(reply_channel), None)])
         except Exception as error:
             self.layer.outage.hinders(error, "The last will of a connection could not be taken back")
 
@@ -175,11 +161,8 @@ class InterfaceProcess:
         level = logging.DEBUG if self.layer.outage.lasts(SENDS) else logging.WARNING
         logger.log(level, "%s: %s", what % path, why)
 
-    def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
+    async def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         """Log that nobody has answered a message, and whether any worker reads its channel."""
-        self.keep(self._warn_unanswered(channel, warning, *arguments))
-
-    async def _warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         try:
             idle = (await self.layer.statistics_async(channel))["seconds_since_received"]
         except Exception as error:
@@ -199,11 +182,11 @@ class InterfaceProcess:
         if not self.stopping:
             self.stopping = True
             logger.info("Stopping with %d open connection(s)", len(self._connections))
-            sockets = (connection for connection in self._present() if isinstance(connection, SocketConnection))
+            sockets = (connection for connection in self._present() if connection.is_socket)
             # Some servers, told at the same time, wait for nobody: a few sockets are closed before they do anything.
             for socket in itertools.islice(sockets, STOPPED_AT_ONCE):
-                self._guarded(SocketConnection.stop, socket)
-            self.keep(self._in_turns(sockets, SocketConnection.stop))
+                self._guarded(methodcaller("stop"), socket)
+            self.keep(self._in_turns(sockets, methodcaller("stop")))
             self._loop.call_later(self.limits.stop_grace, self._end_grace)
 
     async def stop(self) -> None:
@@ -255,15 +238,14 @@ class InterfaceProcess:
         self.replies.start_anew()
         self._reader.cancel()
         self._reader = self._loop.create_task(self.replies.read())
-        self.keep(self._in_turns(self._present(), lambda connection: connection.write_off()))
+        self.keep(self._in_turns(self._present(), methodcaller("write_off")))
 
     def _end_grace(self) -> None:
-        self.keep(self._in_turns(self._present(), lambda connection: connection.end_grace()))
+        self.keep(self._in_turns(self._present(), methodcaller("end_grace")))
 
-    def _present(self) -> Iterator[HttpConnection | SocketConnection]:
+    def _present(self) -> Iterator[Connection]:
         """Iterate over the connections that are there now, without those that have ended when it is their turn."""
-        present = [*self._connections, *self._ending]
-        return (each for each in present if each in self._connections or each in self._ending)
+        return (each for each in list(self._connections) if each in self._connections)
 
     async def _in_turns(self, things: Iterable[Thing], action: Callable[[Thing], object]) -> None:
         """Do something with each of many things, while others have their turn too."""
@@ -279,15 +261,3 @@ class InterfaceProcess:
         except Exception:
             # The others have their turn all the same.
             logger.exception("%r failed", action)
-
-    def _enter(self, connection: HttpConnection | SocketConnection) -> None:
-        self._connections.add(connection)
-        self._idle.clear()
-
-    def _exit(self, connection: HttpConnection | SocketConnection) -> None:
-        self._connections.discard(connection)
-        self._notice_idleness()
-
-    def _notice_idleness(self) -> None:
-        if not self._connections and not self._ending:
-            self._idle.set()

@@ -13,43 +13,24 @@ import itertools
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any
 
-from ..layers.base import BaseChannelLayer, Content, Entry, Finish, Send, UnderWay
+from ..layers.base import BaseChannelLayer, Content, Entry
 from ..layers.members import GroupMembers
 from ..values.pauses import Pauses
 from ..values.turn import Turn
+from .connection import Connection
 from .dispatch import dispatch
 
 logger = logging.getLogger(__name__)
 
+# What an outage is told that an interface process cannot do: leave groups, renew memberships and last wills.
+UPKEEP = "upkeep"
 # As many memberships of closed connections end in one step.
 _LEFT_AT_ONCE = 100
 # The random part of a reply channel, in bytes: a multiple of three, so that it is encoded without padding.
 _NAME_SIZE = 12
-
-
-class Connection(Protocol):
-    """What the reader knows of a connection."""
-
-    def reply(self, content: Content) -> None:
-        """Take a message sent to this connection."""
-
-    def finished(self, finish: Finish) -> None:
-        """Be told that a worker has done with a message of this connection."""
-
-    def overdue(self, now: float, patience: float) -> list[UnderWay]:
-        """Return the messages of its lane that have been under way for so many seconds or longer."""
-
-    def lose(self, number: int) -> None:
-        """Be told that a message of its lane is lost."""
-
-    def broadcast(self, content: Content) -> None:
-        """Take a message sent to a group this connection is in. It is shared: read only."""
-
-    def take_will(self, again: bool) -> Send | None:
-        """Return the connection's last will if the layer does not have it yet, or in any case ``again``."""
 
 
 class Replies:
@@ -122,15 +103,6 @@ class Replies:
                 return
             yield membership
 
-    def take_wills(self, again: bool) -> Iterator[tuple[str, Send | None]]:
-        """
-        Iterate over the connections, by local parts, with the last wills that the layer does not have yet.
-
-        All of them ``again`` if asked for. Connections may come and go meanwhile.
-        """
-        for local, connection in self.connections():
-            yield local, connection.take_will(again)
-
     def lose(self, reply_channel: str, number: int | None) -> None:
         """Tell a connection that a message of its lane is lost, if it is there."""
         connection = self._connections.get(self._local(reply_channel))
@@ -148,7 +120,11 @@ class Replies:
         turn = Turn(self._layer.clock)
         while self._not_left:
             some, self._not_left = self._not_left[:_LEFT_AT_ONCE], self._not_left[_LEFT_AT_ONCE:]
-            await self._leave_groups(some)
+            try:
+                await self._layer.leave_groups(self.queue, some)
+            except BaseException:
+                self._not_left += some
+                raise
             if turn.is_over:
                 await turn.give_way()
 
@@ -163,10 +139,14 @@ class Replies:
 
     async def _hand_on(self, entries: Iterable[Entry]) -> None:
         turn = Turn(self._layer.clock)
-        for step in self._steps(entries):
+        for action, *arguments in self._steps(entries):
             if turn.is_over:
                 await turn.give_way()
-            _guarded(*step)
+            try:
+                action(*arguments)
+            except Exception:
+                # Nobody is to miss a message because another one, or another connection, has failed.
+                logger.exception("A message from the channel layer could not be handed to its connection")
 
     def _steps(self, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
         """Iterate over what is to be done with entries, as functions with their arguments."""
@@ -180,20 +160,17 @@ class Replies:
                         yield self._broadcast, local, content
                 continue
             for entry in some:
-                if not entry.is_message:
-                    yield self._change_membership, entry
-                else:
-                    yield self._reply, entry
+                yield (self._reply if entry.is_message else self._change_membership), entry
 
     def _broadcast(self, local: str, content: Content) -> None:
         if local in self._connections:
             self._connections[local].broadcast(content)
 
     def _reply(self, entry: Entry) -> None:
-        local, _, content, *_, finish = entry
-        connection = self._connections.get(local)
+        content, finish = entry.content, entry.finish
+        connection = self._connections.get(entry.local)
         if connection is None:
-            logger.debug("A reply came for %s%s, which has gone", self.queue, local)
+            logger.debug("A reply came for %s%s, which has gone", self.queue, entry.local)
             if content and (worker := content.get("worker")):
                 news = self._layer.prepare(worker[0], {"response": worker[1], "closed": True})
                 self._start(dispatch(self._layer, news))
@@ -238,16 +215,9 @@ class Replies:
             await self.leave_the_rest()
         except Exception as error:
             # The next upkeep leaves them, and then the outage is over.
-            self._layer.outage.goes_on(error, "upkeep")
+            self._layer.outage.goes_on(error, UPKEEP)
         finally:
             self._is_leaving = False
-
-    async def _leave_groups(self, memberships: list[tuple[str, str]]) -> None:
-        try:
-            await self._layer.leave_groups(self.queue, memberships)
-        except BaseException:
-            self._not_left += memberships
-            raise
 
     def _local(self, reply_channel: str) -> str:
         return reply_channel[len(self.queue) :]
@@ -260,11 +230,3 @@ def _group_told(entry: Entry) -> str:
 
 def _new_queue() -> str:
     return f"reply.{secrets.token_hex(8)}!"
-
-
-def _guarded(action: Callable[..., None], *arguments: Any) -> None:
-    """Let nobody miss a message because another one, or another connection, has failed."""
-    try:
-        action(*arguments)
-    except Exception:
-        logger.exception("A message from the channel layer could not be handed to its connection")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 from ..values.turn import Turn
+from .http import BUSY
 from .limits import Limits
 from .spool import Buffer, Spool, SpoolFailed
 
@@ -145,7 +146,7 @@ def too_slow() -> BodyRefused:
 
 def no_room() -> BodyRefused:
     """Return the refusal of a body that there is no room for."""
-    return BodyRefused(503, "The server is busy. Please try again.")
+    return BodyRefused(503, BUSY)
 
 
 def declared_length(scope: Any) -> int | None:

@@ -16,12 +16,16 @@ Make one scope of what servers say: the same bytes become the same message behin
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from ..values.paths import behind
-from .http import Scope
+
+# What a server tells of a connection, and an event of it, in either direction.
+Scope = Mapping[str, Any]
+Event = dict[str, Any]
 
 # A path as nearly all requests have it, and the query behind it: visible ASCII without a hash.
 _PLAIN_PATH = re.compile(rb"/[!-\"$-~]*")
@@ -66,6 +70,17 @@ def unify(scope: Scope, script_name: str = "", trusts_header: bool = False, join
         "scheme": _SCHEMES.get(scope.get("scheme", ""), ("http", "ws"))[0 if is_page else 1],
         "client": _address(scope.get("client")),
         "server": _address(scope.get("server")),
+    }
+
+
+def described(scope: Scope, scheme: str) -> dict[str, Any]:
+    """Return what the message that opens a connection says of its scope; a ``scheme`` where that names none."""
+    return {
+        "scheme": scope.get("scheme", scheme),
+        "query_string": scope.get("query_string", b""),
+        "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
+        "client": list(scope["client"]) if scope.get("client") else None,
+        "server": list(scope["server"]) if scope.get("server") else None,
     }
 
 

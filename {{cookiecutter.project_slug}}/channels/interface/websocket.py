@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ..layers.base import Content
+from .scope import Event, Scope, described
 
 logger = logging.getLogger(__name__)
 
-Content = dict[str, Any]
-Event = dict[str, Any]
-Scope = Mapping[str, Any]
 
+MESSAGE_TOO_BIG = 1009
+# The registry at IANA calls it so; the client is to come back at once.
+SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
 # Group messages that reach a member which is still connecting wait for its acceptance, so many at most.
 MAX_EARLY_BROADCASTS = 100
 # What a peer may see in a close frame (RFC 6455, section 7.4; the registry at IANA).
@@ -73,29 +76,26 @@ class WebSocket:
         self._offered = list(scope.get("subprotocols") or ())
         return {
             "reply_channel": self.reply_channel,
-            "scheme": scope.get("scheme", "ws"),
             "path": self.path,
-            "query_string": scope.get("query_string", b""),
             "root_path": self.root_path,
-            "headers": [[name.lower(), value] for name, value in scope.get("headers", ())],
+            **described(scope, "ws"),
             "subprotocols": list(self._offered),
-            "client": list(scope["client"]) if scope.get("client") else None,
-            "server": list(scope["server"]) if scope.get("server") else None,
             "order": 0,
         }
 
     def receive_message(self, event: Event) -> Content:
         """Return the ``websocket.receive`` message for a frame from the client."""
+        self._order += 1
         text = event.get("text")
         data = {"text": text} if text is not None else {"bytes": event.get("bytes") or b""}
-        return {**self._name(), "order": self._next_order(), **data}
+        return {**self._name(), "order": self._order, **data}
 
     def take_disconnect_message(self) -> Content | None:
         """Return the ``websocket.disconnect`` message of a socket that has ended, once."""
         if self.state is not State.CLOSED or self._reported:
             return None
         self._reported = True
-        return {**self._name(), "code": self._code, "order": self._next_order()}
+        return {**self._name(), "code": self._code, "order": self._order + 1}
 
     def last_will(self) -> Content:
         """Return the ``websocket.disconnect`` message for the case that nobody is left to send one."""
@@ -155,15 +155,17 @@ class WebSocket:
 
     def _understands(self, content: Content) -> bool:
         """Log what is wrong with a message to the socket; return False if nothing can be done with it."""
-        if unknown := content.keys() - _REPLY_KEYS:
-            logger.warning("Reply to socket %r has unknown keys, ignored: %s", self.path, ", ".join(sorted(unknown)))
-        if not _is_sound(content):
-            logger.warning("Reply to socket %r ignored: it needs text (str) or bytes, not both", self.path)
-            return False
-        return True
+        if not content.keys() <= _REPLY_KEYS:
+            unknown = ", ".join(sorted(content.keys() - _REPLY_KEYS))
+            logger.warning("Reply to socket %r has unknown keys, ignored: %s", self.path, unknown)
+        text, data = content.get("text"), content.get("bytes")
+        if (text is None or isinstance(text, str)) if data is None else (text is None and isinstance(data, bytes)):
+            return True
+        logger.warning("Reply to socket %r ignored: it needs text (str) or bytes, not both", self.path)
+        return False
 
     def _answer(self, content: Content) -> list[Event]:
-        has_data = _has_data(content)
+        has_data = content.get("text") is not None or content.get("bytes") is not None
         if content.get("accept") or (content.get("accept") is None and has_data):
             self.state, self.was_accepted = State.OPEN, True
             events: list[Event] = [{"type": "websocket.accept", "subprotocol": self._chosen_subprotocol(content)}]
@@ -174,9 +176,7 @@ class WebSocket:
                     events += self._say(message)
             return events
         if content.get("accept") is False or content.get("close"):
-            self.state = State.CLOSED
-            self._code = _close_code(content)
-            return [{"type": "websocket.close", "code": self._code}]
+            return self.close(_close_code(content))
         return []
 
     def _chosen_subprotocol(self, content: Content) -> str | None:
@@ -194,16 +194,14 @@ class WebSocket:
         return None
 
     def _say(self, content: Content) -> list[Event]:
-        events = list(_data_events(content))
+        events: list[Event] = []
+        if content.get("text") is not None:
+            events.append({"type": "websocket.send", "text": content["text"]})
+        elif content.get("bytes") is not None:
+            events.append({"type": "websocket.send", "bytes": content["bytes"]})
         if content.get("close"):
-            self.state = State.CLOSED
-            self._code = _close_code(content)
-            events.append({"type": "websocket.close", "code": self._code})
+            events += self.close(_close_code(content))
         return events
-
-    def _next_order(self) -> int:
-        self._order += 1
-        return self._order
 
 
 def _number(value: Any) -> int | None:
@@ -213,24 +211,6 @@ def _number(value: Any) -> int | None:
         text = "A consumer has accepted a socket with messages_under_way %r; expected a whole number above 0"
         logger.warning(text, value)
     return None
-
-
-def _has_data(content: Content) -> bool:
-    return content.get("text") is not None or content.get("bytes") is not None
-
-
-def _is_sound(content: Content) -> bool:
-    text, data = content.get("text"), content.get("bytes")
-    if text is not None and data is not None:
-        return False
-    return (text is None or isinstance(text, str)) and (data is None or isinstance(data, bytes))
-
-
-def _data_events(content: Content) -> Iterable[Event]:
-    if content.get("text") is not None:
-        yield {"type": "websocket.send", "text": content["text"]}
-    elif content.get("bytes") is not None:
-        yield {"type": "websocket.send", "bytes": content["bytes"]}
 
 
 def _close_code(content: Content) -> int:

@@ -38,15 +38,13 @@ import math
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from ...values.turn import Turn
+from ..process import InterfaceProcess
 from ..socket_connection import CLOSE_TIMEOUT
 from .daphne_request import limited_request, receive_of
-
-if TYPE_CHECKING:
-    from ..process import InterfaceProcess
 
 logger = logging.getLogger(__name__)
 
@@ -243,10 +241,11 @@ class DaphneSocket(Brake):
             await self.wait_for_room()
         elif kind == "websocket.close":
             self._listen_for_the_answer()
-            if _may_be_passed(event.get("code", 1000)):
+            code = event.get("code", 1000)
+            if code == 1000 or 3000 <= code <= 4999:
                 await self._send(event)
             else:
-                protocol.sendCloseFrame(event["code"])
+                protocol.sendCloseFrame(code)
         else:
             await self._send(event)
 
@@ -329,10 +328,6 @@ def _request_before(protocol: Any) -> Any:
     producer = getattr(transport, "producer", None) or getattr(transport, "_producer", None)
     requests = getattr(getattr(producer, "_producer", producer), "requests", None)
     return requests[0] if requests else None
-
-
-def _may_be_passed(code: int) -> bool:
-    return code == 1000 or 3000 <= code <= 4999
 
 
 def _protocol_behind(send: Any) -> Any:

@@ -1,11 +1,11 @@
-"""The lane of one socket: what is with the workers at a time, what waits, and what is lost."""
+"""The messages of one socket: what is with the workers at a time, what waits, and what is lost."""
 
 import asyncio
 
 import pytest
 
 from channels.interface.limits import Limits
-from channels.interface.socket_connection import MAX_FRAMES_AHEAD, MAX_SIZE_AHEAD
+from channels.interface.socket_messages import MAX_FRAMES_AHEAD, MAX_SIZE_AHEAD
 
 from .interface_server import InterfaceServer
 from .simulated_time import settle
