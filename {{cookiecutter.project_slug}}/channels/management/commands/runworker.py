@@ -52,11 +52,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers, here or in processes of their own."""
         if options["verbosity"] > 1:
-            # What each message goes through, also where the site's LOGGING says nothing of it.
-            logger = logging.getLogger("channels")
-            logger.setLevel(logging.DEBUG)
-            if not logger.hasHandlers():
-                logger.addHandler(logging.StreamHandler())
+            log_all()
         layer = self._layer(options["layer"])
         self._channels(layer, options)
         if options["processes"] > 1 and options["reload"]:
@@ -147,6 +143,14 @@ class Command(BaseCommand):
             f"  {options['threads']} thread(s), each with up to one connection to these databases: {databases}"
         )
         self.stdout.flush()
+
+
+def log_all() -> None:
+    """Log what each message goes through, also where the site's LOGGING says nothing of it."""
+    logger = logging.getLogger("channels")
+    logger.setLevel(logging.DEBUG)
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())
 
 
 def _tell_when_ready(group: WorkerGroup) -> None:
