@@ -20,6 +20,9 @@ from channels.layers.redis import RedisChannelLayer
 from ...servers.processes import ServerProcess
 from ...services import free_port, postgresql_server
 
+# Of the channels of a site.
+CAPACITY = 400
+
 
 @pytest.fixture
 def delay_app(settings, tmp_path, django_db_setup, django_db_blocker, request):
@@ -86,14 +89,14 @@ class DelaySite:
 
     def __init__(self, folder, valkey, database_url, stack):
         prefix = f"test-{secrets.token_hex(8)}:"
-        self.layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=prefix, capacity=10_000)
+        self.layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=prefix, capacity=CAPACITY)
         self._folder = folder
         self._stack = stack
         self._started = 0
         self.environment = {
             "DJANGO_SETTINGS_MODULE": "tests.engine.delay.site.settings",
             "DATABASE_URL": database_url,
-            "CHANNEL_LAYER_URL": f"redis://{valkey.host}:{valkey.port}/0?prefix={prefix}",
+            "CHANNEL_LAYER_URL": f"redis://{valkey.host}:{valkey.port}/0?prefix={prefix}&capacity={CAPACITY}",
         }
 
     def run_delay(self, *arguments):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from .names import require_channel_name
@@ -15,7 +14,7 @@ LONGEST = 36_525 * 86_400
 
 def require_delay(seconds: float) -> float:
     """Return a delay in seconds; one that is over already is 0. Raises ``ValueError``."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or math.isnan(seconds) or seconds > LONGEST:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds <= LONGEST:
         raise ValueError(f"A message cannot be delayed by {seconds!r}; expected seconds, at most {LONGEST}.")
     return max(0.0, seconds)
 
