@@ -85,19 +85,19 @@ def postgresql():
 
 
 class DelaySite:
-    """Processes of ``rundelay`` over one database, and the layer that they share with the test."""
+    """Processes over one database that send messages later; ``layer`` is what they share with the test."""
 
-    def __init__(self, folder, valkey, database_url, stack):
-        prefix = f"test-{secrets.token_hex(8)}:"
-        self.layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=prefix, capacity=CAPACITY)
+    def __init__(self, folder, database_url, layer_url, stack):
         self._folder = folder
         self._stack = stack
         self._started = 0
         self.environment = {
             "DJANGO_SETTINGS_MODULE": "tests.engine.delay.site.settings",
             "DATABASE_URL": database_url,
-            "CHANNEL_LAYER_URL": f"redis://{valkey.host}:{valkey.port}/0?prefix={prefix}&capacity={CAPACITY}",
+            "CHANNEL_LAYER_URL": layer_url,
         }
+        migrated = self.start("migrate", "--verbosity", "0")
+        assert migrated.process.wait(60) == 0, migrated.log
 
     def run_delay(self, *arguments):
         """Start a process, and return when it says that it reads."""
@@ -171,8 +171,15 @@ def delay_site(request, tmp_path, valkey):
     else:
         url = request.getfixturevalue("postgresql")
     with contextlib.ExitStack() as stack:
-        site = DelaySite(tmp_path, valkey, url, stack)
-        migrated = site.start("migrate", "--verbosity", "0")
-        assert migrated.process.wait(60) == 0, migrated.log
+        prefix = f"test-{secrets.token_hex(8)}:"
+        layer_url = f"redis://{valkey.host}:{valkey.port}/0?prefix={prefix}&capacity={CAPACITY}"
+        site = DelaySite(tmp_path, url, layer_url, stack)
+        site.layer = RedisChannelLayer(hosts=[(valkey.host, valkey.port)], prefix=prefix, capacity=CAPACITY)
         site.ask("DELETE FROM channels_delay_delayedmessage")
         yield site
+
+
+@pytest.fixture
+def memory_site(tmp_path):
+    with contextlib.ExitStack() as stack:
+        yield DelaySite(tmp_path, f"sqlite:///{tmp_path / 'site.sqlite3'}", "memory://", stack)

@@ -8,6 +8,8 @@ from channels.layers import from_url
 
 SECRET_KEY = os.environ["SECRET_KEY"]
 INSTALLED_APPS = ["channels", "channels.delay"]
+MIDDLEWARE = []
+ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 DATABASES = {"default": environ.Env().db_url("DATABASE_URL")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -17,7 +19,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
-CHANNEL_LAYERS = {"default": from_url(os.environ["CHANNEL_LAYER_URL"], routing=[])}
+CHANNEL_LAYERS = {
+    "default": from_url(os.environ["CHANNEL_LAYER_URL"], routing="tests.engine.delay.site.routing.channel_routing")
+}
 ROOT_URLCONF = "tests.engine.delay.site.urls"
 
 LOGGING = {

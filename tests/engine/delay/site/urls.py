@@ -5,8 +5,7 @@ from channels import Channel
 
 
 def later(request):
-    """Send a message that comes back to the sender's socket, later."""
-    Channel("later").send({"text": "now"}, delay=0.2)
+    Channel("later").send({"text": "It is later now"}, delay=0.2)
     return HttpResponse("later")
 
 
