@@ -72,7 +72,7 @@ def test_what_a_killed_process_had_taken_is_parked_by_the_next_one_and_not_sent_
     assert delay_site.received("target", 0) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_stores_what_waits_and_ends_with_0(delay_site, number):
     process = delay_site.run_delay()
     for message in range(50):

@@ -1,6 +1,7 @@
 """What a worker for delayed messages does with rows and messages, whatever fails meanwhile."""
 
 import contextlib
+import datetime
 import json
 import time
 
@@ -15,6 +16,8 @@ from channels.registry import ChannelLayerWrapper
 
 CHANNEL = "asgi.delay"
 PATIENCE = 20.0
+# Of rows that are sent together.
+BATCH = 100
 
 
 class FailingLayer(InMemoryChannelLayer):
@@ -142,6 +145,17 @@ def test_a_full_channel_keeps_its_rows_and_holds_up_no_other(layer, run_worker, 
     assert [received(layer, "full")["number"] for _ in range(10)] == [*range(10)]
     wait_until(lambda: not delay_app.objects.exists())
     assert caplog.text.count("Delayed messages are kept and tried again. The channel 'full' holds 3 messages") == 1
+
+
+def test_however_many_wait_for_a_full_channel_others_are_sent(layer, run_worker, delay_app, add):
+    early = timezone.now() - datetime.timedelta(hours=1)
+    delay_app.objects.bulk_create(
+        delay_app(channel_name="full", content="{}", due_date=early) for _ in range(2 * BATCH)
+    )
+    add("other", '{"number": 1}')
+    run_worker()
+
+    assert received(layer, "other") == {"number": 1}
 
 
 def test_messages_of_other_layers_are_left_to_their_own_process(layer, run_worker, delay_app, add):

@@ -25,6 +25,7 @@ from channels.worker.supervisor import READY_VARIABLE, STOP_TIMEOUT, Supervisor,
 
 # Windows has none.
 _HAS_SIGHUP = hasattr(signal, "SIGHUP")
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if _HAS_SIGHUP else []))
 
 
 class Command(BaseCommand):
@@ -90,7 +91,7 @@ class Command(BaseCommand):
             raise CommandError(f"These filters leave no channel; routed are {', '.join(sorted(routed))}.")
 
     def _run(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
-        signals = SignalPipe(signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if _HAS_SIGHUP else []))
+        signals = SignalPipe(*STOP_SIGNALS)
         # A terminal, and some hosts, tell every process to stop: then its parent tells it once more. When to give up
         # is for the parent to say.
         obeys_second_signal = READY_VARIABLE not in os.environ

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import signal
 import threading
 import time
 from typing import Any
@@ -16,7 +15,7 @@ from django.db import Error, connections, router
 from channels.delay.models import DelayedMessage
 from channels.delay.worker import SLEEP, DelayWorker
 from channels.exceptions import InvalidChannelLayerError
-from channels.management.commands.runworker import log_all
+from channels.management.commands.runworker import STOP_SIGNALS, log_all
 from channels.registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
 from channels.values.delays import CHANNEL
 from channels.worker.signal_pipe import SignalPipe
@@ -24,7 +23,7 @@ from channels.worker.supervisor import STOP_TIMEOUT
 
 
 class Command(BaseCommand):
-    """Runs until SIGTERM or SIGINT; what is being sent, and what waits to be stored, is finished first."""
+    """Runs until SIGTERM, SIGINT or SIGHUP; what is being sent, and what waits to be stored, is finished first."""
 
     help = "Sends delayed messages when they are due. Several processes may share the work."
 
@@ -45,7 +44,7 @@ class Command(BaseCommand):
             log_all()
         layer = self._layer(options["layer"])
         self._require_table()
-        signals = SignalPipe(signal.SIGTERM, signal.SIGINT)
+        signals = SignalPipe(*STOP_SIGNALS)
         worker = DelayWorker(layer, options["sleep"])
         thread = threading.Thread(target=worker.run, name="delay", daemon=True)
         thread.start()
