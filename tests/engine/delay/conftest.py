@@ -25,26 +25,24 @@ CAPACITY = 400
 
 
 @pytest.fixture
-def delay_app(settings, tmp_path, django_db_setup, django_db_blocker, request):
+def delay_app(settings, tmp_path, django_db_setup, django_db_blocker):
     """Install the app in this process, with a table that threads can share, and return its model."""
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "channels.delay"]
     from channels.delay.models import DelayedMessage
 
-    if connection.vendor != "sqlite":
-        request.getfixturevalue("transactional_db")
-        call_command("migrate", "channels_delay", verbosity=0)
-        yield DelayedMessage
-        call_command("migrate", "channels_delay", "zero", verbosity=0)
-        return
     shared, config = connections["default"], connections.settings["default"]
     name = config["NAME"]
     with django_db_blocker.unblock():
-        config["NAME"] = tmp_path / "delay.sqlite3"
-        connections["default"] = connections.create_connection("default")
+        if connection.vendor == "sqlite":
+            config["NAME"] = tmp_path / "delay.sqlite3"
+            connections["default"] = connections.create_connection("default")
         call_command("migrate", "channels_delay", verbosity=0)
         yield DelayedMessage
-        connections["default"].close()
-        connections["default"], config["NAME"] = shared, name
+        if connection.vendor == "sqlite":
+            connections["default"].close()
+            connections["default"], config["NAME"] = shared, name
+        else:
+            call_command("migrate", "channels_delay", "zero", verbosity=0)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.registry import ChannelLayerWrapper
 from channels.worker import start_embedded_workers
 
+from ...servers.processes import ServerProcess
 from ...services import free_port
 
 
@@ -64,8 +65,7 @@ def test_without_the_app_nothing_reads_the_channel(start):
 def test_runserver_with_the_layer_in_memory_sends_them(memory_site):
     server = memory_site.start("runserver", "--noreload", str(port := free_port()))
     server.port = port
-    server.wait_until(lambda: "worker threads read" in server.log)
-    server.wait_until(lambda: "Listening on" in server.log or "Starting" in server.log)
+    server.wait_until(ServerProcess.listens, server)
 
     assert server.fetch("/later/")[:2] == (200, b"later")
     server.wait_for_note("It is later now")
