@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 from unittest import TestResult
 
-from django.test import TestCase, TransactionTestCase
+from django.test import TestCase, TransactionTestCase, override_settings
 
 from ..layers.inmemory import InMemoryChannelLayer
 from ..message import Message
@@ -33,7 +33,9 @@ class ChannelTestCaseMixin(_Case):
     @classmethod
     def setUpClass(cls) -> None:
         """Put layers in place for what the class does before its tests."""
-        cls.enterClassContext(memory_layers(cls.test_channel_aliases))
+        # Settings that decorate the class come into force with Django's part of this.
+        with override_settings(**(getattr(cls, "_overridden_settings", None) or {})):
+            cls.enterClassContext(memory_layers(cls.test_channel_aliases))
         super().setUpClass()
 
     def __call__(self, result: TestResult | None = None) -> None:

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 from unittest import TestCase
 
-from ..exceptions import InvalidChannelLayerError
 from ..registry import DEFAULT_CHANNEL_LAYER, channel_layers
 from ..routing import include
 
@@ -101,6 +100,4 @@ def _routing(routes: Any) -> Any:
         return [routes]
     if isinstance(routes, list | tuple):
         return [include(part) if isinstance(part, list | tuple | str) else part for part in routes]
-    if not routes:
-        raise InvalidChannelLayerError(f"apply_routes was given {routes!r}; expected a list of routes.")
     return routes
