@@ -1,7 +1,10 @@
 import json
+import threading
+import unittest
 import urllib.error
 import urllib.request
 
+import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.http import HttpResponse, JsonResponse
@@ -13,7 +16,7 @@ from websockets.sync.client import connect
 from channels import Channel, Group, channel_layers, route
 from channels.auth import channel_session_user, channel_session_user_from_http
 from channels.security.websockets import allowed_hosts_only
-from channels.test import ChannelLiveServerTestCase, apply_routes
+from channels.test import ChannelLiveServerTestCase, apply_routes, liveserver
 
 
 @allowed_hosts_only
@@ -57,7 +60,7 @@ class LiveServerTests(ChannelLiveServerTestCase):
             return response.read()
 
     def open_socket(self, **headers):
-        return connect(self.live_server_ws_url, additional_headers={"Origin": self.live_server_url, **headers})
+        return connect(self.live_server_ws_url, additional_headers={"Origin": self.live_server_url} | headers)
 
     def test_pages_know_what_the_test_has_saved(self):
         assert json.loads(self.read("/users/")) == ["anna"]
@@ -81,11 +84,11 @@ class LiveServerTests(ChannelLiveServerTestCase):
         assert heard == ["the test: hello", "bye"]
 
     def test_a_page_of_another_site_opens_no_socket(self):
-        with self.assertRaises(InvalidStatus):
-            connect(self.live_server_ws_url, additional_headers={"Origin": "http://elsewhere.example"})
+        with self.assertRaises(InvalidStatus), self.open_socket(Origin="http://elsewhere.example"):
+            pass
 
     def test_static_files_are_served(self):
-        assert b"django" in self.read("/static/admin/css/base.css").lower() or self.read("/static/admin/css/base.css")
+        assert b"{" in self.read("/static/admin/css/base.css")
 
     def test_the_status_of_a_page_comes_through(self):
         with self.assertRaises(urllib.error.HTTPError) as failed:
@@ -94,9 +97,62 @@ class LiveServerTests(ChannelLiveServerTestCase):
         assert failed.exception.code == 418
 
     def test_a_socket_that_stays_open_does_not_keep_the_test_from_ending(self):
-        self.left_open = self.open_socket()
-        self.addClassCleanup(self.left_open.close)
+        type(self).enterClassContext(self.open_socket())
 
     def test_nothing_of_another_test_is_there(self):
         assert Session.objects.count() == 0
         assert channel_layers["default"].group_channels("room") == []
+
+
+# What does not come to an end
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """Give a consumer that waits for a word of the test, and little patience."""
+    monkeypatch.setattr(liveserver, "WORKERS_TIMEOUT", 0.3)
+    released, started = threading.Event(), threading.Event()
+
+    def never_ends(message):
+        started.set()
+        released.wait(30)
+
+    @apply_routes([route("input", never_ends)])
+    class Stuck(ChannelLiveServerTestCase):
+        def test(self):
+            Channel("input").send({})
+            assert started.wait(10)
+
+    yield Stuck
+    released.set()
+
+
+def test_a_consumer_that_never_ends_fails_the_test_and_is_named(stuck, db):
+    result = unittest.TestResult()
+    stuck("test")(result)
+    [(_, text)] = result.failures
+
+    assert "The live server does not come to an end" in text
+    assert "still running is" in text and "never_ends" in text
+
+
+def test_the_next_test_is_not_held_up_by_it(stuck, db):
+    results = [unittest.TestResult() for _ in range(2)]
+    stuck("test")(results[0])
+    again = unittest.defaultTestLoader.loadTestsFromName(
+        f"{__name__}.LiveServerTests.test_pages_know_what_the_test_has_saved"
+    )
+    again(results[1])
+
+    assert [result.wasSuccessful() for result in results] == [False, True], results[1].errors
+
+
+@pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:"), ("localhost", "http://localhost:")])
+def test_the_host_can_be_chosen(host, url, make_site):
+    with liveserver.live_layers(["default"]), liveserver.LiveServer(host) as server:
+        assert server.url.startswith(url)
+
+
+def test_a_host_that_is_not_of_this_machine_is_an_error(make_site):
+    with pytest.raises(RuntimeError, match=r"cannot listen on '192\.0\.2\.1'"), liveserver.live_layers(["default"]):
+        liveserver.LiveServer("192.0.2.1").__enter__()

@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -33,7 +34,10 @@ class DaphneThread:
     def listen(self, host: str) -> int:
         """Listen on a host, unless that is done already; return the port. Raises ``RuntimeError``."""
         if host not in self._ports:
-            self._ports[host] = self.run(self._listen(host), START_TIMEOUT) if self._server else self._start(host)
+            try:
+                self._ports[host] = self._listen_as_well(host) if self._server else self._start(host)
+            except Exception as error:
+                raise RuntimeError(f"The live server cannot listen on {host!r}: {error}") from error
         return self._ports[host]
 
     def run(self, coroutine: Coroutine[Any, Any, Result], timeout: float) -> Result:
@@ -56,10 +60,16 @@ class DaphneThread:
         server = module.Server(self._serve, [_endpoint(host)], signal_handlers=False, ready_callable=ready.set)
         thread = threading.Thread(target=server.run, name="daphne", daemon=True)
         thread.start()
-        if not ready.wait(START_TIMEOUT) or not server.listening_addresses:
-            raise RuntimeError(f"Daphne does not listen on {host!r}: expected a name or an address of this machine.")
+        deadline = time.monotonic() + START_TIMEOUT
+        while not ready.wait(0.01) and thread.is_alive() and time.monotonic() < deadline:
+            pass
+        if not server.listening_addresses:
+            raise RuntimeError("expected a name or an address of this machine. Daphne's log has the reason.")
         self._server = server
         return int(server.listening_addresses[0][1])
+
+    def _listen_as_well(self, host: str) -> int:
+        return self.run(self._listen(host), START_TIMEOUT)
 
     async def _listen(self, host: str) -> int:
         endpoint = self._module.serverFromString(self._module.reactor, _endpoint(host))
@@ -117,4 +127,5 @@ def _fresh_daphne() -> Any:
 
 
 def _endpoint(host: str) -> str:
-    return f"tcp:port=0:interface={host}".replace("::", r"\:\:") if ":" in host else f"tcp:port=0:interface={host}"
+    # Colons stand between the parts of such a description, and in addresses of IPv6.
+    return "tcp:port=0:interface=" + host.replace(":", r"\:")

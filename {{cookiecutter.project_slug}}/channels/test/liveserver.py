@@ -123,7 +123,7 @@ class LiveServer:
                 connection.dec_thread_sharing()
         if left:
             raise AssertionError(
-                f"The live server has not ended within {STOP_TIMEOUT:.0f} s after the test: still running is "
+                "The live server does not come to an end after the test: still running is "
                 f"{', '.join(left)}. Whatever it waits for has to come before the test ends."
             )
 
