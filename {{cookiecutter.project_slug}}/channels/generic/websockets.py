@@ -6,8 +6,7 @@ They are a thin layer over the decorators: what an attribute switches on is what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..auth import channel_and_http_session_user_from_http, channel_session_user_from_http
@@ -283,9 +282,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
     def disconnect(self, message: Message, *args: Any, **kwargs: Any) -> None:
         """Have the consumers of all streams disconnect, whatever becomes of one of them."""
-        with ExitStack() as stack:
-            for stream in reversed([*self.consumers]):
-                stack.callback(self._run, self._multiplexer(stream), message.copy(), kwargs)
+        self._disconnect(iter(self.consumers), message, kwargs)
 
     def send(self, *args: Any, **kwargs: Any) -> None:
         """Raise ``SendNotAvailableOnDemultiplexer``: each frame belongs to a stream."""
@@ -303,6 +300,15 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
     def _run(self, multiplexer: WebsocketMultiplexer, message: Message, kwargs: dict[str, Any]) -> None:
         self.consumers[multiplexer.stream](message, **{**kwargs, "multiplexer": multiplexer})
+
+    def _disconnect(self, streams: Iterator[str], message: Message, kwargs: dict[str, Any]) -> None:
+        for stream in streams:
+            try:
+                self._run(self._multiplexer(stream), message.copy(), kwargs)
+            except BaseException:
+                # What the others raise has this one as its context, so the log shows all.
+                self._disconnect(streams, message, kwargs)
+                raise
 
     def _payload_text(self, content: dict[str, Any]) -> str:
         if not isinstance(content.get("payload"), dict):
