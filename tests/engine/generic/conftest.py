@@ -2,6 +2,7 @@
 
 import pytest
 
+from ..interface.conftest import pytest_pyfunc_call, signal_handlers  # noqa: F401
 from ..sites import Socket
 
 HOST = "chat.example"

@@ -215,6 +215,33 @@ def test_the_classes_of_streams_are_left_as_they_are(open_socket):
     assert text_of(alone.send('{"b": 1}')) == [{"b": 1}]
 
 
+def test_what_one_stream_adds_to_a_message_the_others_do_not_see(open_socket):
+    seen = []
+
+    class Adding(JsonWebsocketConsumer):
+        channel_session_user = True
+
+        def connect(self, message, **kwargs):
+            message["added"] = str(message.user)
+
+        disconnect = connect
+
+    class Plain(JsonWebsocketConsumer):
+        def connect(self, message, **kwargs):
+            seen.append((message.channel.name, "added" in message, hasattr(message, "user")))
+
+        disconnect = connect
+
+    class Two(WebsocketDemultiplexer):
+        consumers = {"a": Adding, "b": Plain}
+
+    socket = open_socket(Two.as_route())
+    socket.connect()
+    socket.disconnect()
+
+    assert seen == [("websocket.connect", False, False), ("websocket.disconnect", False, False)]
+
+
 def test_one_class_may_serve_several_streams(open_socket):
     class Two(WebsocketDemultiplexer):
         consumers = {"a": Echo, "b": Echo}

@@ -76,7 +76,7 @@ class WebsocketConsumer(BaseConsumer):
             handler = enforce_ordering(handler, slight=self.slight_ordering)
         return handler
 
-    def connection_groups(self, **kwargs: Any) -> Iterable[str | bytes] | None:
+    def connection_groups(self, *args: Any, **kwargs: Any) -> Iterable[str | bytes] | None:
         """Return the names of the groups of this socket. ``kwargs`` is what the routing has captured."""
         return self.groups
 
