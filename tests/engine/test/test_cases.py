@@ -86,6 +86,18 @@ def test_layers_are_put_back_when_a_class_fails(real_layers):
     assert channel_layers["default"] is before
 
 
+def test_an_alias_that_is_not_there_is_an_error_of_its_test(real_layers):
+    class Elsewhere(Fresh):
+        pass
+
+    Elsewhere.test_channel_aliases = ["nowhere"]
+    result = unittest.TestResult()
+    Elsewhere("test_one")(result)
+    [(_, text)] = result.errors
+
+    assert "CHANNEL_LAYERS has no layer 'nowhere'" in text
+
+
 class OnCommit(TransactionChannelTestCase):
     client_class = WSClient
 

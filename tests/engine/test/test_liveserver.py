@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.http import HttpResponse, JsonResponse
 from django.test import Client, override_settings
 from django.urls import path
@@ -15,6 +16,7 @@ from websockets.sync.client import connect
 
 from channels import Channel, Group, channel_layers, route
 from channels.auth import channel_session_user, channel_session_user_from_http
+from channels.exceptions import InvalidChannelLayerError
 from channels.security.websockets import allowed_hosts_only
 from channels.test import ChannelLiveServerTestCase, apply_routes, liveserver
 
@@ -145,6 +147,29 @@ def test_the_next_test_is_not_held_up_by_it(stuck, db):
     again(results[1])
 
     assert [result.wasSuccessful() for result in results] == [False, True], results[1].errors
+
+
+def test_a_mistake_in_the_routing_is_an_error_of_the_test_and_of_no_other(db):
+    class Mistaken(ChannelLiveServerTestCase):
+        def test(self):
+            raise AssertionError("This does not run.")
+
+    apply_routes("nowhere.channel_routing")(Mistaken)
+    result = unittest.TestResult()
+    Mistaken("test")(result)
+    [(_, text)] = result.errors
+
+    assert "'nowhere.channel_routing' cannot be imported" in text
+    assert not connection.allow_thread_sharing
+
+
+def test_it_does_not_start_with_a_mistake_in_the_routing(make_site):
+    with liveserver.live_layers(["default"]):
+        channel_layers["default"].routing = "nowhere.channel_routing"
+        with pytest.raises(InvalidChannelLayerError, match="nowhere"):
+            liveserver.LiveServer().__enter__()
+
+    assert not connection.allow_thread_sharing
 
 
 @pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:"), ("localhost", "http://localhost:")])

@@ -51,6 +51,12 @@ def test_its_tests_pass_in_one_process_and_in_any_order(run):
     assert re.search(r"Ran 10 tests .*\n\nOK", said), said
 
 
+def test_its_tests_pass_with_a_database_in_a_file(run):
+    said = run("manage.py", "test", START_METHOD="fork", TEST_DATABASE="test.sqlite3")
+
+    assert re.search(r"Ran 10 tests .*\n\nOK", said), said
+
+
 def test_the_fixtures_for_pytest_do_the_same(run):
     said = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "shop/suite.py", DJANGO_SETTINGS_MODULE="shop.settings")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import TestResult
@@ -56,8 +57,14 @@ class ChannelTestCaseMixin(_Case):
 
     def __call__(self, result: TestResult | None = None) -> None:
         """Run the test."""
-        with self._surroundings():
-            super().__call__(result)
+        try:
+            with self._surroundings():
+                super().__call__(result)
+        except Exception:
+            # What a test itself raises is in the result already; this is about what it runs in.
+            if result is None:
+                raise
+            result.addError(self, sys.exc_info())
 
     def debug(self) -> None:
         """Run the test without collecting errors."""

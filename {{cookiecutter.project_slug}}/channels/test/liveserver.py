@@ -96,10 +96,14 @@ class LiveServer:
             connection.inc_thread_sharing()
         layer = channel_layers[DEFAULT_CHANNEL_LAYER].channel_layer
         limits = dataclasses.replace(Limits.from_settings(settings), stop_grace=GRACE)
-        script_name = settings.FORCE_SCRIPT_NAME or ""
-        self._application = InterfaceApplication(layer, limits, self._start_workers, script_name)
-        daphne.run(self._begin(self._application), STOP_TIMEOUT)
-        daphne.application = self._application
+        application = InterfaceApplication(layer, limits, self._start_workers, settings.FORCE_SCRIPT_NAME or "")
+        try:
+            # Now, so that a mistake in the routing ends the start.
+            daphne.run(self._begin(application), STOP_TIMEOUT)
+        except BaseException:
+            self._share_no_more()
+            raise
+        self._application = daphne.application = application
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -119,13 +123,16 @@ class LiveServer:
             left = self._workers.running() if self._workers else []
             left = left or ["a connection"]
         finally:
-            for connection in self._shared.values():
-                connection.dec_thread_sharing()
+            self._share_no_more()
         if left:
             raise AssertionError(
                 "The live server does not come to an end after the test: still running is "
                 f"{', '.join(left)}. Whatever it waits for has to come before the test ends."
             )
+
+    def _share_no_more(self) -> None:
+        for connection in self._shared.values():
+            connection.dec_thread_sharing()
 
     async def _begin(self, application: InterfaceApplication) -> None:
         application.process()

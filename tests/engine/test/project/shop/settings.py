@@ -1,3 +1,5 @@
+import os
+
 SECRET_KEY = "no secret"
 ALLOWED_HOSTS = []
 INSTALLED_APPS = [
@@ -11,7 +13,14 @@ INSTALLED_APPS = [
 ]
 ROOT_URLCONF = "shop.urls"
 STATIC_URL = "/static/"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3"}}
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": "shop.sqlite3",
+        # In memory, unless a file is named.
+        "TEST": {"NAME": os.environ.get("TEST_DATABASE")},
+    }
+}
 # Of a layer that tests must never reach, and of which there is no package here.
 CHANNEL_LAYERS = {
     "default": {
