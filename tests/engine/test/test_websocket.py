@@ -213,6 +213,16 @@ class WSClientTests(ChannelTestCase):
 
         assert (yes.receive(), no.receive()) == ({"accept": True}, {"accept": False})
 
+    def test_the_reply_channel_may_be_an_ordinary_one(self):
+        client = WSClient()
+        client.reply_channel = "test.reply"
+        with apply_routes([route("websocket.connect", accept), route("websocket.receive", echo)]):
+            client.send_and_consume("websocket.connect")
+            client.send_and_consume("websocket.receive", text="1")
+
+        assert self.get_next_message("test.reply", require=True)["text"] == "1"
+        assert client.receive() is None
+
     # Answers
 
     def test_text_is_taken_for_json_unless_it_is_not(self):

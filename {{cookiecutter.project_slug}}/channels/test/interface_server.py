@@ -84,16 +84,21 @@ class InterfaceServer:
 
     def take(self, channel: str) -> Delivery | None:
         """Take the next message of a channel, whether it is that of a connection or another one."""
-        if "!" not in channel:
-            delivery = self.layer.take([channel])
-            return self.let_go(delivery) if delivery is not None else None
-        replies = self.replies(channel)
-        return Delivery(channel, replies.popleft().content) if replies else None
+        if "!" in channel or channel in self._replies:
+            replies = self.replies(channel)
+            return Delivery(channel, replies.popleft().content) if replies else None
+        delivery = self.layer.take([channel])
+        return self.let_go(delivery) if delivery is not None else None
 
     def replies(self, reply_channel: str) -> deque[Reply]:
-        """Return what a connection has not taken yet."""
-        self._read(reply_channel)
-        return self._replies[reply_channel]
+        """Return what a connection has not taken yet; its reply channel may be an ordinary one."""
+        replies = self._replies[reply_channel]
+        if "!" in reply_channel:
+            self._read(reply_channel)
+        else:
+            while delivery := self.layer.take([reply_channel]):
+                replies.append(Reply(delivery.content))
+        return replies
 
     def session(self, reply_channel: str) -> Content:
         """Return the values of the channel session of a connection."""
