@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def run(tmp_path):
     """Return a function that runs a Python command in a copy of the project; it returns all that this says."""
-    shutil.copytree(HERE / "project", tmp_path / "project")
+    shutil.copytree(HERE / "project", tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__"))
     # Not there in the first place, since pytest takes such a line in its topmost conftest.py only.
     (tmp_path / "project" / "conftest.py").write_text('pytest_plugins = ["channels.test.fixtures"]\n')
 
