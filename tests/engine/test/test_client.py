@@ -1,4 +1,5 @@
 import pytest
+from django.db import connection, transaction
 
 from channels import Channel, ConsumeLater, Group, route
 from channels.exceptions import ChannelFull, ChannelSocketException, DenyConnection, WebsocketCloseException
@@ -219,6 +220,36 @@ class ClientTests(ChannelTestCase):
         with apply_routes([route("input", square)]):
             assert Client().get_consumer_by_channel("input") is square
             assert Client().get_consumer_by_channel("other") is None
+
+    def test_what_a_consumer_leaves_for_after_a_commit_is_done_at_its_end(self):
+        def consumer(message):
+            say("first")(message)
+            with transaction.atomic():
+                transaction.on_commit(lambda: say("second")(message))
+            with self.assertRaises(LookupError), transaction.atomic():
+                transaction.on_commit(lambda: say("never")(message))
+                raise LookupError
+            transaction.on_commit(lambda: transaction.on_commit(lambda: say("third")(message)))
+
+        client = Client()
+        transaction.on_commit(lambda: say("not yet"))
+        with apply_routes([route("input", consumer)]):
+            client.send_and_consume("input")
+        with self.captureOnCommitCallbacks() as left:
+            pass
+
+        assert [client.receive() for _ in range(4)] == [{"text": "first"}, {"text": "second"}, {"text": "third"}, None]
+        assert (left, len(connection.run_on_commit)) == ([], 1)
+
+    def test_what_fails_after_a_commit_fails_the_test(self):
+        def consumer(message):
+            transaction.on_commit(lambda: fail(message))
+
+        client = Client()
+        with apply_routes([route("input", consumer)]), self.assertRaisesRegex(LookupError, "on purpose"):
+            client.send_and_consume("input")
+
+        assert client.receive() == {"text": "before"}
 
     def test_each_consumer_runs_in_a_transaction_of_the_test(self):
         from django.contrib.auth import get_user_model
