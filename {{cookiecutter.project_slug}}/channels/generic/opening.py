@@ -30,9 +30,11 @@ class Opening(Channel):
         self.groups: dict[str, Group] = {}
         self._accepted = self._closed = False
 
-    def send(self, content: Content, immediately: bool = False) -> None:
+    def send(self, content: Content, immediately: bool = False, delay: float = 0) -> None:
         """Send a dict, as any channel does."""
-        super().send(content, immediately)
+        super().send(content, immediately, delay)
+        if delay:
+            return
         accept, has_data = content.get("accept"), content.get("text") is not None or content.get("bytes") is not None
         if accept or (accept is None and has_data):
             self._accepted = True

@@ -150,9 +150,7 @@ class _Workers:
 
     def __init__(self, aliases: Iterable[str], threads: int, shared: Mapping[str, BaseDatabaseWrapper]) -> None:
         self.still_running: list[str] = []
-        self._groups = [_LiveWorkerGroup(channel_layers[alias], threads, shared=shared) for alias in aliases]
-        for group in self._groups:
-            group.start()
+        self._groups = [_start_group(alias, threads, shared) for alias in aliases]
 
     def stop(self, drain: bool) -> None:
         """Finish what waits, and end the threads, if they do so in time."""
@@ -169,25 +167,56 @@ class _Workers:
 
 
 class _LiveWorker(Worker):
-    """A worker that shares the test's connections to databases in memory, and closes its own ones at its end."""
+    """A worker with the database connections of the test."""
 
     def __init__(self, channel_layer: ChannelLayerWrapper, shared: Mapping[str, BaseDatabaseWrapper]) -> None:
         super().__init__(channel_layer)
         self._shared = shared
 
     def run(self) -> None:
-        for alias, connection in self._shared.items():
-            connections[alias] = connection
-        try:
+        with _connections_of(self._shared):
             super().run()
-        finally:
-            for connection in connections.all(initialized_only=True):
-                if connection.alias not in self._shared:
-                    connection.close()
 
 
 class _LiveWorkerGroup(WorkerGroup):
     worker_class = _LiveWorker
+
+
+class _LiveDelays:
+    """What sends delayed messages, with the database connections of the test."""
+
+    def __init__(self, channel_layer: ChannelLayerWrapper, shared: Mapping[str, BaseDatabaseWrapper]) -> None:
+        # Its model needs the apps.
+        from ..delay.worker import DelayWorker
+
+        self._worker = DelayWorker(channel_layer)
+        self._shared = shared
+        self.stop = self._worker.stop
+
+    def run(self) -> None:
+        with _connections_of(self._shared):
+            self._worker.run()
+
+
+def _start_group(alias: str, threads: int, shared: Mapping[str, BaseDatabaseWrapper]) -> WorkerGroup:
+    layer = channel_layers[alias]
+    beside = [_LiveDelays(layer, shared)] if apps.is_installed("channels.delay") else []
+    group = _LiveWorkerGroup(layer, threads, beside, shared=shared)
+    group.start()
+    return group
+
+
+@contextlib.contextmanager
+def _connections_of(shared: Mapping[str, BaseDatabaseWrapper]) -> Iterator[None]:
+    """Share the connections of the test to databases in memory; at the end close those of this thread."""
+    for alias, connection in shared.items():
+        connections[alias] = connection
+    try:
+        yield
+    finally:
+        for connection in connections.all(initialized_only=True):
+            if connection.alias not in shared:
+                connection.close()
 
 
 class ChannelLiveServerTestCase(ChannelTestCaseMixin, TransactionTestCase):

@@ -1,6 +1,6 @@
 from django.contrib.auth import get_user_model
 
-from channels import Group, route
+from channels import Channel, Group, route
 
 
 def connect(message):
@@ -11,6 +11,15 @@ def connect(message):
 def receive(message):
     get_user_model().objects.create_user(message["text"])
     Group("shop").send({"text": f"welcome {message['text']}"})
+    Channel("reminders").send({"text": message["text"]}, delay=0.2)
 
 
-channel_routing = [route("websocket.connect", connect), route("websocket.receive", receive)]
+def remind(message):
+    Group("shop").send({"text": f"hurry up, {message['text']}"})
+
+
+channel_routing = [
+    route("websocket.connect", connect),
+    route("websocket.receive", receive),
+    route("reminders", remind),
+]

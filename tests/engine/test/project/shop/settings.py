@@ -4,6 +4,7 @@ SECRET_KEY = "no secret"
 ALLOWED_HOSTS = []
 INSTALLED_APPS = [
     "channels",
+    "channels.delay",
     "daphne",
     "django.contrib.contenttypes",
     "django.contrib.auth",

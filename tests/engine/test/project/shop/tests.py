@@ -14,6 +14,7 @@ class Live(ChannelLiveServerTestCase):
             with connect(self.live_server_ws_url) as socket:
                 socket.send(name)
                 self.assertEqual(socket.recv(timeout=20), f"welcome {name}")
+                self.assertEqual(socket.recv(timeout=20), f"hurry up, {name}")
         with urllib.request.urlopen(self.live_server_url, timeout=20) as page:
             self.assertEqual(page.read(), b"2")
         self.assertEqual(get_user_model().objects.count(), 2)
