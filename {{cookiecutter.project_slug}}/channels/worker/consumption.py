@@ -50,7 +50,8 @@ class Consumption:
     """
     One message in the hands of a worker.
 
-    ``held`` is what its consumer sends, ``running`` tells others of the consumer while it runs.
+    ``held`` is what its consumer sends, ``running`` tells others of the consumer while it runs. Tests look at what came
+    of it: the ``consumer``, None if no route matched; its ``result``; and the ``error`` that was logged.
     """
 
     def __init__(self, worker: Surroundings, delivery: Delivery) -> None:
@@ -59,6 +60,9 @@ class Consumption:
         origin = None if ticket is None else Origin(self._layer, content["reply_channel"], ticket)
         self.held = HeldSends(origin)
         self.running: RunningConsumer | None = None
+        self.consumer: Consumer | None = None
+        self.result: Any = None
+        self.error: BaseException | None = None
         self._worker = worker
         self._channel = channel
         self._content = content
@@ -72,7 +76,8 @@ class Consumption:
             content = copy_received(self._content)
             message = Message(content, self._channel, self._worker.channel_layer, self._origin)
             found = self._worker.channel_layer.router.match(message)
-        except Exception:
+        except Exception as error:
+            self.error = error
             logger.exception("A message on %s could not be routed and is dropped: %r", self._channel, [*self._content])
             return
         if found is None:
@@ -80,6 +85,7 @@ class Consumption:
             self._layer.statistics.count_dropped(self._channel, "no route", advice)
             return
         consumer, kwargs = found
+        self.consumer = consumer
         self.running = RunningConsumer(consumer, message)
         logger.debug("Running %s", self.running)
         with self.held:
@@ -96,7 +102,7 @@ class Consumption:
             consumer_started.send(sender=type(worker), environ={}, message=message)
             if worker.callback is not None:
                 worker.callback(self._channel, message)
-            consumer(message, **kwargs)
+            self.result = consumer(message, **kwargs)
         except DenyConnection:
             self._deny(message, consumer)
         except ChannelSocketException as error:
@@ -104,6 +110,7 @@ class Consumption:
         except ConsumeLater:
             _guarded(functools.partial(self._put_back, message), consumer, message)
         except BaseException as error:
+            self.error = error
             _log_failure(consumer, message)
             _guarded(functools.partial(self._answer_failure, message, error), consumer, message)
             if isinstance(error, KeyboardInterrupt | SystemExit):

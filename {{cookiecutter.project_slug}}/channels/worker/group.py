@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from django.apps import apps
 from django.conf import settings
@@ -48,11 +48,13 @@ class WorkerGroup:
     What runs ``beside`` them is stopped when they have ended, for they may leave it something to do.
     """
 
+    worker_class: ClassVar[type[Worker]] = Worker
+
     def __init__(
         self, channel_layer: ChannelLayerWrapper, n_threads: int, beside: Sequence[Beside] = (), **options: Any
     ) -> None:
         self.channel_layer = channel_layer
-        self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
+        self.workers = [self.worker_class(channel_layer, **options) for _ in range(n_threads)]
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._reporter = threading.Thread(
