@@ -136,19 +136,13 @@ def test_a_json_frame_may_be_the_last_one(consumer_of):
 
 
 @pytest.mark.parametrize(
-    ("frame", "error", "text"),
-    [
-        ({}, ValueError, "needs text or bytes"),
-        ({"text": "a", "bytes": b"b"}, ValueError, "either text or bytes"),
-        ({"text": {"a": 1}}, TypeError, "text of a frame is a str, not dict"),
-        ({"text": b"a"}, TypeError, "text of a frame is a str, not bytes"),
-    ],
+    ("frame", "text"), [({}, "needs text or bytes"), ({"text": "a", "bytes": b"b"}, "either text or bytes")]
 )
-def test_what_is_no_frame_is_an_error_at_the_line(consumer_of, frame, error, text):
+def test_what_is_no_frame_is_an_error_at_the_line(consumer_of, frame, text):
     consumer, socket = consumer_of(WebsocketConsumer)
 
     for send in (consumer.send, lambda **frame: consumer.group_send("room", **frame)):
-        with pytest.raises(error, match=text):
+        with pytest.raises(ValueError, match=text):
             send(**frame)
     assert socket.received() == []
 

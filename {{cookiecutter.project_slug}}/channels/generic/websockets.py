@@ -331,8 +331,6 @@ def _frame(text: str | None, data: bytes | None, close: bool | int) -> Content:
     """Return the message for a frame, for a close, or for one after the other."""
     if text is not None and data is not None:
         raise ValueError("A frame has either text or bytes; both were given.")
-    if text is not None and not isinstance(text, str):
-        raise TypeError(f"The text of a frame is a str, not {type(text).__name__}.")
     content = {"text": text, "bytes": data, "close": close or None}
     content = {key: value for key, value in content.items() if value is not None}
     if not content:
