@@ -8,13 +8,16 @@ import pytest
 from django.conf import settings as site_settings
 from django.contrib.auth import get_user_model
 from django.test import Client
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy
 
 from channels import Channel, ConsumeLater, Group, include, route_class
+from channels.auth import channel_session_user
 from channels.exceptions import DenyConnection, FrameRefused, WebsocketCloseException
 from channels.generic.websockets import JsonWebsocketConsumer, WebsocketConsumer
 from channels.message import Message
 from channels.security.websockets import BaseOriginValidator
+from channels.sessions import channel_session
 
 from ..sites import Socket
 
@@ -472,6 +475,24 @@ def test_what_connect_puts_into_the_session_is_there_afterwards(open_socket):
     socket.connect()
 
     assert [socket.send("+"), socket.send("+")] == [[{"text": "1"}], [{"text": "2"}]]
+
+
+def test_a_method_with_a_message_may_be_decorated_itself_in_djangos_way_or_plainly(open_socket):
+    @method_decorator(channel_session, name="connect")
+    class Decorated(WebsocketConsumer):
+        def connect(self, message):
+            message.channel_session["a"] = 1
+            super().connect(message)
+
+        @channel_session_user
+        def disconnect(self, message):
+            seen.append((message.channel_session["a"], str(message.user)))
+
+    seen, socket = [], open_socket(Decorated.as_route())
+    socket.connect()
+    socket.disconnect()
+
+    assert seen == [(1, "AnonymousUser")]
 
 
 def test_strict_ordering_makes_the_promise_about_lost_messages(open_socket):
