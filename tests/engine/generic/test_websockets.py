@@ -5,9 +5,6 @@ import logging
 import uuid
 
 import pytest
-from django.conf import settings as site_settings
-from django.contrib.auth import get_user_model
-from django.test import Client
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy
 
@@ -415,13 +412,6 @@ def test_group_send_may_be_overridden_as_a_method_or_as_that_of_a_class(open_soc
 
 
 # The user, sessions, order
-
-
-@pytest.fixture
-def cookie(db):
-    client = Client()
-    client.force_login(get_user_model().objects.create_user("anna"))
-    return f"{site_settings.SESSION_COOKIE_NAME}={client.cookies[site_settings.SESSION_COOKIE_NAME].value}"
 
 
 class Who(WebsocketConsumer):

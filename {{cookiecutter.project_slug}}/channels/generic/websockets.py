@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..auth import channel_and_http_session_user_from_http, channel_session_user_from_http
 from ..channel import Channel, Group
-from ..exceptions import FrameRefused, SendNotAvailableOnDemultiplexer
+from ..exceptions import FrameRefused, InvalidChannelLayerError, SendNotAvailableOnDemultiplexer
 from ..layers.base import Content
 from ..message import Message
 from ..registry import AnyLayer
@@ -258,6 +258,16 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
     consumers: ClassVar[Mapping[str, Consumer]] = {}
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer
+
+    @classmethod
+    def channel_names(cls) -> set[str]:
+        """Return the channels that this consumer reads. Raises ``InvalidChannelLayerError`` for what is no consumer."""
+        for stream, consumer in cls.consumers.items():
+            if not callable(consumer):
+                raise InvalidChannelLayerError(
+                    f"{cls.__qualname__}.consumers has {consumer!r} for the stream {stream!r}; expected a consumer."
+                )
+        return super().channel_names()
 
     def connect(self, message: Message, *args: Any, **kwargs: Any) -> None:
         """Accept a socket, and have the consumers of all streams connect; one of them may refuse it."""
