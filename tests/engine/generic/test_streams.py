@@ -8,7 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channels import ConsumeLater
-from channels.exceptions import DenyConnection, FrameRefused, SendNotAvailableOnDemultiplexer, WebsocketCloseException
+from channels.exceptions import (
+    DenyConnection,
+    FrameRefused,
+    InvalidChannelLayerError,
+    SendNotAvailableOnDemultiplexer,
+    WebsocketCloseException,
+)
 from channels.generic.websockets import (
     JsonWebsocketConsumer,
     WebsocketConsumer,
@@ -126,6 +132,33 @@ def test_order_may_be_promised_by_a_stream(open_socket):
 
     assert [finish.keeps_order for _, finish in socket.site.finishes] == [True, True]
     assert socket.session == {"count": 1}
+
+
+def test_a_stream_may_ask_for_the_user_that_its_socket_does_not_ask_for(open_socket, cookie):
+    class Who(JsonWebsocketConsumer):
+        http_user = True
+
+        def connect(self, message, **kwargs):
+            self.send({"user": str(message.user)})
+
+        def receive(self, content, **kwargs):
+            self.send({"user": str(self.message.user)})
+
+    class One(WebsocketDemultiplexer):
+        consumers = {"who": Who}
+
+    socket = open_socket(One.as_route(), cookie=cookie)
+
+    told = [{"stream": "who", "payload": {"user": "anna"}}]
+    assert text_of(socket.connect()[1:]) == text_of(socket.send(frame("who", {}))) == told
+
+
+def test_what_is_no_consumer_is_told_when_the_routing_is_made():
+    class Mistaken(WebsocketDemultiplexer):
+        consumers = {"a": "chat.consumers.receive"}
+
+    with pytest.raises(InvalidChannelLayerError, match=r"Mistaken\.consumers has 'chat.consumers.receive' for .* 'a'"):
+        Mistaken.as_route()
 
 
 # Refusals
