@@ -6,8 +6,8 @@ from django.db import connection
 from django.test import TestCase
 
 from channels import Channel, channel_layers, route
-from channels.test.schedules import SEED, for_all_schedules
 from channels.test.scheduler import Scheduler
+from channels.test.schedules import SEED, for_all_schedules
 
 ROUTING = [route("count", lambda message: UserGroup.objects.create(name="saved"))]
 
@@ -96,7 +96,7 @@ def test_the_environment_chooses_a_seed(monkeypatch):
 def test_a_seed_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv(SEED, "x")
 
-    with pytest.raises(ValueError, match="'x'.*whole number"):
+    with pytest.raises(ValueError, match=r"'x'.*whole number"):
         failing([])()
 
 

@@ -25,7 +25,7 @@ _own = threading.local()
 
 
 class Killed(SystemExit):
-    """Ends a worker's thread where a real worker would just be gone: from then on it reaches no layer and no database."""
+    """Ends a worker's thread where a real worker would just be gone: it reaches no layer and no database any more."""
 
 
 class Work:

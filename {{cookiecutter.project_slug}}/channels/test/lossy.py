@@ -1,9 +1,9 @@
 """
 A channel layer with bad luck: it loses what the contract of a layer allows to be lost, and nothing else.
 
-Messages are delivered at most once, so any of them may be missing: its reader was killed with it in hand, it expired, or a
-store has lost its data. A channel may be full whenever somebody sends to it, since others send too. What is delivered
-comes once and in its order, and memberships hold.
+Messages are delivered at most once, so any of them may be missing: its reader was killed with it in hand, it expired,
+or a store has lost its data. A channel may be full whenever somebody sends to it, since others send too. What is
+delivered comes once and in its order, and memberships hold.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Losses:
     """
     How often what goes wrong: chances from 0 to 1.
 
-    ``killed``: a worker dies, at each point where it may be interrupted. ``lost``: a message or a reply is not there any
-    more when it is read. ``full``: a channel takes no message. ``late``: time passes, up to ``latest`` seconds, although
-    there is something to do, at each step; so messages expire, and sockets lose their patience.
+    ``killed``: a worker dies, at each point where it may be interrupted. ``lost``: a message or a reply is not there
+    any more when it is read. ``full``: a channel takes no message. ``late``: time passes, up to ``latest`` seconds,
+    although there is something to do, at each step; so messages expire, and sockets lose their patience.
     """
 
     killed: float = 0.02

@@ -1,8 +1,9 @@
 """
 Run a site's consumers in any order that is possible in production, in virtual time.
 
-Everything happens in steps: a frame of a browser arrives, an interface server reads its queue, a worker takes a message,
-goes on to its next query, sends. Of what could happen next, chance chooses one, always the same for the same seed.
+Everything happens in steps: a frame of a browser arrives, an interface server reads its queue, a worker takes a
+message, goes on to its next query, sends. Of what could happen next, chance chooses one, always the same for the same
+seed.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ Choose = Callable[[Sequence[Step]], Step]
 
 class Scheduler:
     """
-    A site with imaginary browsers, ``servers`` interface servers and ``workers`` worker processes, for a ``with`` block.
+    A site with imaginary browsers, ``servers`` interface servers and ``workers`` worker processes, for a ``with``.
 
     Inside it the layer of ``alias`` is one in memory with the configuration of the site's own, changed by
     ``layer_options``; its routing is the site's, or ``routing``. ``losses`` says what goes wrong. ``choose`` takes the
@@ -197,8 +198,8 @@ class Scheduler:
         """
         Go on until the site is at rest: nothing waits for anything, and all sockets have been answered.
 
-        Time passes where nothing can be done before, until a worker tries again what a full channel has refused, say, or
-        an interface server finds a message to be lost. Raises ``RuntimeError`` if the site does not come to rest.
+        Time passes where nothing can be done before, until a worker tries again what a full channel has refused, say,
+        or an interface server finds a message to be lost. Raises ``RuntimeError`` if the site does not come to rest.
         """
         for _ in range(MOST_STEPS):
             if not self.step():
