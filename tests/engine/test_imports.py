@@ -26,8 +26,9 @@ def levels():
 
 
 def place(path):
-    """Return the module or package right below the engine that a file belongs to."""
-    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+    """Return the module or package right below the engine that a file belongs to; commands belong together."""
+    parts = path.relative_to(ENGINE).parts
+    return "management" if "management" in parts else parts[0].removesuffix(".py")
 
 
 def imports(path):
@@ -112,7 +113,9 @@ def test_layers_and_interface_servers_know_nothing_of_django():
 
 
 def test_every_module_can_be_imported_before_django_is_set_up():
-    names = [".".join(["channels", *path.relative_to(ENGINE).with_suffix("").parts]) for path in files()]
+    # Models are made when their app is loaded, and what works with them comes after.
+    paths = [path for path in files() if "delay" not in path.parts or path.name == "apps.py"]
+    names = [".".join(["channels", *path.relative_to(ENGINE).with_suffix("").parts]) for path in paths]
     names = [name.removesuffix(".__init__") for name in names]
     code = f"import importlib\nfor name in {names}: importlib.import_module(name)"
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+
 from .exceptions import InvalidMessage
 from .layers.base import Content
 from .layers.sends import held_sends
 from .registry import DEFAULT_CHANNEL_LAYER, AnyLayer, channel_layers, layer_behind
+from .values.delays import CHANNEL as DELAY_CHANNEL
+from .values.delays import delayed, require_delay
 from .values.names import require_channel_name, require_group_name
 
 
@@ -30,14 +35,23 @@ class Channel:
         channel.channel_layer = channel_layer
         return channel
 
-    def send(self, content: Content, immediately: bool = False) -> None:
+    def send(self, content: Content, immediately: bool = False, delay: float = 0) -> None:
         """
-        Send a dict.
+        Send a dict, or have it sent ``delay`` seconds later by the app ``channels.delay``.
 
-        Inside a consumer the message leaves when the consumer has finished, unless ``immediately`` is true.
-        Raises ``InvalidMessage`` or ``MessageTooLarge``; and ``ChannelFull`` if it leaves at once.
+        Inside a consumer the message leaves when the consumer has finished, unless ``immediately`` is true, and a delay
+        begins then. Raises ``InvalidMessage`` or ``MessageTooLarge``; and ``ChannelFull`` if it leaves at once. For a
+        delay that makes no sense it raises ``ValueError``, and without that app ``ImproperlyConfigured``.
         """
-        _send(self.channel_layer, self.name, content, immediately, to_group=False)
+        name, content = self.name, _require_dict(self.name, content)
+        if seconds := require_delay(delay):
+            if not apps.is_installed("channels.delay"):
+                raise ImproperlyConfigured(
+                    f"A message to {name!r} is to be sent {delay} seconds later; the app for that is not installed. "
+                    "Add 'channels.delay' to INSTALLED_APPS, and run 'manage.py migrate' and 'manage.py rundelay'."
+                )
+            name, content = DELAY_CHANNEL, delayed(name, content, seconds)
+        _send(self.channel_layer, name, content, immediately, to_group=False)
 
     def __str__(self) -> str:
         return self.name
@@ -74,7 +88,7 @@ class Group:
         Inside a consumer the message leaves when the consumer has finished, unless ``immediately`` is true.
         Raises ``InvalidMessage`` or ``MessageTooLarge``.
         """
-        _send(self.channel_layer, self.name, content, immediately, to_group=True)
+        _send(self.channel_layer, self.name, _require_dict(self.name, content), immediately, to_group=True)
 
     def __str__(self) -> str:
         return self.name
@@ -84,8 +98,6 @@ class Group:
 
 
 def _send(channel_layer: AnyLayer, name: str, content: Content, immediately: bool, to_group: bool) -> None:
-    if not isinstance(content, dict):
-        raise InvalidMessage(f"What is sent to {name!r} must be a dict, not {type(content).__name__}.")
     layer = layer_behind(channel_layer)
     send, held = layer.prepare(name, content, to_group), held_sends()
     if held is not None:
@@ -95,6 +107,12 @@ def _send(channel_layer: AnyLayer, name: str, content: Content, immediately: boo
             return
     if layer.send_many([send]):
         raise layer.ChannelFull(layer.describe_full(name))
+
+
+def _require_dict(name: str, content: Content) -> Content:
+    if not isinstance(content, dict):
+        raise InvalidMessage(f"What is sent to {name!r} must be a dict, not {type(content).__name__}.")
+    return content
 
 
 def _text(name: str | bytes) -> str:

@@ -7,9 +7,10 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
+from django.apps import apps
 from django.conf import settings
 
 from ..layers.base import UnderWay
@@ -30,10 +31,26 @@ SLOW_CONSUMER = 10.0
 _WAKE_INTERVAL = 0.1
 
 
-class WorkerGroup:
-    """Several workers on one layer, each in a thread of its own. It takes the arguments of ``Worker``."""
+class Beside(Protocol):
+    """What can run beside workers, in a thread of its own."""
 
-    def __init__(self, channel_layer: ChannelLayerWrapper, n_threads: int, **options: Any) -> None:
+    def run(self) -> None:
+        """Run until ``stop``."""
+
+    def stop(self) -> None:
+        """Make ``run`` end; may be called more than once."""
+
+
+class WorkerGroup:
+    """
+    Several workers on one layer, each in a thread of its own. It takes the arguments of ``Worker``.
+
+    What runs ``beside`` them is stopped when they have ended, for they may leave it something to do.
+    """
+
+    def __init__(
+        self, channel_layer: ChannelLayerWrapper, n_threads: int, beside: Sequence[Beside] = (), **options: Any
+    ) -> None:
         self.channel_layer = channel_layer
         self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
         self._stopping = threading.Event()
@@ -45,6 +62,7 @@ class WorkerGroup:
             threading.Thread(target=run_beside_loop, args=(worker.run,), name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
         ]
+        self._beside = {worker: threading.Thread(target=worker.run, daemon=True) for worker in beside}
 
     @property
     def channels(self) -> Sequence[str]:
@@ -58,7 +76,7 @@ class WorkerGroup:
         contextvars.Context().run(self._start_threads)
 
     def _start_threads(self) -> None:
-        for thread in self._threads:
+        for thread in (*self._threads, *self._beside.values()):
             thread.start()
         limit = getattr(settings, "CHANNELS_SLOW_CONSUMER", SLOW_CONSUMER)
         threading.Thread(target=watch, args=(self.running, limit, self._stopping), daemon=True).start()
@@ -82,16 +100,23 @@ class WorkerGroup:
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of stopped threads, ``timeout`` seconds at most; return whether all have ended."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        for thread in self._threads:
-            while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
-                # A worker that was just about to wait for a message has not heard of the stop.
-                self.channel_layer.interrupt()
-                thread.join(min(left, _WAKE_INTERVAL))
-        if any(thread.is_alive() for thread in self._threads):
+        if not self._join(self._threads, deadline):
+            return False
+        for worker in self._beside:
+            worker.stop()
+        if not self._join(self._beside.values(), deadline):
             return False
         self._ended.set()
         self._reporter.join(None if timeout is None else max(0.0, deadline - time.monotonic()))
         return not self._reporter.is_alive()
+
+    def _join(self, threads: Iterable[threading.Thread], deadline: float) -> bool:
+        for thread in threads:
+            while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
+                # A worker that was just about to wait for a message has not heard of the stop.
+                self.channel_layer.interrupt()
+                thread.join(min(left, _WAKE_INTERVAL))
+        return not any(thread.is_alive() for thread in threads)
 
     def running(self) -> list[RunningConsumer | None]:
         """Return what each worker is at, None for one that waits."""
@@ -107,10 +132,21 @@ def prepare_router(channel_layer: ChannelLayerWrapper, serve_static: bool | None
     channel_layer.router.check_default(default_http_consumer(serve_static))
 
 
+def embedded_workers(channel_layer: ChannelLayerWrapper, threads: int) -> WorkerGroup:
+    """Return worker threads for a process that serves, too. Where ``channels.delay`` is installed it runs with them."""
+    beside: list[Beside] = []
+    if apps.is_installed("channels.delay"):
+        # Its model needs the apps.
+        from ..delay.worker import DelayWorker
+
+        beside.append(DelayWorker(channel_layer))
+    return WorkerGroup(channel_layer, threads, beside)
+
+
 def start_embedded_workers(channel_layer: ChannelLayerWrapper, threads: int) -> WorkerGroup:
     """Start worker threads beside an interface server. Django must be set up."""
     prepare_router(channel_layer)
-    group = WorkerGroup(channel_layer, threads)
+    group = embedded_workers(channel_layer, threads)
     group.start()
     logger.info("%d worker threads read %s", threads, ", ".join(group.channels))
     return group

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError, CommandParser
 from channels.asgi import get_channel_layer
 from channels.exceptions import InvalidChannelLayerError
 from channels.registry import DEFAULT_CHANNEL_LAYER, channel_layers
-from channels.worker import WorkerGroup, prepare_router
+from channels.worker import WorkerGroup, embedded_workers, prepare_router
 
 THREADS = 4
 
@@ -105,7 +105,7 @@ class Command(DaphneCommand):
                 )
             return None
         prepare_router(layer, serve_static=_serves_static(options))
-        workers = WorkerGroup(layer, THREADS if options.get("use_threading", True) else 1)
+        workers = embedded_workers(layer, THREADS if options.get("use_threading", True) else 1)
         workers.start()
         self.stdout.write(f"{len(workers.workers)} worker threads read {', '.join(workers.channels)}")
         return workers

@@ -25,6 +25,7 @@ from channels.worker.supervisor import READY_VARIABLE, STOP_TIMEOUT, Supervisor,
 
 # Windows has none.
 _HAS_SIGHUP = hasattr(signal, "SIGHUP")
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if _HAS_SIGHUP else []))
 
 
 class Command(BaseCommand):
@@ -52,11 +53,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers, here or in processes of their own."""
         if options["verbosity"] > 1:
-            # What each message goes through, also where the site's LOGGING says nothing of it.
-            logger = logging.getLogger("channels")
-            logger.setLevel(logging.DEBUG)
-            if not logger.hasHandlers():
-                logger.addHandler(logging.StreamHandler())
+            log_all()
         layer = self._layer(options["layer"])
         self._channels(layer, options)
         if options["processes"] > 1 and options["reload"]:
@@ -94,7 +91,7 @@ class Command(BaseCommand):
             raise CommandError(f"These filters leave no channel; routed are {', '.join(sorted(routed))}.")
 
     def _run(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
-        signals = SignalPipe(signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if _HAS_SIGHUP else []))
+        signals = SignalPipe(*STOP_SIGNALS)
         # A terminal, and some hosts, tell every process to stop: then its parent tells it once more. When to give up
         # is for the parent to say.
         obeys_second_signal = READY_VARIABLE not in os.environ
@@ -147,6 +144,14 @@ class Command(BaseCommand):
             f"  {options['threads']} thread(s), each with up to one connection to these databases: {databases}"
         )
         self.stdout.flush()
+
+
+def log_all() -> None:
+    """Log what each message goes through, also where the site's LOGGING says nothing of it."""
+    logger = logging.getLogger("channels")
+    logger.setLevel(logging.DEBUG)
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())
 
 
 def _tell_when_ready(group: WorkerGroup) -> None:
