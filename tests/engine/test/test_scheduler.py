@@ -262,13 +262,11 @@ def test_what_is_rolled_back_is_not(counter):
 
 def test_a_consumer_that_waits_for_what_another_has_is_shown(monkeypatch, counter):
     monkeypatch.setattr(interruptions, "PATIENCE", 0.5)
-    lock = threading.Lock()
+    layer, lock = channel_layers["default"], threading.Lock()
 
     def hold(message):
-        if not lock.acquire(timeout=3):
-            return
-        count(message)
-        lock.release()
+        with lock:
+            count(message)
 
     with (
         pytest.raises(RuntimeError, match=r"worker 2 with a .*\n(.*\n)*.*in hold"),
@@ -278,6 +276,9 @@ def test_a_consumer_that_waits_for_what_another_has_is_shown(monkeypatch, counte
             Channel("a").send({})
         for step in ("worker 1 takes", "worker 1 runs", "worker 2 takes", "worker 2 runs"):
             scheduler.step(step)
+
+    assert channel_layers["default"] is layer
+    assert not lock.locked()
 
 
 # Virtual time
@@ -355,6 +356,52 @@ def test_a_message_is_put_back_ten_times():
         scheduler.run()
 
     assert len(runs) == 11
+
+
+# Delayed messages
+
+
+@pytest.fixture
+def delay(settings):
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "channels.delay"]
+
+
+def remember(seen):
+    return [
+        route("first", lambda message: Channel("second").send(message.content, delay=3600)),
+        route("second", lambda message: seen.append(message["number"])),
+    ]
+
+
+def test_a_delayed_message_comes_when_its_time_has_come(delay):
+    seen, times = [], []
+    with Scheduler(routing=remember(seen)) as scheduler:
+        Channel("first").send({"number": 1})
+        for seconds in (0, 3599, 1):
+            scheduler.run(seconds)
+            times.append(list(seen))
+
+    assert times == [[], [], [1]]
+
+
+@pytest.mark.parametrize(("capacity", "order"), [(100, [1, 2, 3, 0]), (1, [1, 3, 0, 2])])
+def test_delayed_messages_come_in_the_order_of_their_times_unless_there_is_no_room(delay, capacity, order):
+    seen = []
+    with Scheduler(routing=remember(seen), capacity=capacity, choose=lambda steps: steps[0]) as scheduler:
+        for number, seconds in enumerate((3, 1, 1, 2)):
+            Channel("second").send({"number": number}, delay=seconds)
+            scheduler.run()
+        scheduler.run(10)
+
+    assert seen == order
+
+
+def test_a_malformed_delayed_message_is_dropped_and_counted():
+    with Scheduler(routing=[]) as scheduler:
+        Channel("asgi.delay").send({})
+        scheduler.run(10)
+
+        assert scheduler.layer.channel_statistics("asgi.delay")["dropped"] == {"malformed": 1}
 
 
 # The end

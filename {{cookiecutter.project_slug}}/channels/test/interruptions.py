@@ -72,9 +72,13 @@ class Work:
             raise self._error
 
     def kill(self) -> None:
-        """Have it do nothing more."""
+        """Have it do nothing more; it may take a moment to end."""
         self._is_killed = True
-        self.go_on()
+        self._may_go_on.release()
+
+    def wait(self) -> bool:
+        """Wait for the end of what was killed; return whether it has come."""
+        return self._has_stopped.acquire(timeout=PATIENCE)
 
     def pause(self, before: str) -> None:
         """Let others go on; to be called in its thread."""

@@ -8,8 +8,9 @@ delivered comes once and in its order, and memberships hold.
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,7 @@ class LossyLayer(InMemoryChannelLayer):
         super().__init__(**options)
         self.losses = losses
         self.before_visit: Callable[[str], None] = _go_on
+        self._is_cut_off = False
         self._chance = chance or random.Random()
 
     def happens(self, probability: float) -> bool:
@@ -66,10 +68,21 @@ class LossyLayer(InMemoryChannelLayer):
             with self._lock:
                 self._taken.discard((delivery.content["reply_channel"], delivery.ticket.number))
 
+    @contextlib.contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Let arrive of what is sent meanwhile only a part from the beginning on, and say nothing of the rest."""
+        self._is_cut_off = True
+        try:
+            yield
+        finally:
+            self._is_cut_off = False
+
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         sends = list(batch)
         if sends:
             self.before_visit(f"sends to {', '.join(dict.fromkeys(send.name for send in sends))}")
+        if self._is_cut_off:
+            sends = sends[: self._chance.randint(0, len(sends))]
         return super().send_many(sends)
 
     def group_add(self, group: str, channel: str) -> None:

@@ -8,12 +8,13 @@ seed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 
@@ -21,14 +22,15 @@ from ..interface.limits import Limits
 from ..layers.base import Delivery
 from ..registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
 from ..signals import consumer_finished
-from ..worker import Worker, prepare_router
+from ..worker import prepare_router
 from ..worker.consumption import Consumption
-from ..worker.contexts import new_context
-from ..worker.outgoing import Outgoing
 from .browsers import Header, Server, Socket, scope_of
-from .interruptions import Killed, SharedDatabases, Work, hide_killed, is_worker
+from .interruptions import SharedDatabases, Work, hide_killed, is_worker
+from .later import Later
 from .lossy import NO_LOSSES, Losses, LossyLayer
+from .steps import Choose, Step
 from .virtual_time import VirtualClock
+from .workers import ImaginaryWorker
 
 # A site that has not come to rest after so many steps never will.
 MOST_STEPS = 100_000
@@ -36,20 +38,6 @@ MOST_STEPS = 100_000
 TOLD_STEPS = 60
 # What of a layer's configuration holds for the scheduler's as well.
 _OPTIONS = ("expiry", "group_expiry", "capacity", "channel_capacity", "max_message_size")
-
-
-class Step(NamedTuple):
-    """Something that could happen next: who would do what."""
-
-    who: str
-    what: str
-    do: Callable[[], Any]
-
-    def __str__(self) -> str:
-        return f"{self.who} {self.what}"
-
-
-Choose = Callable[[Sequence[Step]], Step]
 
 
 class Scheduler:
@@ -92,36 +80,46 @@ class Scheduler:
         self._names: dict[str, str] = {}
 
     def __enter__(self) -> Scheduler:
-        workers, servers = self._counts
-        self._randomness = random.getstate()
-        random.seed(self.seed)
-        self._site = channel_layers.set(self._wrapper.alias, self._wrapper)
-        prepare_router(self._wrapper)
-        self._databases.__enter__()
-        self.layer.before_visit = self._databases.pause
-        consumer_finished.connect(self._finish_commits, weak=False)
-        logging.getLogger(Consumption.__module__).addFilter(hide_killed)
-        limits = Limits.from_settings(settings)
-        self._servers = [Server(f"server {n}", self.layer, self.clock, limits) for n in range(1, servers + 1)]
-        self._workers = [ImaginaryWorker(f"worker {n}", self) for n in range(1, workers + 1)]
+        with contextlib.ExitStack() as stack:
+            self._enter(stack)
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        for worker in self._workers:
-            worker.end()
+    def _enter(self, stack: contextlib.ExitStack) -> None:
+        stack.callback(random.setstate, random.getstate())
+        random.seed(self.seed)
+        alias = self._wrapper.alias
+        stack.callback(channel_layers.set, alias, channel_layers.set(alias, self._wrapper))
+        prepare_router(self._wrapper)
+        stack.enter_context(self._databases)
+        self.layer.before_visit = self._databases.pause
+        consumer_finished.connect(self._finish_commits, weak=False)
+        stack.callback(consumer_finished.disconnect, self._finish_commits)
+        logger = logging.getLogger(Consumption.__module__)
+        logger.addFilter(hide_killed)
+        stack.callback(logger.removeFilter, hide_killed)
+        workers, servers = self._counts
+        limits = Limits.from_settings(settings)
+        self._servers = [Server(f"server {n}", self.layer, self.clock, limits) for n in range(1, servers + 1)]
         for server in self._servers:
-            server.close()
-        self._threads.shutdown()
-        logging.getLogger(Consumption.__module__).removeFilter(hide_killed)
-        consumer_finished.disconnect(self._finish_commits)
-        self._databases.__exit__()
-        channel_layers.set(self._wrapper.alias, self._site)
-        random.setstate(self._randomness)
+            stack.callback(server.close)
+        self._later = Later(self.layer)
+        self._workers = [ImaginaryWorker(f"worker {n}", self) for n in range(1, workers + 1)]
+        stack.callback(self._end_workers)
+
+    def _end_workers(self) -> None:
+        # All at once, for one of them may wait for what another one has.
+        killed = [work for worker in self._workers if (work := worker.end())]
+        have_ended = [work.wait() for work in killed]
+        self._threads.shutdown(wait=all(have_ended))
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is not None:
             left_out = max(0, len(self.story) - TOLD_STEPS)
             beginning = f"\n  ({left_out} steps before)" if left_out else ""
             steps = "".join(f"\n  {step}" for step in self.story[left_out:])
             error.add_note(f"What had happened, with seed {self.seed}:{beginning}{steps}")
+        self._stack.close()
 
     # Browsers
 
@@ -163,6 +161,7 @@ class Scheduler:
             Step(server.name, "has its turn", server.loop.run_until_idle) for server in self._servers if server.has_work
         ]
         steps += [Step(socket.name, socket.next, socket.arrive) for socket in self.sockets if socket.sent]
+        steps += self._later.steps()
         for worker in self._workers:
             steps += worker.steps()
         idle = next((worker for worker in self._workers if worker.is_idle), None)
@@ -194,18 +193,27 @@ class Scheduler:
             self.layer.losses = NO_LOSSES
         return True
 
-    def run(self) -> None:
+    def run(self, seconds: float = 0.0) -> None:
         """
-        Go on until the site is at rest: nothing waits for anything, and all sockets have been answered.
+        Go on until the site is at rest, and at least until so many seconds have passed.
 
-        Time passes where nothing can be done before, until a worker tries again what a full channel has refused, say,
-        or an interface server finds a message to be lost. Raises ``RuntimeError`` if the site does not come to rest.
+        At rest nothing waits for anything, and all sockets have been answered. Until then time passes where nothing can
+        be done before: until a worker tries again what a full channel has refused, say, or an interface server finds a
+        message to be lost. Delayed messages wait until time has passed. Raises ``RuntimeError`` if the site does not
+        come to rest.
         """
+        end = self.clock.now + seconds
         for _ in range(MOST_STEPS):
-            if not self.step():
-                if self.is_at_rest:
+            if self.step():
+                continue
+            next_in, left = self._until_next(), end - self.clock.now
+            if self.is_at_rest:
+                if next_in > left:
+                    self._pass_time(left)
                     return
-                self._pass_time(self._until_next())
+            elif next_in == math.inf:
+                raise RuntimeError(f"Nothing will ever happen, and yet there is left: {', '.join(self._unrest())}.")
+            self._pass_time(next_in)
         raise RuntimeError(f"The site has not come to rest after {MOST_STEPS} steps; do its consumers call each other?")
 
     def advance(self, seconds: float) -> None:
@@ -227,10 +235,6 @@ class Scheduler:
         """Have something done in a thread of workers."""
         self._threads.submit(work.run, action)
 
-    def chance(self, count: int) -> int:
-        """Return a number from 0 up to and with ``count``."""
-        return self._chance.randint(0, count)
-
     def describe(self, delivery: Delivery) -> str:
         """Say which message this is, and of which socket."""
         content = delivery.content
@@ -250,6 +254,8 @@ class Scheduler:
         return self._wrapper
 
     def _pass_time(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
         self.tell(f"{seconds:.3g} s pass")
         end = self.clock.now + seconds
         while True:
@@ -266,10 +272,7 @@ class Scheduler:
     def _until_next(self) -> float:
         times = [server.loop.wakes_at - self.clock.now for server in self._servers]
         times += [worker.tries_again_in for worker in self._workers]
-        seconds = min(times)
-        if seconds == math.inf:
-            raise RuntimeError(f"Nothing will ever happen, and yet there is left: {', '.join(self._unrest())}.")
-        return max(seconds, 0.0)
+        return max(0.0, min(*times, self._later.due_in))
 
     def _unrest(self) -> list[str]:
         """Return what is not at rest."""
@@ -284,108 +287,3 @@ class Scheduler:
     def _finish_commits(self, **kwargs: Any) -> None:
         if is_worker():
             self._databases.finish_commits()
-
-
-class ImaginaryWorker:
-    """A worker process with one thread. When it is killed, another one takes its place at once."""
-
-    def __init__(self, name: str, scheduler: Scheduler) -> None:
-        self.name = name
-        self._scheduler = scheduler
-        self._layer = scheduler.layer
-        self._worker = Worker(scheduler.wrapper)
-        self.channels = self._worker.channels
-        self._outgoing = Outgoing(self._layer)
-        self._work: Work | None = None
-        self._delivery: Delivery | None = None
-        self._consumption: Consumption | None = None
-        # What its message is called.
-        self._of = ""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it may take a message."""
-        return self._work is None
-
-    @property
-    def tries_again_in(self) -> float:
-        """In how many seconds it tries again what full channels have refused."""
-        return self._outgoing.limited(math.inf)
-
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether it has neither a message nor anything to be sent."""
-        return self.is_idle and self.tries_again_in == math.inf
-
-    def steps(self) -> list[Step]:
-        """Return what it could do next, apart from taking a message."""
-        if self._work is not None:
-            return [Step(self.name, f"{self._work.before}, {self._of}", self._go_on)]
-        if self.tries_again_in <= 0:
-            return [Step(self.name, "sends what was refused", lambda: self._outgoing.visit((), 0.0, ""))]
-        return []
-
-    def take_from(self, channel: str) -> Step:
-        """Return the step of taking a message from a channel."""
-        return Step(self.name, f"takes from {channel}", lambda: self._take(channel))
-
-    def end(self) -> None:
-        """Stop what it does."""
-        if self._work is not None:
-            self._work.kill()
-
-    def _take(self, channel: str) -> None:
-        delivery = self._outgoing.visit((channel,), 0.0, "")
-        if delivery is not None:
-            self._delivery = delivery
-            self._of = self._scheduler.describe(delivery)
-            self._work = Work(f"{self.name} with {self._of}")
-            self._work.before = "runs the consumer"
-            self._scheduler.submit(self._work, self._consume)
-
-    def _consume(self) -> None:
-        """Run the consumer, in its thread, as a worker does."""
-        work, delivery = self._work, self._delivery
-        assert work is not None and delivery is not None
-        consumption = Consumption(self._worker, delivery)
-        try:
-            new_context().run(consumption.run)
-        except Killed:
-            raise
-        except (KeyboardInterrupt, SystemExit):
-            # A worker thread goes on after what a consumer has raised.
-            pass
-        self._consumption = consumption
-        work.pause("sends what it has to send")
-
-    def _go_on(self) -> None:
-        work = self._work
-        assert work is not None
-        if self._layer.happens(self._layer.losses.killed):
-            self._die(work)
-        elif self._consumption is not None:
-            self._finish(self._consumption)
-        else:
-            work.go_on()
-
-    def _finish(self, consumption: Consumption) -> None:
-        assert self._work is not None and self._delivery is not None
-        self._work.go_on()
-        self._outgoing.take(consumption.held)
-        self._outgoing.visit((), 0.0, self._delivery.channel)
-        self._forget()
-
-    def _die(self, work: Work) -> None:
-        """Be killed with the message in hand; some of what the consumer has sent may have left, from the first on."""
-        self._scheduler.tell(f"{self.name} is killed")
-        if self._consumption is not None:
-            for layer, batch in self._consumption.held.take():
-                layer.send_many(batch[: self._scheduler.chance(len(batch))])
-        work.kill()
-        if self._delivery is not None:
-            self._layer.forget(self._delivery)
-        self._outgoing = Outgoing(self._layer)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._work = self._delivery = self._consumption = None
