@@ -1,7 +1,10 @@
+import itertools
 import re
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channels import include, route, route_class
 from channels.exceptions import InvalidChannelLayerError
@@ -332,3 +335,51 @@ def test_consumers_and_routes_are_shown_by_name():
     assert describe(Chat) == f"{__name__}.Chat"
     assert describe(Callable()).endswith("Callable")
     assert repr(route(["b", "a"], consumer)) == f"<Route a/b -> {CONSUMER}>"
+
+
+# Whatever the routing: against a model that knows beginnings of text instead of regular expressions
+
+channels = st.sampled_from(["a", "b"])
+beginnings = st.dictionaries(st.sampled_from(["path", "method"]), st.text("/.*", max_size=2), max_size=2)
+routings = st.recursive(
+    st.lists(st.tuples(st.just("route"), st.sets(channels, min_size=1), beginnings), max_size=3),
+    lambda inner: st.lists(st.tuples(st.just("include"), inner, beginnings), max_size=3),
+    max_leaves=6,
+)
+
+
+def made_of(model, found):
+    """Return the routing that a model describes; its consumers are noted with their places in it."""
+    routing = []
+    for kind, what, starts in model:
+        filters = {key: re.escape(start) for key, start in starts.items()}
+        if kind == "include":
+            routing.append(include(made_of(what, found), **filters))
+        else:
+            found.append(lambda message: None)
+            routing.append(route(what, found[-1], **filters))
+    return routing
+
+
+def modelled(model, channel, content, numbers):
+    """Return which route of a model matches, counted from 0, or None."""
+    number = None
+    for kind, what, starts in model:
+        matches = all(key in content and content[key].startswith(start) for key, start in starts.items())
+        if kind == "include":
+            rest = {key: value[len(starts.get(key, "")) :] for key, value in content.items()}
+            inner = modelled(what, channel, rest, numbers)
+            number = inner if number is None and matches else number
+        else:
+            own = next(numbers)
+            number = own if number is None and matches and channel in what else number
+    return number
+
+
+@given(routings, channels, st.dictionaries(st.sampled_from(["path", "method"]), st.text("/.*", max_size=4)))
+def test_the_first_route_in_order_wins_whose_filters_match(model, channel, content):
+    consumers = []
+    routing = made_of(model, consumers)
+    number = modelled(model, channel, content, itertools.count())
+
+    assert match(routing, channel, **content) == (None if number is None else (consumers[number], {}))

@@ -10,9 +10,11 @@ from django.http import QueryDict
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channels.exceptions import InvalidMessage, MessageTooLarge
-from channels.layers.content import MAX_DEPTH, MAX_MESSAGE_SIZE, copy_message
+from channels.layers.content import MAX_DEPTH, MAX_MESSAGE_SIZE, copy_message, copy_received, is_same
 
 
 class Color(str, enum.Enum):  # noqa: UP042 (people write it so, and its str() is another)
@@ -185,3 +187,69 @@ def test_a_mebibyte_fits_with_what_belongs_to_it():
     copy_message({"body": bytes(2**20 + envelope)})
     with pytest.raises(MessageTooLarge, match=str(MAX_MESSAGE_SIZE)):
         copy_message({"body": bytes(2**20 + envelope + 1)})
+
+
+# Whatever the content
+
+simple = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+    | st.binary(max_size=5)
+)
+keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+travels = st.recursive(
+    simple, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=3), max_leaves=10
+)
+contents = st.dictionaries(keys, travels, max_size=4)
+others = st.sampled_from(
+    [object(), 1j, {1}, 2**64, -(2**63) - 1, "\ud800", {1: 2}, {None: 1}, {"\ud800": 1}, Ellipsis, range(3), len]
+)
+
+
+def parts(value):
+    """Return the lists and dicts that a value is made of, by their identities."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    own = {id(value)} if isinstance(value, dict | list) else set()
+    return own.union(*map(parts, inner))
+
+
+def size_of(value):
+    """Return the bytes of text and bytes in a value, keys included."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(size_of(key) + size_of(item) for key, item in value.items())
+    return sum(map(size_of, value)) if isinstance(value, list) else 0
+
+
+@given(contents)
+def test_a_copy_is_the_same_and_shares_nothing_that_can_be_changed(content):
+    for copy in copy_message(content), copy_received(content):
+        assert is_same(copy, content)
+        assert not parts(copy) & parts(content)
+
+
+@given(contents, st.integers(0, 40))
+def test_a_message_is_too_large_when_its_text_and_bytes_are(content, limit):
+    try:
+        fits = is_same(copy_message(content, limit), content)
+    except MessageTooLarge:
+        fits = False
+
+    assert fits == (size_of(content) <= limit)
+
+
+@given(
+    st.recursive(simple | others, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
+)
+def test_anything_else_is_refused_and_nothing_worse(value):
+    try:
+        copy = copy_message({"value": value})
+    except InvalidMessage:
+        return
+    assert is_same(copy, {"value": value})

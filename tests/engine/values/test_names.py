@@ -1,8 +1,11 @@
 """Which names are legal, and how they come apart."""
 
+import re
 import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channels.exceptions import InvalidName
 from channels.values.names import (
@@ -122,3 +125,48 @@ def test_an_error_does_not_repeat_a_name_of_any_length():
 )
 def test_a_channel_name_comes_apart(channel, queue, local, prefix):
     assert (queue_of(channel), local_part(channel), prefix_of(channel)) == (queue, local, prefix)
+
+
+# Whatever the name
+
+plain = st.text(LETTERS, max_size=5)
+# Parts of names and marks in any order, and some that are too long by little.
+anything = st.lists(plain | st.sampled_from("!?") | st.text(max_size=3), max_size=5).map("".join)
+long = st.builds(
+    lambda mark, size: "a" * 100 + mark + "b" * size, st.sampled_from(["", "!", "?"]), st.integers(90, 110)
+)
+
+
+def is_plain(text):
+    return bool(text) and set(text) <= set(LETTERS)
+
+
+@given(anything | long)
+def test_each_check_takes_what_the_rule_says_and_nothing_else(name):
+    parts = re.split("[!?]", name)
+    is_channel = len(name) < 200 and len(parts) <= 2 and all(map(is_plain, parts))
+
+    assert is_accepted(require_channel_name, name) == is_channel
+    assert is_accepted(require_group_name, name) == (is_channel and len(parts) == 1)
+    if "!" not in name:
+        assert is_accepted(require_readable_name, name) == is_channel
+    assert is_accepted(require_pattern, name) == (is_plain(name[:-1]) and name[-1:] == "?" and len(name) < 100)
+
+
+@given(anything)
+def test_what_is_refused_is_named(name):
+    for check in CHECKS:
+        try:
+            check(name)
+        except InvalidName as error:
+            assert repr(name[:220])[1:-1] in str(error)
+
+
+@given(st.builds("".join, st.tuples(plain, st.sampled_from(["", "!", "?"]), plain)))
+def test_a_name_comes_apart_and_together_again(name):
+    queue, local = queue_of(name), local_part(name)
+
+    assert queue + local == name
+    assert queue_of(queue) == queue
+    assert prefix_of(name) == prefix_of(queue) == prefix_of(prefix_of(name))
+    assert name.startswith(prefix_of(name))

@@ -8,7 +8,7 @@ import pytest
 from channels import Channel, ConsumeLater, Group, route
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers import inmemory
-from channels.layers.base import Finish, Ticket, UnderWay
+from channels.layers.base import BaseChannelLayer, Finish, Ticket, UnderWay
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.test.process_queue import entries_there, read_entries
 from channels.worker import WorkerGroup, outgoing
@@ -46,7 +46,7 @@ def clock(monkeypatch):
         pauses.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(outgoing.time, "monotonic", lambda: now[0])
+    monkeypatch.setitem(BaseChannelLayer.__init__.__kwdefaults__, "clock", lambda: now[0])
     monkeypatch.setattr(outgoing.time, "sleep", sleep)
     return now, pauses
 
@@ -148,11 +148,11 @@ def test_a_message_of_a_lane_is_not_put_back_when_its_connection_may_have_gone_o
         site.layer.send("receive", {})
         raise ConsumeLater
 
-    def take_a_minute(message):
-        now[0] += 60
+    def take_fifty_seconds(message):
+        now[0] += 50
         site.layer.receive(["receive"])
 
-    site = make_site([route("receive", later), route("others", take_a_minute)], capacity=1)
+    site = make_site([route("receive", later), route("others", take_fifty_seconds)], capacity=1)
     site.worker.channels = ["receive"]
     put(site, 7)
     site.worker._turn(0.0)

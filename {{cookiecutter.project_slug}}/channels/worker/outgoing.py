@@ -68,8 +68,8 @@ class Outgoing:
         """Return for how long to wait for a message, ``timeout`` at most: until something should be tried again."""
         if not self._own.waiting and not self._others:
             return timeout
-        times = [outbox.try_at for outbox in (self._own, *self._others.values()) if outbox.waiting]
-        return min(timeout, max(0.0, min(times) - time.monotonic())) if times else timeout
+        outboxes = (self._own, *self._others.values())
+        return min([timeout, *(outbox.pause for outbox in outboxes if outbox.waiting)])
 
     def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Delivery | None:
         """
@@ -98,7 +98,7 @@ class _Outbox:
     The sends of one thread to one layer.
 
     ``new`` ones have not been tried yet. Those that are ``waiting`` have, or stand behind one that has; they are tried
-    again at ``try_at``, and each is given up at a time of its own. Times are those of the monotonic clock. What tells a
+    again at ``try_at``, and each is given up at a time of its own. Times are those of the layer's clock. What tells a
     connection that its message is done is never given up: its lane does not mind being told twice, and would otherwise
     stand still. (What a message without a place in a lane has changed in the session may so be set once more.)
     """
@@ -115,6 +115,11 @@ class _Outbox:
         self._reason = ""
         # When those that have waited are given up, by their ids, while they are being tried.
         self._tried: dict[int, float] = {}
+
+    @property
+    def pause(self) -> float:
+        """For how many seconds nothing is to be tried again."""
+        return max(0.0, self.try_at - self._layer.clock())
 
     def add_finish(self, reply_channel: str, finish: Finish) -> None:
         """Have a connection told, along with the last of what it is sent."""
@@ -155,8 +160,8 @@ class _Outbox:
 
     def settle(self) -> None:
         self.send()
-        deadline = time.monotonic() + FULL_TIMEOUT
-        while self.waiting and (now := time.monotonic()) < deadline:
+        deadline = self._layer.clock() + FULL_TIMEOUT
+        while self.waiting and (now := self._layer.clock()) < deadline:
             # A last time at the very end: what has not left by then is given up.
             self.try_at = min(self.try_at, deadline)
             time.sleep(max(0.0, self.try_at - now))
@@ -167,7 +172,7 @@ class _Outbox:
         new, self.new, self._tried = self.new, [], {}
         if not self.waiting:
             return new
-        now = time.monotonic()
+        now = self._layer.clock()
         self._give_up_late(now)
         # A group may have any channel as its member.
         if now >= self.try_at or any(send.to_group for send in new):
@@ -180,7 +185,7 @@ class _Outbox:
 
     def _keep(self, refused: Sequence[Send], reason: str) -> None:
         """Let wait what has not left; count what has waited long enough."""
-        now, self._reason = time.monotonic(), reason
+        now, self._reason = self._layer.clock(), reason
         if not self.waiting:
             if not self._tried:
                 self._pauses.begin_anew()

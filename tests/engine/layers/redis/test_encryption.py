@@ -37,6 +37,10 @@ class TestEncryptedRedisChannelLayer(ChannelLayerConformance):
     def advance(self, layer, seconds):
         time.sleep(seconds)
 
+    def recipe(self, layer):
+        config = {"hosts": self.hosts, "prefix": layer.prefix, "symmetric_encryption_keys": ["key"]}
+        return "channels.layers.redis.RedisChannelLayer", config
+
 
 # The cipher
 

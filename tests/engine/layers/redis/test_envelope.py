@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.layers.base import Entry, Finish, Ticket
+from channels.layers.content import MAX_MESSAGE_SIZE, is_same
 from channels.layers.redis.envelope import VERSION, UnreadableEntry, pack, split, unpack, with_extras
+
+from ..test_content import contents, keys
 
 
 def test_an_entry_begins_with_the_time_of_its_death():
@@ -133,3 +136,15 @@ def test_rubbish_is_refused_and_nothing_worse(rubbish):
 def test_a_bomb_is_refused(bomb):
     with pytest.raises(UnreadableEntry):
         unpack(bomb)
+
+
+@given(contents, contents, st.none() | st.integers(0, 2**63 - 1), st.lists(keys, max_size=3))
+def test_whatever_may_travel_comes_back_as_it_was(content, session, number, removed):
+    content = {**content, "reply_channel": "reply.x!1"}
+    ticket, finish = Ticket(number, session), Finish(number, session, removed, True, False)
+    entry = unpack(with_extras(pack("x1", "room", content, False, MAX_MESSAGE_SIZE), ticket, finish))
+
+    assert is_same(entry.content, content)
+    assert is_same([*entry.ticket], [*ticket])
+    assert is_same([*entry.finish], [*finish])
+    assert (entry.local, entry.group) == ("x1", "room")

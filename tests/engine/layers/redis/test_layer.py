@@ -29,6 +29,9 @@ class TestRedisChannelLayer(ChannelLayerConformance):
     def advance(self, layer, seconds):
         time.sleep(seconds)
 
+    def recipe(self, layer):
+        return "channels.layers.redis.RedisChannelLayer", {"hosts": self.hosts, "prefix": layer.prefix}
+
     def test_others_learn_when_a_worker_last_took_a_message_while_it_works_on_it(self):
         layer = self.make_layer()
         for _ in range(2):

@@ -12,6 +12,10 @@ A test module says how the layer is made and how its time passes::
         def advance(self, layer, seconds):
             time.sleep(seconds)
 
+        def recipe(self, layer):
+            return "my_package.MyChannelLayer", {"prefix": layer.prefix}
+
+A layer of a single process has ``spans_processes = False`` and needs no recipe.
 ``pytest.register_assert_rewrite("channels.test.conformance")``, before the import, makes failures readable.
 """
 
@@ -20,6 +24,7 @@ from .interface import InterfacePromises
 from .limits import LimitPromises
 from .messages import MessagePromises
 from .names import NamePromises
+from .processes import ProcessPromises
 from .promises import pass_turns, side_by_side, wait_for
 from .receiving import ReceivingPromises
 from .statistics import StatisticsPromises
@@ -37,5 +42,6 @@ class ChannelLayerConformance(
     StatisticsPromises,
     InterfacePromises,
     TicketPromises,
+    ProcessPromises,
 ):
     """All the promises of a channel layer, as tests; see ``LayerPromises`` for what a subclass gives."""

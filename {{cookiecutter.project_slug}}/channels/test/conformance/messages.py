@@ -162,30 +162,46 @@ class MessagePromises(LayerPromises):
     # Whose the content is
 
     def test_the_sender_may_change_its_message_afterwards(self, layer: BaseChannelLayer) -> None:
-        content: Content = {"list": [1], "dict": {"a": 1}}
+        content = _deep(1)
         layer.group_add("room", "member")
         layer.group_add("room", "reply.x!1")
-        batch = [layer.prepare("prepared", content)]
+        batch = [layer.prepare("prepared", content), layer.prepare("room", content, to_group=True)]
 
         layer.send("jobs", content)
         layer.send_group("room", content)
-        content["list"].append(2)
-        content["dict"]["b"] = content.pop("list")
+        for value in _parts(content):
+            value.append(2) if isinstance(value, list) else value.update(more=2)
         layer.send_many(batch)
 
-        for queue in "jobs", "member", "reply.x!", "prepared":
-            assert self.contents(layer, queue) == [{"list": [1], "dict": {"a": 1}}]
+        for queue in "jobs", "prepared":
+            assert self.contents(layer, queue) == [_deep(1)]
+        for queue in "member", "reply.x!":
+            assert self.contents(layer, queue) == [_deep(1)] * 2
 
     def test_each_member_of_a_group_gets_a_copy_of_its_own(self, layer: BaseChannelLayer) -> None:
-        members = ["a", "b", "reply.x!1"]
+        members = ["a", "b", "parts?a1", "reply.x!1"]
         for member in members:
             layer.group_add("room", member)
 
-        layer.send_group("room", {"list": []})
-        received = self.drain(layer, "a", "b", "reply.x!")
-        for channel, message in received:
-            message["list"].append(channel)
+        layer.send_group("room", _deep(1))
+        received = [message for _, message in self.drain(layer, "a", "b", "parts?a1", "reply.x!")]
+        for number, message in enumerate(received):
+            assert message == _deep(1), "nobody sees what others have changed"
+            for value in _parts(message):
+                value.append(number) if isinstance(value, list) else value.update(more=number)
 
-        assert sorted((channel, message["list"]) for channel, message in received) == [
-            (member, [member]) for member in members
-        ]
+        assert len(received) == len(members)
+
+
+def _deep(value: Any) -> Content:
+    """Return a content with lists and dicts in each other."""
+    return {
+        "list": [value, [value, {"deeper": [value]}]],
+        "dict": {"key": value, "deep": {"list": [{"deeper": value}]}},
+    }
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return the lists and dicts that a value is made of, and itself."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [part for item in inner for part in _parts(item)] + ([value] if isinstance(value, dict | list) else [])

@@ -63,6 +63,17 @@ class LayerPromises:
         """Return the same layer as another process would have it."""
         return layer
 
+    def recipe(self, layer: BaseChannelLayer) -> tuple[str, Content]:
+        """
+        Return the BACKEND and the CONFIG with which another process makes the same layer: a dotted path and literals.
+
+        Only a layer that spans processes needs one.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must say in recipe(layer) how another process makes the same layer; or the class "
+            "of the layer that it is one of a single process, with spans_processes = False."
+        )
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on an event loop of its own."""
         return asyncio.run(work)

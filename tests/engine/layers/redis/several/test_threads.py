@@ -71,6 +71,9 @@ class TestRedisChannelLayerOfTwoHosts(ChannelLayerConformance):
     def advance(self, layer, seconds):
         time.sleep(seconds)
 
+    def recipe(self, layer):
+        return "channels.layers.redis.RedisChannelLayer", {"hosts": self.hosts, "prefix": layer.prefix}
+
 
 def test_each_message_reaches_one_of_many_readers(hosts):
     layer = make_layer(hosts, capacity=2_000)
