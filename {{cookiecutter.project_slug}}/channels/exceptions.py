@@ -12,6 +12,8 @@ The engine's exceptions.
     │   └── RequestTimeout           nothing more of the body came from the interface server
     ├── ConsumeLater                 a consumer asks for this message again, later
     ├── DenyConnection               a connect consumer refuses the socket
+    ├── FrameRefused                 a class-based consumer answers a frame that it cannot follow
+    ├── SendNotAvailableOnDemultiplexer  a frame of a demultiplexed socket without a stream
     └── ChannelSocketException       a consumer ends with an action on its socket
         └── WebsocketCloseException  … closing it with a code
 
@@ -21,7 +23,7 @@ The engine's exceptions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .message import Message
@@ -86,6 +88,29 @@ class ConsumeLater(ChannelsException):
 
 class DenyConnection(ChannelsException):
     """Is raised by a ``websocket.connect`` consumer to refuse the socket with status 403."""
+
+
+class FrameRefused(ChannelsException):
+    """
+    Is raised by a consumer that takes JSON, to say no to a frame; its socket stays.
+
+    ``error`` is a word for the program at the other end, ``detail`` a sentence for whoever wrote it. What more is
+    given, for example the ``pk`` that a frame was about, goes into the answer too, and has to fit into JSON.
+    """
+
+    def __init__(self, error: str, detail: str, **more: Any) -> None:
+        super().__init__(error, detail)
+        self.error = error
+        self.detail = detail
+        self.more = more
+
+    def answer(self) -> dict[str, Any]:
+        """Return what the client is sent: ``{"error": …, "detail": …}``, and what more there is."""
+        return {**self.more, "error": self.error, "detail": self.detail}
+
+
+class SendNotAvailableOnDemultiplexer(ChannelsException):
+    """Is raised for what would be sent to a demultiplexed socket without the stream it belongs to."""
 
 
 class ChannelSocketException(ChannelsException):

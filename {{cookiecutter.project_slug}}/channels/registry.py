@@ -63,6 +63,11 @@ class ChannelLayerWrapper:
                 router = self._router = self._router or self.make_router()
         return router
 
+    @router.setter
+    def router(self, router: Router) -> None:
+        """Put another one in its place, which counts from the next message on."""
+        self._router = router
+
     def make_router(self) -> Router:
         """Make a new router as configured. Raises ``InvalidChannelLayerError``."""
         return Router(self.routing)

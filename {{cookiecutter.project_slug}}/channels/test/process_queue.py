@@ -30,6 +30,11 @@ class MemberMessages:
             if entry.content is not None
         ]
 
+    def leave(self, channel: str) -> list[str]:
+        """Let a channel behind a process queue leave all its groups here, and return their names."""
+        prefix, mark, local = channel.partition("!")
+        return self._members[prefix + mark].discard_all(local)
+
     def _recipients(self, queue: str, entry: Entry) -> Iterator[str]:
         members = self._members[queue]
         if entry.content is None and entry.group:

@@ -39,7 +39,8 @@ class Consumption:
     """
     One message in the hands of a worker.
 
-    ``held`` is what its consumer sends, ``running`` tells others of the consumer while it runs.
+    ``held`` is what its consumer sends, ``running`` tells others of the consumer while it runs. Tests look at what came
+    of it: the ``consumer``, None if no route matched; its ``result``; and the ``error`` that was logged.
     """
 
     def __init__(self, worker: Worker, delivery: Delivery) -> None:
@@ -47,6 +48,9 @@ class Consumption:
         origin = None if ticket is None else Origin(worker.layer, content["reply_channel"], ticket)
         self.held = HeldSends(origin)
         self.running: RunningConsumer | None = None
+        self.consumer: Consumer | None = None
+        self.result: Any = None
+        self.error: BaseException | None = None
         self._worker = worker
         self._channel = channel
         self._content = content
@@ -60,7 +64,8 @@ class Consumption:
             content = copy_received(self._content)
             message = Message(content, self._channel, self._worker.channel_layer, self._origin)
             found = self._worker.channel_layer.router.match(message)
-        except Exception:
+        except Exception as error:
+            self.error = error
             logger.exception("A message on %s could not be routed and is dropped: %r", self._channel, [*self._content])
             return
         if found is None:
@@ -68,6 +73,7 @@ class Consumption:
             self._worker.layer.statistics.count_dropped(self._channel, "no route", advice)
             return
         consumer, kwargs = found
+        self.consumer = consumer
         self.running = RunningConsumer(consumer, message)
         logger.debug("Running %s", self.running)
         with self.held:
@@ -84,7 +90,7 @@ class Consumption:
             consumer_started.send(sender=type(worker), environ={}, message=message)
             if worker.callback is not None:
                 worker.callback(self._channel, message)
-            consumer(message, **kwargs)
+            self.result = consumer(message, **kwargs)
         except DenyConnection:
             self._deny(message, consumer)
         except ChannelSocketException as error:
@@ -92,6 +98,7 @@ class Consumption:
         except ConsumeLater:
             _guarded(functools.partial(self._put_back, message), consumer, message)
         except BaseException as error:
+            self.error = error
             _log_failure(consumer, message)
             _guarded(functools.partial(self._answer_failure, message, error), consumer, message)
             if isinstance(error, KeyboardInterrupt | SystemExit):

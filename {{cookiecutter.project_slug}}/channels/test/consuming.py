@@ -1,0 +1,73 @@
+"""Run consumers in a test, as a worker does, but in the thread of the test, and with their errors raised there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+
+from ..layers.sends import HeldSends
+from ..registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+from ..worker.consumption import Consumption
+from ..worker.contexts import new_context
+from ..worker.worker import Worker
+from .interface_server import InterfaceServer
+
+
+def work(alias: str = DEFAULT_CHANNEL_LAYER, most: int = 1000) -> int:
+    """
+    Run consumers until nothing waits any more for one; return how many have run.
+
+    Raises what a consumer raises, when what it has sent has left; and ``AssertionError`` after ``most`` of them, since
+    two that send to each other never come to an end.
+    """
+    channel_layer = channel_layers[alias]
+    for number in range(most):
+        if consume_next(channel_layer, sorted(channel_layer.router.channels)) is None:
+            return number
+    raise AssertionError(f"Consumers still send messages to each other after {most} of them: expected an end.")
+
+
+def consume_next(channel_layer: ChannelLayerWrapper, channels: Sequence[str]) -> Consumption | None:
+    """
+    Take a message from any of some channels and run its consumer; return what came of it, None without a message.
+
+    Raises what the consumer raises, when what it has sent has left; and ``ChannelFull`` where a worker would wait for
+    room, since nobody makes any.
+    """
+    delivery = channel_layer.take(channels) if channels else None
+    if delivery is None:
+        return None
+    server = InterfaceServer.of(channel_layer)
+    consumption = Consumption(Worker(channel_layer), server.let_go(delivery))
+    with _open_transaction():
+        new_context().run(consumption.run)
+    _send(consumption.held, server)
+    if consumption.error is not None:
+        raise consumption.error
+    return consumption
+
+
+def _send(held: HeldSends, server: InterfaceServer) -> None:
+    try:
+        for layer, batch in held.take():
+            if refused := layer.send_many(batch):
+                raise layer.ChannelFull(layer.describe_full(refused[0].name))
+    finally:
+        if held.origin is not None and (finish := held.origin.finish()):
+            server.tell(held.origin.reply_channel, finish)
+
+
+@contextlib.contextmanager
+def _open_transaction() -> Iterator[None]:
+    """Have the end of a request close no connection to the database: the test's transaction would end with it."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)

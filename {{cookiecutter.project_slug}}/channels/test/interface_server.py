@@ -1,0 +1,140 @@
+"""
+Play an interface server by hand: the side of a channel layer that holds the connections.
+
+There is one for each layer, so that all clients of a test, and the test itself, read the same process queues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import defaultdict, deque
+from typing import NamedTuple
+
+from ..interface.session import merged
+from ..layers.base import BaseChannelLayer, Content, Delivery, Finish, Send, Ticket
+from ..registry import AnyLayer, layer_behind
+from .process_queue import MemberMessages, entries_there
+
+_OF_CONNECTIONS = ("websocket.", "http.")
+
+
+class Reply(NamedTuple):
+    """A message to a connection, and whether it came through a group."""
+
+    content: Content
+    from_group: bool = False
+
+
+class InterfaceServer:
+    """
+    Puts the messages of connections on a layer, and takes what is sent to them.
+
+    ``sessions`` holds the channel sessions of connections, by their reply channels; ``finishes`` what workers have told
+    connections, as ``(reply channel, finish)`` in order.
+    """
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self.layer = layer
+        self.sessions: dict[str, Content] = {}
+        self.finishes: list[tuple[str, Finish]] = []
+        self._members = MemberMessages(layer)
+        self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
+
+    @classmethod
+    def of(cls, channel_layer: AnyLayer) -> InterfaceServer:
+        """Return the one of a layer."""
+        layer = layer_behind(channel_layer)
+        # It lies with the layer, and goes with it.
+        server: InterfaceServer = vars(layer).setdefault("played_interface_server", cls(layer))
+        return server
+
+    # Towards the workers
+
+    def send(self, channel: str, content: Content) -> None:
+        """
+        Put a message on the layer, with the channel session if it is one of a connection.
+
+        Raises what ``BaseChannelLayer.send`` raises.
+        """
+        if channel == "websocket.disconnect" and "!" in (content.get("reply_channel") or ""):
+            self._leave_groups(content["reply_channel"])
+        send = self.layer.prepare(channel, content, ticket=self._ticket(channel, content))
+        if self.layer.send_many([send]):
+            raise self.layer.ChannelFull(self.layer.describe_full(channel))
+
+    def let_go(self, delivery: Delivery) -> Delivery:
+        """Return a message as its lane would let it go: with the session that the messages before it have left."""
+        channel, content, ticket = delivery
+        now = self._ticket(channel, content)
+        if now is None:
+            return delivery
+        return delivery._replace(ticket=now._replace(number=ticket.number) if ticket is not None else now)
+
+    def tell(self, reply_channel: str, finish: Finish) -> None:
+        """Tell a connection that a worker has done with a message of it."""
+        if "!" in reply_channel:
+            self.layer.send_many([Send(reply_channel, None, finish=finish)])
+        else:
+            self._finish(reply_channel, finish)
+
+    # Towards the connections
+
+    def take(self, channel: str) -> Delivery | None:
+        """Take the next message of a channel, whether it is that of a connection or another one."""
+        if "!" not in channel:
+            delivery = self.layer.take([channel])
+            return self.let_go(delivery) if delivery is not None else None
+        replies = self.replies(channel)
+        return Delivery(channel, replies.popleft().content) if replies else None
+
+    def replies(self, reply_channel: str) -> deque[Reply]:
+        """Return what a connection has not taken yet."""
+        self._read(reply_channel)
+        return self._replies[reply_channel]
+
+    def session(self, reply_channel: str) -> Content:
+        """Return the values of the channel session of a connection."""
+        if "!" in reply_channel:
+            self._read(reply_channel)
+        return self.sessions.get(reply_channel, {})
+
+    def read_all(self, reply_channel: str) -> list[tuple[str, Content]]:
+        """Take what is there for all connections of one process queue: ``(reply channel, message)``."""
+        return [(name, reply.content) for name, reply in self._entries(reply_channel)]
+
+    def _read(self, reply_channel: str) -> None:
+        for name, reply in self._entries(reply_channel):
+            self._replies[name].append(reply)
+
+    def _entries(self, reply_channel: str) -> list[tuple[str, Reply]]:
+        queue = reply_channel.partition("!")[0] + "!"
+        found = []
+        # A loop of its own, which changes nothing for others in this thread.
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            entries = runner.run(entries_there(self.layer, queue))
+        for entry in entries:
+            if entry.finish is not None:
+                self._finish(queue + entry.local, entry.finish)
+            messages = self._members.made_of(queue, [entry])
+            found += [(name, Reply(content, bool(entry.group))) for name, content in messages]
+        return found
+
+    def _finish(self, reply_channel: str, finish: Finish) -> None:
+        self.finishes.append((reply_channel, finish))
+        session = self.sessions.get(reply_channel, {})
+        self.sessions[reply_channel] = merged(session, finish, sys.maxsize)
+
+    def _ticket(self, channel: str, content: Content) -> Ticket | None:
+        reply_channel = content.get("reply_channel")
+        if not reply_channel or not channel.startswith(_OF_CONNECTIONS):
+            return None
+        order = content.get("order")
+        number = order if type(order) is int and not channel.endswith(".disconnect") else None
+        return Ticket(number, self.session(reply_channel))
+
+    def _leave_groups(self, reply_channel: str) -> None:
+        """Do what an interface server does when a socket has closed, before it tells the consumers."""
+        self._read(reply_channel)
+        for group in self._members.leave(reply_channel):
+            self.layer.group_discard(group, reply_channel)
