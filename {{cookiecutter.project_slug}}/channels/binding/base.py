@@ -16,6 +16,8 @@ from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, Validatio
 from django.db import DataError, IntegrityError, models, router, transaction
 
 from ..auth import channel_session_user
+from ..exceptions import FrameRefused
+from ..generic.frames import shown
 from ..layers.base import Content
 from ..message import Message
 from ..registry import DEFAULT_CHANNEL_LAYER
@@ -26,21 +28,7 @@ from .outbound import CREATE, DELETE, UPDATE
 logger = logging.getLogger(__name__)
 
 ALL_FIELDS = "__all__"
-
-
-class Refused(Exception):
-    """
-    Is raised where an inbound message is not followed, and becomes the answer.
-
-    ``reason`` is a word for programs, ``detail`` a sentence for people. ``fields`` has the sentences about single
-    fields of a model, by their names.
-    """
-
-    def __init__(self, reason: str, detail: str, fields: dict[str, list[str]] | None = None) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-        self.fields = fields or {}
+_ACTIONS = f"{CREATE}, {UPDATE} or {DELETE}"
 
 
 class BindingMetaclass(type):
@@ -191,15 +179,15 @@ class Binding(metaclass=BindingMetaclass):
         try:
             self.action, self.pk, self.data = self.deserialize(message)
             self.run_action(self.action, self.pk, self.data)
-        except Refused as refused:
+        except FrameRefused as refused:
             self.refuse(refused)
 
     def deserialize(self, message: Message) -> tuple[Any, Any, Any]:
         """Return action, pk and data of a message. pk is not used to create, data not to delete."""
         raise NotImplementedError
 
-    def refuse(self, refused: Refused) -> None:
-        """Tell whoever has sent the message that nothing has been done, and why."""
+    def refuse(self, refused: FrameRefused) -> None:
+        """Answer a message that was not followed: nothing has been changed."""
         raise NotImplementedError
 
     def has_permission(self, user: Any, action: str, pk: Any) -> bool:
@@ -211,14 +199,16 @@ class Binding(metaclass=BindingMetaclass):
         return False
 
     def run_action(self, action: Any, pk: Any, data: Any) -> None:
-        """Do what is asked for, all or nothing. Raises ``Refused``."""
+        """Do what is asked for, all or nothing. Raises ``FrameRefused``."""
         if action not in (CREATE, UPDATE, DELETE):
-            raise Refused("action", f"There is no action {_shown(action)}; expected create, update or delete.")
+            raise FrameRefused("unknown_action", f"There is no action {shown(action)}; expected {_ACTIONS}.")
         pk = None if action == CREATE else self._clean_pk(pk)
         if action != DELETE and not isinstance(data, dict):
-            raise Refused("data", f"The data of {action} must be an object, with a value for each field to set.")
+            raise FrameRefused(
+                "malformed", f"The data of {action} is an object with a value for each field, not {shown(data)}."
+            )
         if not self.has_permission(self.user, action, pk):
-            raise Refused("permission", f"You may not {action} this.")
+            raise FrameRefused("forbidden", f"You may not {action} this.")
         try:
             with transaction.atomic(using=router.db_for_write(self.model)):
                 if action == CREATE:
@@ -228,17 +218,17 @@ class Binding(metaclass=BindingMetaclass):
                 else:
                     self.delete(pk)
         except self.model.DoesNotExist:
-            raise Refused("gone", f"There is no {self.model_label} {pk!r}, or no longer.") from None
+            raise FrameRefused("gone", f"There is no {self.model_label} {shown(pk)}, or no longer.") from None
         except ValidationError as error:
             raise _invalid(error) from error
         except PermissionDenied as error:
-            raise Refused("permission", str(error) or f"You may not {action} this.") from error
+            raise FrameRefused("forbidden", str(error) or f"You may not {action} this.") from error
         except (IntegrityError, DataError, models.ProtectedError, models.RestrictedError) as error:
             logger.info("The database has refused what a binding was asked to do", exc_info=True)
-            raise Refused("invalid", f"The database refuses to {action} this.") from error
+            raise FrameRefused("invalid", f"The database refuses to {action} this.") from error
 
     def create(self, data: dict[str, Any]) -> None:
-        """Make an instance of the data, and save it. Raises ``Refused``, or Django's ``ValidationError``."""
+        """Make an instance of the data, and save it. Raises ``FrameRefused``, or Django's ``ValidationError``."""
         self._save(self.model(), data, self.settable_names())
 
     def update(self, pk: Any, data: dict[str, Any]) -> None:
@@ -264,7 +254,7 @@ class Binding(metaclass=BindingMetaclass):
 
     def _save(self, instance: Any, data: dict[str, Any], validated: Collection[str]) -> None:
         if refused := sorted(data.keys() - set(self.settable_names())):
-            raise Refused("field", f"There is no field {', '.join(map(repr, refused))} that can be set.")
+            raise FrameRefused("unknown_field", f"There is no field {', '.join(map(shown, refused))} that can be set.")
         opts = instance._meta
         for name, value in data.items():
             setattr(instance, opts.get_field(name).attname, value)
@@ -282,7 +272,7 @@ class Binding(metaclass=BindingMetaclass):
                 return self.model._meta.pk.to_python(pk)
         except ValidationError:
             pass
-        raise Refused("pk", f"The pk {_shown(pk)} is none of {self.model_label}.")
+        raise FrameRefused("malformed", f"A pk of {self.model_label} cannot be {shown(pk)}.")
 
 
 def _is_special(field: Any) -> bool:
@@ -314,7 +304,7 @@ def _require_fields(binding: type[Binding]) -> None:
             )
 
 
-def _invalid(error: ValidationError) -> Refused:
+def _invalid(error: ValidationError) -> FrameRefused:
     fields: dict[str, list[str]] = {NON_FIELD_ERRORS: error.messages}
     if hasattr(error, "error_dict"):
         fields = dict(error.message_dict)
@@ -322,13 +312,7 @@ def _invalid(error: ValidationError) -> Refused:
         " ".join(messages) if name == NON_FIELD_ERRORS else f"{name}: {' '.join(messages)}"
         for name, messages in fields.items()
     )
-    return Refused("invalid", detail, fields)
-
-
-def _shown(value: Any) -> str:
-    """Return a value of a message as it may stand in an answer."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return FrameRefused("invalid", detail, fields=fields)
 
 
 def _name(binding: type[Binding]) -> str:

@@ -6,12 +6,14 @@ import json
 from typing import Any, ClassVar
 
 from django.core import serializers
-from django.core.serializers.json import DjangoJSONEncoder
 
+from ..exceptions import FrameRefused
+from ..generic.frames import decode_json, encode_json, shown
+from ..generic.websockets import WebsocketMultiplexer
 from ..layers.base import Content
 from ..message import Message
 from ..sessions import enforce_ordering
-from .base import Binding, Refused
+from .base import _ACTIONS, Binding
 
 
 class WebsocketBinding(Binding):
@@ -23,7 +25,7 @@ class WebsocketBinding(Binding):
     ``consumer`` to a demultiplexer under the same name.
 
     ``send_members`` names what is sent besides fields: attributes, properties, methods without arguments, and paths to
-    them such as ``"author.get_username"``, which is sent as ``author__get_username``.
+    them such as ``"author.get_username"``, which is sent as ``author__get_username``, and is None without an author.
     """
 
     model = None
@@ -39,7 +41,7 @@ class WebsocketBinding(Binding):
             raise ValueError(
                 f"{cls.__module__}.{cls.__qualname__} has no stream. Name the one its payloads are sent on."
             )
-        return {"text": json.dumps({"stream": stream, "payload": payload}, cls=DjangoJSONEncoder)}
+        return WebsocketMultiplexer.encode(stream, payload)
 
     def serialize(self, instance: Any, action: str) -> Any:
         """Return the payload about an instance."""
@@ -48,9 +50,11 @@ class WebsocketBinding(Binding):
 
     def serialize_data(self, instance: Any) -> dict[str, Any]:
         """Return the fields of an instance, and its ``send_members``, as values that JSON has."""
-        [described] = json.loads(serializers.serialize("json", [instance], fields=self.field_names()))
+        text = serializers.serialize("json", [instance], fields=self.field_names())
+        # JSON has no NaN, which a column of numbers may hold.
+        [described] = json.loads(text, parse_constant=lambda constant: None)
         members = {path.replace(".", "__"): _member(instance, path) for path in self.send_members}
-        data: dict[str, Any] = described["fields"] | json.loads(json.dumps(members, cls=DjangoJSONEncoder))
+        data: dict[str, Any] = described["fields"] | json.loads(encode_json(members))
         return data
 
     # Inbound
@@ -70,14 +74,28 @@ class WebsocketBinding(Binding):
     def deserialize(self, message: Message) -> tuple[Any, Any, Any]:
         """Return action, pk and data of a frame, from which a demultiplexer has taken the payload."""
         try:
-            payload = json.loads(message["text"])
-        except (KeyError, TypeError, ValueError, RecursionError):
-            raise Refused("payload", "A payload is JSON in a text frame.") from None
+            payload = decode_json(message["text"])
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise FrameRefused("not_json", "This frame is no JSON in text.") from error
         if not isinstance(payload, dict):
-            raise Refused("payload", f"A payload is an object, not a {type(payload).__name__}.")
+            raise FrameRefused("malformed", f"A payload is an object, not {shown(payload)}.")
         if "action" not in payload:
-            raise Refused("action", "The payload has no action; expected create, update or delete.")
+            raise FrameRefused("malformed", f"This payload has no action; expected {_ACTIONS}.")
         return payload["action"], payload.get("pk"), payload.get("data")
+
+    def refuse(self, refused: FrameRefused) -> None:
+        """
+        Answer a frame that was not followed, on the stream: ``{"error": …, "detail": …}``.
+
+        ``refused`` in it is the action, and ``pk`` that of the frame. It is not called ``action``, or a page might take
+        it for something that has happened.
+        """
+        answer = refused.answer() | {"refused": getattr(self, "action", None), "pk": getattr(self, "pk", None)}
+        multiplexer = self.kwargs.get("multiplexer")
+        if multiplexer is not None:
+            multiplexer.send(answer)
+        elif self.message.reply_channel is not None:
+            self.message.reply_channel.send(self.encode(self.stream, answer))
 
 
 class WebsocketBindingWithMembers(WebsocketBinding):
@@ -89,5 +107,6 @@ class WebsocketBindingWithMembers(WebsocketBinding):
 def _member(instance: Any, path: str) -> Any:
     member = instance
     for name in path.split("."):
-        member = getattr(member, name)
+        # A relation that leads nowhere is no reason for a save to fail.
+        member = getattr(member, name) if member is not None else None
     return member() if callable(member) else member
