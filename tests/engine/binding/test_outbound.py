@@ -1,5 +1,6 @@
 """`channels.binding.outbound`: what is saved and deleted is told to its groups, once it is committed."""
 
+import contextlib
 import pickle
 
 import pytest
@@ -256,8 +257,24 @@ def test_a_consumer_tells_when_it_has_ended(book_binding, make_site, tables):
 
 
 class AwayLayer(InMemoryChannelLayer):
+    error = ChannelLayerUnavailable("The store does not answer.")
+
     def send_many(self, sends, **kwargs):
-        raise ChannelLayerUnavailable("The store does not answer.")
+        raise self.error
+
+
+@pytest.mark.parametrize("is_in_transaction", [True, False])
+def test_a_layer_with_a_fault_of_its_own_undoes_no_save(
+    book_binding, make_site, tables, caplog, monkeypatch, is_in_transaction
+):
+    monkeypatch.setattr(AwayLayer, "error", ZeroDivisionError("A fault."))
+    make_site(layer=AwayLayer())
+    book_binding()
+    with transaction.atomic() if is_in_transaction else contextlib.nullcontext():
+        Book.objects.create(title="Emma")
+
+    assert Book.objects.count() == 1
+    assert "A fault." in caplog.text
 
 
 def test_a_layer_that_is_away_undoes_no_save_and_is_counted(book_binding, make_site, tables, caplog):

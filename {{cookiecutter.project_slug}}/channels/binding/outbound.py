@@ -7,7 +7,6 @@ and its row by somebody else. So the row is read once more before it is overwrit
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -152,7 +151,7 @@ def _pop(instance: Any) -> list[_Before]:
 def _send_after_commit(binding: type[Binding], groups: frozenset[str], message: Content | None, using: str) -> None:
     if message:
         to = [Group(name, alias=binding.alias) for name in sorted(groups)]
-        transaction.on_commit(functools.partial(_send, to, message), using=using, robust=True)
+        transaction.on_commit(lambda: _send(to, message), using=using, robust=True)
 
 
 def _send(groups: list[Group], message: Content) -> None:
