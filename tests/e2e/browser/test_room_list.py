@@ -82,7 +82,9 @@ def test_a_room_that_is_renamed_or_removed_changes_on_the_screen(two, site):
     anna, ben = two
     ben.open_room("Jetty")
     annas = List(anna)
-    site.manage("shell", code="from chat.models import *; r = Room.objects.get(name='Jetty'); r.name = 'Mole'; r.save()")
+    site.manage(
+        "shell", code="from chat.models import *; r = Room.objects.get(name='Jetty'); r.name = 'Mole'; r.save()"
+    )
     # Another process cannot reach the layer in memory: the page learns of it when somebody looks.
     annas.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     annas.room("Mole").wait_for()
