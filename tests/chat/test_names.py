@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from channels import channel_layers
+from channels.test import Socket
 from chat.models import Room
 
 ODD = [
@@ -64,14 +65,11 @@ def test_every_name_gives_a_room_that_opens_and_groups_of_its_own():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_room_named_like_a_group_is_not_in_it(django_user_model):
-    from chat.tests.sockets import Socket
-
     for name in ODD:
         room = Room.objects.create(name=name)
-        socket = Socket(room.get_absolute_url())
-        socket.path = f"/rooms/{room.slug}/"
+        socket = Socket(f"/rooms/{room.slug}/")
 
         assert socket.connect(), name
         layer = channel_layers["default"]
-        assert layer.group_channels(f"room-{room.pk}") == [f"{socket.queue}1"]
+        assert layer.group_channels(f"room-{room.pk}") == [socket.browser.reply_channel]
         assert layer.group_channels("user-7") == []

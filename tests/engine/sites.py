@@ -1,12 +1,8 @@
 """Both sides of a site, played by hand: the clients' side of the layer, and the work of a worker done on the spot."""
 
-import asyncio
 import secrets
-import sys
 
-from channels.interface.session import merged
-from channels.layers.base import Ticket
-from channels.test.process_queue import MemberMessages, entries_there
+from channels.test.interface_server import InterfaceServer
 from channels.worker import Worker
 
 
@@ -22,11 +18,10 @@ class Site:
         self.layer = layer
         self.worker = Worker(layer)
         self.reply_channel = f"reply.{secrets.token_hex(4)}!1"
-        self._member_messages = MemberMessages(layer)
-        # The channel sessions of connections, by their reply channels.
-        self.sessions = {}
-        # What workers have told connections, in its order.
-        self.finishes = []
+        self._interface_server = InterfaceServer.of(layer)
+        # The channel sessions of connections, by their reply channels; what workers have told them, in its order.
+        self.sessions = self._interface_server.sessions
+        self.finishes = self._interface_server.finishes
 
     def consume(self, channel, **content):
         """Send a message that asks for replies, do all work, and return what came back."""
@@ -36,11 +31,7 @@ class Site:
 
     def put(self, channel, content):
         """Put a message on the layer, as an interface server does if it is one of those that it sends."""
-        ticket = None
-        if channel.startswith(("websocket.", "http.")):
-            number = None if channel.endswith("disconnect") else content.get("order")
-            ticket = Ticket(number, self.sessions.get(content["reply_channel"], {}))
-        assert not self.layer.send_many([self.layer.prepare(channel, content, ticket=ticket)])
+        self._interface_server.send(channel, content)
 
     def request(self, path="/", **content):
         """Send a request, do all work, and return what came back."""
@@ -53,22 +44,12 @@ class Site:
 
     def received(self, channel):
         """Return the messages that wait on a channel; for a reply channel, on all of its process queue."""
-        prefix, mark, _ = channel.partition("!")
-        if mark:
-            return [content for _, content in self._read(prefix + mark)]
+        if "!" in channel:
+            return [content for _, content in self._interface_server.read_all(channel)]
         found = []
-        while (content := self.layer.receive([prefix])[1]) is not None:
+        while (content := self.layer.receive([channel])[1]) is not None:
             found.append(content)
         return found
-
-    def _read(self, queue):
-        entries = asyncio.run(entries_there(self.layer, queue))
-        for entry in entries:
-            if entry.finish is not None:
-                name = queue + entry.local
-                self.finishes.append((name, entry.finish))
-                self.sessions[name] = merged(self.sessions.get(name, {}), entry.finish, sys.maxsize)
-        return self._member_messages.made_of(queue, entries)
 
 
 class Socket:

@@ -8,7 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channels import ConsumeLater
-from channels.exceptions import DenyConnection, FrameRefused, SendNotAvailableOnDemultiplexer, WebsocketCloseException
+from channels.exceptions import (
+    DenyConnection,
+    FrameRefused,
+    InvalidChannelLayerError,
+    SendNotAvailableOnDemultiplexer,
+    WebsocketCloseException,
+)
 from channels.generic.websockets import (
     JsonWebsocketConsumer,
     WebsocketConsumer,
@@ -128,6 +134,33 @@ def test_order_may_be_promised_by_a_stream(open_socket):
     assert socket.session == {"count": 1}
 
 
+def test_a_stream_may_ask_for_the_user_that_its_socket_does_not_ask_for(open_socket, cookie):
+    class Who(JsonWebsocketConsumer):
+        http_user = True
+
+        def connect(self, message, **kwargs):
+            self.send({"user": str(message.user)})
+
+        def receive(self, content, **kwargs):
+            self.send({"user": str(self.message.user)})
+
+    class One(WebsocketDemultiplexer):
+        consumers = {"who": Who}
+
+    socket = open_socket(One.as_route(), cookie=cookie)
+
+    told = [{"stream": "who", "payload": {"user": "anna"}}]
+    assert text_of(socket.connect()[1:]) == text_of(socket.send(frame("who", {}))) == told
+
+
+def test_what_is_no_consumer_is_told_when_the_routing_is_made():
+    class Mistaken(WebsocketDemultiplexer):
+        consumers = {"a": "chat.consumers.receive"}
+
+    with pytest.raises(InvalidChannelLayerError, match=r"Mistaken\.consumers has 'chat.consumers.receive' for .* 'a'"):
+        Mistaken.as_route()
+
+
 # Refusals
 
 
@@ -213,6 +246,33 @@ def test_the_classes_of_streams_are_left_as_they_are(open_socket):
     alone = open_socket(Alone.as_route())
     alone.connect()
     assert text_of(alone.send('{"b": 1}')) == [{"b": 1}]
+
+
+def test_what_one_stream_adds_to_a_message_the_others_do_not_see(open_socket):
+    seen = []
+
+    class Adding(JsonWebsocketConsumer):
+        channel_session_user = True
+
+        def connect(self, message, **kwargs):
+            message["added"] = str(message.user)
+
+        disconnect = connect
+
+    class Plain(JsonWebsocketConsumer):
+        def connect(self, message, **kwargs):
+            seen.append((message.channel.name, "added" in message, hasattr(message, "user")))
+
+        disconnect = connect
+
+    class Two(WebsocketDemultiplexer):
+        consumers = {"a": Adding, "b": Plain}
+
+    socket = open_socket(Two.as_route())
+    socket.connect()
+    socket.disconnect()
+
+    assert seen == [("websocket.connect", False, False), ("websocket.disconnect", False, False)]
 
 
 def test_one_class_may_serve_several_streams(open_socket):

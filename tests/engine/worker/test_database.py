@@ -6,7 +6,7 @@ from django.db import connection, connections
 
 from channels import route
 from channels.signals import consumer_finished
-from channels.worker.database import close_old_connections
+from channels.worker.database import close_old_connections, keep_connections
 
 
 def in_a_thread(*actions):
@@ -29,6 +29,19 @@ def test_an_old_connection_is_closed(transactional_db):
     in_a_thread(lambda: open_an_old_connection(closed), close_old_connections)
 
     assert closed == ["closed"]
+
+
+def test_where_connections_are_kept_none_is_closed_and_afterwards_they_are(transactional_db):
+    closed = []
+
+    def keep_some():
+        with keep_connections():
+            close_old_connections()
+        closed.append("kept")
+
+    in_a_thread(lambda: open_an_old_connection(closed), keep_some, close_old_connections)
+
+    assert closed == ["kept", "closed"]
 
 
 def test_a_thread_that_has_had_no_connection_makes_none(transactional_db):

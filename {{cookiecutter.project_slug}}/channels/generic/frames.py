@@ -18,12 +18,12 @@ def encode_json(content: Any) -> str:
 
     Raises ``TypeError`` for what has no form in JSON, ``ValueError`` for NaN and infinity, which browsers cannot read.
     """
-    return json.dumps(content, cls=DjangoJSONEncoder, allow_nan=False)
+    return _ENCODER.encode(content)
 
 
 def decode_json(text: str) -> Any:
     """Return what is in JSON. Raises ``ValueError``, or ``RecursionError`` for brackets nested without end."""
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    return _DECODER.decode(text)
 
 
 def shown(value: Any) -> str:
@@ -44,3 +44,8 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{text[:_SHOWN]} is too large")
     return number
+
+
+# Made once: to make one takes longer than to read or write a frame.
+_ENCODER = DjangoJSONEncoder(allow_nan=False)
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..auth import channel_and_http_session_user_from_http, channel_session_user_from_http
 from ..channel import Channel, Group
-from ..exceptions import FrameRefused, SendNotAvailableOnDemultiplexer
+from ..exceptions import FrameRefused, InvalidChannelLayerError, SendNotAvailableOnDemultiplexer
 from ..layers.base import Content
 from ..message import Message
 from ..registry import AnyLayer
@@ -76,7 +76,7 @@ class WebsocketConsumer(BaseConsumer):
             handler = enforce_ordering(handler, slight=self.slight_ordering)
         return handler
 
-    def connection_groups(self, **kwargs: Any) -> Iterable[str | bytes] | None:
+    def connection_groups(self, *args: Any, **kwargs: Any) -> Iterable[str | bytes] | None:
         """Return the names of the groups of this socket. ``kwargs`` is what the routing has captured."""
         return self.groups
 
@@ -259,6 +259,16 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     consumers: ClassVar[Mapping[str, Consumer]] = {}
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer
 
+    @classmethod
+    def channel_names(cls) -> set[str]:
+        """Return the channels that this consumer reads. Raises ``InvalidChannelLayerError`` for what is no consumer."""
+        for stream, consumer in cls.consumers.items():
+            if not callable(consumer):
+                raise InvalidChannelLayerError(
+                    f"{cls.__qualname__}.consumers has {consumer!r} for the stream {stream!r}; expected a consumer."
+                )
+        return super().channel_names()
+
     def connect(self, message: Message, *args: Any, **kwargs: Any) -> None:
         """Accept a socket, and have the consumers of all streams connect; one of them may refuse it."""
         self._reply_channel.send({"accept": True})
@@ -331,8 +341,6 @@ def _frame(text: str | None, data: bytes | None, close: bool | int) -> Content:
     """Return the message for a frame, for a close, or for one after the other."""
     if text is not None and data is not None:
         raise ValueError("A frame has either text or bytes; both were given.")
-    if text is not None and not isinstance(text, str):
-        raise TypeError(f"The text of a frame is a str, not {type(text).__name__}.")
     content = {"text": text, "bytes": data, "close": close or None}
     content = {key: value for key, value in content.items() if value is not None}
     if not content:

@@ -7,11 +7,13 @@ The fixtures for pytest are in ``channels.test.fixtures``, to be loaded by ``pyt
 from .cases import ChannelTestCase, TransactionChannelTestCase, memory_layers
 from .client import Client
 from .consuming import work
+from .liveserver import ChannelLiveServerTestCase
 from .routes import apply_routes
 from .socket import Socket
 from .websocket import ConnectionRejected, HttpClient, WSClient
 
 __all__ = [
+    "ChannelLiveServerTestCase",
     "ChannelTestCase",
     "Client",
     "ConnectionRejected",

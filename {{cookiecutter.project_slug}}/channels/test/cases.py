@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import TestResult
 
 from django.test import TestCase, TransactionTestCase, override_settings
@@ -13,6 +13,7 @@ from ..layers.inmemory import InMemoryChannelLayer
 from ..message import Message
 from ..registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
 from .client import next_message
+from .routes import apply_routes
 
 if TYPE_CHECKING:
     _Case = TransactionTestCase
@@ -29,23 +30,38 @@ class ChannelTestCaseMixin(_Case):
     """
 
     test_channel_aliases: ClassVar[Iterable[str]] = [DEFAULT_CHANNEL_LAYER]
+    # What decorates the class, and counts from before setUp until after tearDown.
+    applied_routes: ClassVar[tuple[apply_routes, ...]] = ()
 
     @classmethod
     def setUpClass(cls) -> None:
         """Put layers in place for what the class does before its tests."""
         # Settings that decorate the class come into force with Django's part of this.
         with override_settings(**(getattr(cls, "_overridden_settings", None) or {})):
-            cls.enterClassContext(memory_layers(cls.test_channel_aliases))
+            cls.enterClassContext(cls._make_layers())
         super().setUpClass()
+
+    @classmethod
+    def _make_layers(cls) -> contextlib.AbstractContextManager[None]:
+        return memory_layers(cls.test_channel_aliases)
+
+    @contextlib.contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """Put in place what the test runs in, from before its database is prepared until after that is cleared."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._make_layers())
+            for routes in self.applied_routes:
+                stack.enter_context(routes)
+            yield
 
     def __call__(self, result: TestResult | None = None) -> None:
         """Run the test."""
-        with memory_layers(self.test_channel_aliases):
+        with self._surroundings():
             super().__call__(result)
 
     def debug(self) -> None:
         """Run the test without collecting errors."""
-        with memory_layers(self.test_channel_aliases):
+        with self._surroundings():
             super().debug()
 
     def get_next_message(
@@ -72,11 +88,12 @@ class TransactionChannelTestCase(ChannelTestCaseMixin, TransactionTestCase):
 
 @contextlib.contextmanager
 def memory_layers(
-    aliases: Iterable[str] = (DEFAULT_CHANNEL_LAYER,), wrapper: type[ChannelLayerWrapper] = ChannelLayerWrapper
+    aliases: Iterable[str] = (DEFAULT_CHANNEL_LAYER,),
+    wrap: Callable[[InMemoryChannelLayer, str, Any], ChannelLayerWrapper] = ChannelLayerWrapper,
 ) -> Iterator[None]:
     """Put a fresh layer in memory under each alias, with the routing that it has."""
     with contextlib.ExitStack() as stack:
         for alias in aliases:
-            layer = wrapper(InMemoryChannelLayer(), alias, channel_layers[alias].routing)
+            layer = wrap(InMemoryChannelLayer(), alias, channel_layers[alias].routing)
             stack.callback(channel_layers.set, alias, channel_layers.set(alias, layer))
         yield

@@ -12,6 +12,7 @@ from ..layers.sends import HeldSends
 from ..registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
 from ..worker.consumption import Consumption
 from ..worker.contexts import new_context
+from ..worker.database import keep_connections
 from ..worker.worker import Worker
 from .interface_server import InterfaceServer
 
@@ -42,7 +43,7 @@ def consume_next(channel_layer: ChannelLayerWrapper, channels: Sequence[str]) ->
         return None
     server = InterfaceServer.of(channel_layer)
     consumption = Consumption(Worker(channel_layer), server.let_go(delivery))
-    with _open_transaction():
+    with keep_connections(), _requests_close_none():
         new_context().run(consumption.run)
     _send(consumption.held, server)
     if consumption.error is not None:
@@ -61,8 +62,8 @@ def _send(held: HeldSends, server: InterfaceServer) -> None:
 
 
 @contextlib.contextmanager
-def _open_transaction() -> Iterator[None]:
-    """Have the end of a request close no connection to the database: the test's transaction would end with it."""
+def _requests_close_none() -> Iterator[None]:
+    """Have a request close no connection to the database either, as Django's test client does."""
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)

@@ -101,24 +101,24 @@ class InterfaceServer:
 
     def read_all(self, reply_channel: str) -> list[tuple[str, Content]]:
         """Take what is there for all connections of one process queue: ``(reply channel, message)``."""
-        return [(name, reply.content) for name, reply in self._entries(reply_channel)]
+        self._read(reply_channel)
+        queue = _queue(reply_channel)
+        inboxes = [(name, replies) for name, replies in self._replies.items() if _queue(name) == queue]
+        found = [(name, reply.content) for name, replies in inboxes for reply in replies]
+        for _, replies in inboxes:
+            replies.clear()
+        return found
 
     def _read(self, reply_channel: str) -> None:
-        for name, reply in self._entries(reply_channel):
-            self._replies[name].append(reply)
-
-    def _entries(self, reply_channel: str) -> list[tuple[str, Reply]]:
-        queue = reply_channel.partition("!")[0] + "!"
-        found = []
+        queue = _queue(reply_channel)
         # A loop of its own, which changes nothing for others in this thread.
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             entries = runner.run(entries_there(self.layer, queue))
         for entry in entries:
             if entry.finish is not None:
                 self._finish(queue + entry.local, entry.finish)
-            messages = self._members.made_of(queue, [entry])
-            found += [(name, Reply(content, bool(entry.group))) for name, content in messages]
-        return found
+            for name, content in self._members.made_of(queue, [entry]):
+                self._replies[name].append(Reply(content, bool(entry.group)))
 
     def _finish(self, reply_channel: str, finish: Finish) -> None:
         self.finishes.append((reply_channel, finish))
@@ -138,3 +138,7 @@ class InterfaceServer:
         self._read(reply_channel)
         for group in self._members.leave(reply_channel):
             self.layer.group_discard(group, reply_channel)
+
+
+def _queue(reply_channel: str) -> str:
+    return reply_channel.partition("!")[0] + "!"

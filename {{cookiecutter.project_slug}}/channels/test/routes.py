@@ -83,6 +83,9 @@ class apply_routes:
                 f"apply_routes decorates functions and classes of unittest; {case.__name__} is neither. "
                 "Decorate its functions, or use it as a context manager in a fixture."
             )
+        if hasattr(case, "applied_routes"):
+            case.applied_routes = (*case.applied_routes, self)
+            return case
         set_up = case.setUp
 
         @functools.wraps(set_up)

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 
@@ -33,9 +33,11 @@ _WAKE_INTERVAL = 0.1
 class WorkerGroup:
     """Several workers on one layer, each in a thread of its own. It takes the arguments of ``Worker``."""
 
+    worker_class: ClassVar[type[Worker]] = Worker
+
     def __init__(self, channel_layer: ChannelLayerWrapper, n_threads: int, **options: Any) -> None:
         self.channel_layer = channel_layer
-        self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
+        self.workers = [self.worker_class(channel_layer, **options) for _ in range(n_threads)]
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._reporter = threading.Thread(

@@ -5,15 +5,16 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from channels import channel_layers
+from channels.test import memory_layers
 from chat.models import Room
 
-from .sockets import Socket
+from .sockets import RoomSocket
 
 
 @pytest.fixture(autouse=True)
-def empty_layer():
-    channel_layers["default"].flush()
+def fresh_layer():
+    with memory_layers():
+        yield
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def open_socket(room, signed_in):
     """Return a function that opens a socket to the room, for a user or for nobody."""
 
     def open_socket(user=None):
-        socket = Socket("/rooms/boat-shed/", signed_in(user) if user else None)
+        socket = RoomSocket("/rooms/boat-shed/", signed_in(user) if user else None)
         assert socket.connect()
         return socket
 

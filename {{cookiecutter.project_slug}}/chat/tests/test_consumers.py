@@ -1,9 +1,11 @@
 import pytest
 
+from channels import Channel
+from channels.test import Socket, work
 from chat import consumers
 from chat.models import RATE_MESSAGES, Message, Room
 
-from .sockets import Socket, work
+from .sockets import RoomSocket
 
 # Broadcasts leave after the commit, so there has to be one.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +23,7 @@ def test_what_one_says_the_others_see(open_socket, anna, ben):
 
 def test_a_message_stays_in_its_room(open_socket, anna):
     Room.objects.create(name="Harbour")
-    elsewhere = Socket("/rooms/harbour/")
+    elsewhere = RoomSocket("/rooms/harbour/")
     elsewhere.connect()
     open_socket(anna).say("Hello", CLIENT_ID)
 
@@ -41,27 +43,27 @@ def test_a_room_that_is_not_there_refuses_the_socket(db):
 
 def test_another_site_is_refused(room):
     socket = Socket("/rooms/boat-shed/")
-    socket.headers[1] = [b"origin", b"http://elsewhere.example"]
+    socket.browser.set_header("origin", "http://elsewhere.example")
 
     assert not socket.connect()
 
 
-@pytest.mark.parametrize("origin", [b"http://testserver", b"http://elsewhere.example"])
+@pytest.mark.parametrize("origin", ["http://testserver", "http://elsewhere.example"])
 def test_the_disconnect_of_a_refused_socket_waits_for_nothing(db, origin):
     socket = Socket("/rooms/nowhere/")
-    socket.headers[1] = [b"origin", origin]
+    socket.browser.set_header("origin", origin)
     accepted = socket.connect()
     socket.disconnect()
 
     assert not accepted
-    assert socket.layer.channel_statistics("websocket.waiting?any")["messages_count"] == 0
+    assert socket.received() == [{"accept": False}]
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/rooms/", "/rooms/boat-shed/history/"])
 def test_sockets_at_other_addresses_are_refused(room, path):
     socket = Socket(path)
-    socket.put("websocket.connect", scheme="ws", query_string=b"", headers=socket.headers)
 
+    assert not socket.connect()
     assert [answer["accept"] for answer in socket.received()] == [False]
 
 
@@ -123,9 +125,9 @@ def test_a_frame_that_makes_no_sense_is_answered(open_socket, text):
 
 def test_bytes_are_refused(open_socket):
     socket = open_socket()
-    socket.put("websocket.receive", bytes=b"{}")
+    [refused] = socket.send(bytes=b"{}")
 
-    assert socket.frames()[0]["reason"] == "malformed"
+    assert refused["reason"] == "malformed"
 
 
 def test_text_that_is_too_long_is_refused(open_socket, anna):
@@ -149,10 +151,9 @@ def test_a_socket_that_floods_is_closed(open_socket, monkeypatch):
     monkeypatch.setattr(consumers, "SOCKET_FRAMES", 3)
     socket = open_socket()
     answers = [socket.send("{}") for _ in range(3)]
-    socket.put("websocket.receive", text="{}")
 
     assert all(answers)
-    assert socket.received() == [{"close": 1008}]
+    assert socket.send("{}") == [{"close": 1008}]
 
 
 def test_a_removed_room_closes_its_sockets(room, open_socket, anna):
@@ -174,7 +175,7 @@ def test_a_socket_that_has_gone_is_in_no_room(room, open_socket):
 def test_the_own_channel_takes_messages_from_anywhere(room, open_socket, anna):
     socket = open_socket()
     content = {"room": room.pk, "author": anna.pk, "text": "Hello", "client_id": CLIENT_ID}
-    socket.layer.send("chat-messages", content)
+    Channel("chat-messages").send(content)
     work()
 
     assert [frame["text"] for frame in socket.frames()] == ["Hello"]
@@ -183,7 +184,7 @@ def test_the_own_channel_takes_messages_from_anywhere(room, open_socket, anna):
 @pytest.mark.parametrize(("method", "statuses"), [("GET", [200]), ("HEAD", [200]), ("POST", []), ("GETS", [])])
 def test_live_txt_can_be_read_and_nothing_else(db, method, statuses):
     socket = Socket("/live.txt")
-    socket.put("http.request", method=method, scheme="http", query_string=b"", headers=[], body=b"")
+    socket.put("http.request", method=method)
 
     assert [response["status"] for response in socket.received()] == statuses
 
@@ -192,7 +193,7 @@ def test_live_txt_shows_the_newest_messages_one_a_line(room, anna):
     Message.objects.create(room=room, text="The shed is open")
     Message.objects.create(room=room, author=anna, text="Good\nmorning")
     socket = Socket("/live.txt")
-    socket.put("http.request", method="GET", scheme="http", query_string=b"", headers=[], body=b"")
+    socket.put("http.request")
     response = socket.received()[0]
     first, second = response["content"].decode().splitlines()
 

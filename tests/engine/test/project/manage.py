@@ -1,0 +1,10 @@
+import multiprocessing
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+    multiprocessing.set_start_method(os.environ["START_METHOD"])
+    execute_from_command_line(sys.argv)
