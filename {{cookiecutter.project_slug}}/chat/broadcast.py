@@ -49,7 +49,7 @@ def count(message, using):
     It costs the same however many people are there: what is unread, the list of each of them works out for itself.
     """
     with transaction.atomic(using=using):
-        room = Room.objects.using(using).select_for_update().get(pk=message.room_id)
+        room = Room.objects.using(using).select_for_update(no_key=True).get(pk=message.room_id)
         room.said += 1
         room.save(using=using, update_fields=["said"])
     if message.author is not None:
