@@ -10,7 +10,7 @@ from channels.binding.base import Binding, BindingMetaclass
 from channels.binding.websockets import WebsocketBinding, WebsocketBindingWithMembers
 
 from ...baking import FOLDER, REPOSITORY
-from .models import Book
+from .models import Book, Shelf
 
 
 def test_a_class_without_a_model_is_refused():
@@ -28,6 +28,13 @@ def test_a_class_to_derive_others_from_needs_nothing():
 def test_nothing_of_a_model_is_sent_unless_one_says_so():
     with pytest.raises(ValueError, match=r"Shy has neither fields nor exclude, .* set fields = \['__all__'\] for all"):
         type(Binding)("Shy", (Binding,), {"model": Book})
+
+
+def test_a_relation_of_another_model_is_no_field():
+    with pytest.raises(
+        ValueError, match=r"Wrong.fields names 'book', but bound.shelf has no such field \(it has: id, "
+    ):
+        type(Binding)("Wrong", (Binding,), {"model": Shelf, "fields": ["name", "book"]})
 
 
 @pytest.mark.parametrize("option", ["fields", "exclude"])

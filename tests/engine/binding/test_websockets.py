@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection
+from django.db.models import ProtectedError
 
 from channels import route
 from channels.auth import channel_session_user_from_http
@@ -372,6 +373,17 @@ def test_what_only_the_database_refuses_is_answered(book_binding, open_stream, b
 
     assert refusals(stream, action="create", data={})[0][0] == "invalid"
     assert [one["title"] for one in everything()] == ["Emma"]
+
+
+def test_what_others_protect_is_not_deleted(book_binding, open_stream, book):
+    def delete(self, pk):
+        raise ProtectedError("It is lent.", {book})
+
+    stream = open_stream(book_binding(has_permission=allow, delete=delete))
+
+    assert refusals(stream, action="delete", pk=book.pk) == [
+        ("invalid", "delete", book.pk, "The database refuses to delete this.")
+    ]
 
 
 def test_a_field_that_the_binding_does_not_have_need_not_be_valid(book_binding, open_stream, tables):

@@ -124,8 +124,7 @@ class Binding(metaclass=BindingMetaclass):
     def field_names(cls) -> list[str]:
         """Return the names of the fields that are sent, many-to-many ones included."""
         excluded = cls.exclude or ()
-        opts = cls.model._meta
-        names = [field.name for field in (*opts.concrete_fields, *opts.many_to_many) if field.name not in excluded]
+        names = [name for name in _field_names(cls.model) if name not in excluded]
         return names if cls.fields is None or _means_all(cls.fields) else [name for name in names if name in cls.fields]
 
     # Outbound
@@ -223,7 +222,7 @@ class Binding(metaclass=BindingMetaclass):
             raise _invalid(error) from error
         except PermissionDenied as error:
             raise FrameRefused("forbidden", str(error) or f"You may not {action} this.") from error
-        except (IntegrityError, DataError, models.ProtectedError, models.RestrictedError) as error:
+        except (IntegrityError, DataError) as error:
             logger.info("The database has refused what a binding was asked to do", exc_info=True)
             raise FrameRefused("invalid", f"The database refuses to {action} this.") from error
 
@@ -284,23 +283,27 @@ def _can_be_stored(text: str) -> bool:
     return "\x00" not in text and text.encode(errors="ignore").decode() == text
 
 
+def _field_names(model: Any) -> list[str]:
+    return [field.name for field in (*model._meta.concrete_fields, *model._meta.many_to_many)]
+
+
 def _means_all(fields: Any) -> bool:
     return fields == ALL_FIELDS or list(fields) == [ALL_FIELDS]
 
 
 def _require_fields(binding: type[Binding]) -> None:
     """Refuse names that are none: one that is misspelt in ``exclude`` would have the field sent."""
-    known = {field.name for field in binding.model._meta.get_fields()}
+    known = _field_names(binding.model)
     for option in ("fields", "exclude"):
         names = getattr(binding, option)
         if names is None or (option == "fields" and _means_all(names)):
             continue
         if isinstance(names, str):
             raise ValueError(f"{_name(binding)}.{option} is the text {names!r}; expected a list of names.")
-        if unknown := sorted(set(names) - known):
+        if unknown := sorted(set(names).difference(known)):
             raise ValueError(
                 f"{_name(binding)}.{option} names {unknown[0]!r}, but {binding.model_label} has no such field "
-                f"(it has: {', '.join(sorted(known))}). What is no field goes into send_members."
+                f"(it has: {', '.join(known)}). What is no field goes into send_members."
             )
 
 
