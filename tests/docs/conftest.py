@@ -3,6 +3,7 @@
 import pytest
 
 from channels import route
+from channels.binding.base import BindingMetaclass
 
 from ..engine.conftest import make_site, nothing_is_left_over  # noqa: F401
 from ..engine.sites import Socket
@@ -15,6 +16,15 @@ HOST = "chat.example"
 def fresh_site(make_site, settings):  # noqa: F811
     settings.ALLOWED_HOSTS = [HOST]
     make_site()
+
+
+@pytest.fixture(autouse=True)
+def bindings_end_with_their_test():
+    """A page may bind the models of the chat, which goes on being tested after that."""
+    before = list(BindingMetaclass.binding_classes)
+    yield
+    for binding in BindingMetaclass.binding_classes[len(before) :]:
+        binding.unregister()
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Two projects as they were written for Channels 1: only what Python and Django have changed since is changed."""
+"""Three projects as they were written for Channels 1: only what Python and Django have changed since is changed."""

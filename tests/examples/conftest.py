@@ -87,9 +87,9 @@ class Browser:
 
     @contextlib.contextmanager
     def socket(self, path):
-        """Open a socket with the cookies of the site; it speaks JSON."""
+        """Open a socket from a page of the site, with its cookies; it speaks JSON."""
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._cookies)
-        headers = {"Cookie": cookies} if cookies else {}
+        headers = {"Origin": f"http://127.0.0.1:{self._server.port}", **({"Cookie": cookies} if cookies else {})}
         with self._server.open_socket(path, additional_headers=headers) as websocket:
             yield JsonSocket(websocket)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig, apps
 from django.core.management import get_commands
+from django.utils.module_loading import autodiscover_modules
 
 # Apps whose runserver ours replaces: it does what theirs do. WhiteNoise's extends the one that comes next.
 _REPLACED = {"daphne", "django.contrib.staticfiles"}
@@ -17,9 +18,13 @@ class ChannelsConfig(AppConfig):
     verbose_name = "Channels"
 
     def ready(self) -> None:
-        """Register the checks, and take ``runserver`` from the apps in front that know nothing of workers."""
+        """Register checks and bindings, and take ``runserver`` from apps in front that know nothing of workers."""
         from . import checks  # noqa: F401
+        from .binding.base import BindingMetaclass
 
+        # Bindings are at work wherever something is saved, also where no routing brings their modules in.
+        autodiscover_modules("binding", "bindings")
+        BindingMetaclass.register_all()
         names = [config.name for config in apps.get_app_configs()]
         # Where Django looks commands up: by the order of the apps, the first of them would win.
         commands = get_commands()

@@ -7,7 +7,8 @@ From the browser:
 
     {"type": "say", "id": "<uuid>", "text": "Hello"}    say something; sent again under the same id until
                                                         a message with this id has come back
-    {"type": "sync", "after": 17}                       give me what came after message 17
+    {"type": "sync", "after": 17, "read": true}         give me what came after message 17; "read": and somebody is
+                                                        looking at it
 
 From the server:
 
@@ -44,7 +45,7 @@ from channels.sessions import channel_session, enforce_ordering
 from . import bucket
 from .broadcast import room_group, user_group
 from .frames import Refused, Say, message_frame, messages_frame, read, refused_frame
-from .models import Message, Room, TooFast
+from .models import LastRead, Message, Room, TooFast
 
 # The answer to a sync holds this many messages. Fifty of the longest ones stay well below a megabyte.
 SYNC_MESSAGES = 50
@@ -149,9 +150,14 @@ def say(message, frame):
 def sync(message, frame):
     """Answer with what was said after the given message, a page at a time."""
     room = message.channel_session["room"]
+    reads = frame.read and message.user.is_authenticated
+    # Before the messages: those that come in between have not been read.
+    said = Room.objects.filter(pk=room).values_list("said", flat=True).first() if reads else None
     found = Message.objects.filter(room=room, pk__gt=frame.after).select_related("author")
     messages = list(found[: SYNC_MESSAGES + 1])
     more = len(messages) > SYNC_MESSAGES
+    if said is not None and not more:
+        LastRead.objects.mark(message.user, room, said)
     reply(message, messages_frame(messages[:SYNC_MESSAGES], more, message.user))
 
 

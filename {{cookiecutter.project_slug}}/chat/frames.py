@@ -37,6 +37,7 @@ class Say:
 @dataclass(frozen=True)
 class Sync:
     after: int
+    read: bool = False
 
 
 def read(text):
@@ -75,7 +76,7 @@ def read_sync(frame):
     after = frame.get("after")
     if type(after) is not int or not 0 <= after <= MAX_PK:  # True is an int, too
         raise Refused("malformed", "A sync asks for the messages after a number.")
-    return Sync(after)
+    return Sync(after, read=frame.get("read") is True)
 
 
 def described(message):

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import IntegrityError, models, transaction
+from django.db.models import F, OuterRef, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
@@ -49,16 +50,38 @@ def validate_text(text):
         raise ValidationError("Write something first.", code="empty")
 
 
+class RoomManager(models.Manager):
+    def newest_first(self):
+        """Return all rooms, those somebody wrote in last first, each with its newest message."""
+        newest = Message.objects.filter(room=OuterRef("pk")).order_by("-pk")
+        rooms = self.annotate(
+            latest_pk=Subquery(newest.values("pk")[:1]),
+            latest_text=Subquery(newest.values("text")[:1]),
+            latest_created=Subquery(newest.values("created")[:1]),
+        )
+        return rooms.order_by(F("latest_pk").desc(nulls_last=True), "-pk")
+
+
 class Room(models.Model):
-    """A place to talk. Its name is any text; its address and its group never depend on that text alone."""
+    """
+    A place to talk. Its name is any text; its address and its group never depend on that text alone.
+
+    ``said`` counts the messages that have been saved in it, also those that were deleted later.
+    """
 
     name = models.CharField(max_length=80, unique=True, validators=[validate_text])
     slug = models.SlugField(max_length=100, unique=True, allow_unicode=True, editable=False)
+    said = models.PositiveIntegerField(default=0, editable=False)
+
+    objects = RoomManager()
 
     def __str__(self):
         return self.name
 
     def save(self, **kwargs):
+        if not self._state.adding:
+            # What is said while a room is in hand stays counted.
+            kwargs.setdefault("update_fields", ["name", "slug"])
         if self.slug:
             super().save(**kwargs)
         else:
@@ -144,3 +167,28 @@ class Message(models.Model):
     def save(self, **kwargs):
         self.text = self.text.replace("\r\n", "\n")  # forms send line breaks the long way
         super().save(**kwargs)
+
+
+class LastReadManager(models.Manager):
+    def mark(self, user, room_pk, said):
+        """Note that a user has read what has been said in a room, so many messages. Nobody unreads anything."""
+        last_read, is_new = self.get_or_create(user=user, room_id=room_pk, defaults={"said": said})
+        if not is_new and last_read.said < said:
+            last_read.said = said
+            last_read.save(update_fields=["said"])
+
+
+class LastRead(models.Model):
+    """How far a user has read in a room: what ``said`` counted there then. The rest is unread."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    room = models.ForeignKey(Room, models.CASCADE, related_name="+")
+    said = models.PositiveIntegerField()
+
+    objects = LastReadManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "room"], name="chat_read_once")]
+
+    def __str__(self):
+        return f"{self.user} has read {self.said} in {self.room}"

@@ -3,6 +3,7 @@
 from channels import route
 
 from . import consumers
+from .room_list import RoomListSocket
 
 # The three routes of a socket share one pattern, so that whatever connects is also heard and let go.
 ROOM = r"^/(?P<slug>[^/]+)/$"
@@ -13,7 +14,9 @@ websocket_routing = [
     route("websocket.disconnect", consumers.disconnect, path=ROOM),
 ]
 
-# A channel of our own: anything may send to it, and one worker saves each message.
+# A channel of our own: anything may send to it, and one worker saves each message. And the list of rooms, whose class
+# knows the channels of a socket.
 channel_routing = [
     route("chat-messages", consumers.save),
+    RoomListSocket.as_route(path=r"^/$"),
 ]

@@ -10,6 +10,7 @@ from django.contrib.auth import login
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import LoginView, RedirectURLMixin, redirect_to_login
 from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.decorators import method_decorator
@@ -19,7 +20,8 @@ from django.views.generic import CreateView, ListView
 
 from .forms import MessageForm, RoomForm, SignUpForm
 from .frames import described
-from .models import Message, Room, TooFast
+from .models import LastRead, Message, Room, TooFast
+from .room_list import PAGE_ROOMS
 
 # A page of history holds this many messages.
 HISTORY_MESSAGES = 50
@@ -29,16 +31,11 @@ class RoomList(ListView):
     """All rooms, those somebody wrote in last first."""
 
     template_name = "chat/room_list.html"
-    paginate_by = 50
+    paginate_by = PAGE_ROOMS
 
     def get_queryset(self):
-        latest = Message.objects.filter(room=OuterRef("pk")).order_by("-pk")
-        rooms = Room.objects.annotate(
-            latest=Subquery(latest.values("pk")[:1]),
-            latest_text=Subquery(latest.values("text")[:1]),
-            latest_created=Subquery(latest.values("created")[:1]),
-        )
-        return rooms.order_by(F("latest").desc(nulls_last=True), "-pk")
+        read = LastRead.objects.filter(user=self.request.user.pk, room=OuterRef("pk")).values("said")
+        return Room.objects.newest_first().annotate(unread=F("said") - Coalesce(Subquery(read), 0))
 
 
 class NewRoom(LoginRequiredMixin, CreateView):
@@ -113,6 +110,9 @@ class SignUp(AccountPage, CreateView):
 def room_page(request, room, form, status=200):
     before = asked_before(request)
     messages, more = messages_before(room, before)
+    if before is None and request.user.is_authenticated:
+        # As it was before the messages were looked up: what has come since then may not be among them.
+        LastRead.objects.mark(request.user, room.pk, room.said)
     context = {"room": room, "messages": messages, "more": more, "is_newest": before is None, "form": form}
     return render(request, "chat/room.html", context, status=status)
 

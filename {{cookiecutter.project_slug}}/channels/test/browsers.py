@@ -13,6 +13,7 @@ from ..interface.application import no_workers
 from ..interface.limits import Limits
 from ..interface.process import InterfaceProcess
 from ..interface.scope import unify
+from ..interface.socket_connection import SocketConnection
 from ..layers.base import BaseChannelLayer
 from .virtual_time import VirtualClock, VirtualLoop
 
@@ -122,7 +123,8 @@ class Socket:
         self._incoming.put_nowait(event)
 
     async def _live(self) -> None:
-        await self._server.process.serve_socket(unify(self._scope), self._incoming.get, self._take)
+        scope = unify(self._scope)
+        await SocketConnection(self._server.process, scope, self._incoming.get, self._take).run(scope)
 
     async def _take(self, event: dict[str, Any]) -> None:
         if self._server.is_over:

@@ -59,7 +59,7 @@ def test_the_disconnect_of_a_refused_socket_waits_for_nothing(db, origin):
     assert socket.received() == [{"accept": False}]
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere/", "/rooms/", "/rooms/boat-shed/history/"])
+@pytest.mark.parametrize("path", ["/nowhere/", "/rooms/", "/rooms/boat-shed/history/"])
 def test_sockets_at_other_addresses_are_refused(room, path):
     socket = Socket(path)
 

@@ -30,6 +30,7 @@ const scroller = byId("scroller");
 const form = byId("composer");
 const earlier = byId("earlier");
 let isAtEnd = true;
+let isSeen = !document.hidden;
 let unread = 0;
 let missedPages = 0;
 
@@ -45,7 +46,7 @@ const outbox = new Outbox(`unsent messages of ${user} in ${roomUrl}`, {
 });
 
 const connection = new Connection(new URL(roomUrl, location.href.replace(/^http/, "ws")), {
-  question: () => ({ type: "sync", after: complete }),
+  question: () => sync(complete),
   onFrame: (frame) => handlers[frame.type]?.(frame),
   onState: showState,
   verdict,
@@ -85,7 +86,14 @@ const handlers = {
 function askForMore(after) {
   missedPages += 1;
   if (missedPages > MOST_MISSED_PAGES) location.reload();
-  else connection.send({ type: "sync", after });
+  else connection.send(sync(after));
+}
+
+/** Ask for what came after a message, and say whether somebody has been looking since the last time. */
+function sync(after) {
+  const read = isSeen;
+  isSeen = !document.hidden;
+  return { type: "sync", after, read };
 }
 
 /**
@@ -208,7 +216,8 @@ function scrollToEnd() {
 }
 
 function looked() {
-  if (document.hidden) return;
+  if (document.hidden) return connection.ask(); // all until now has been read
+  isSeen = true;
   unread = 0;
   document.title = title;
   if (byId("signed-out")?.hidden === false) connection.open(); // signed in again in another window?

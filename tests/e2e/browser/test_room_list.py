@@ -1,0 +1,117 @@
+"""The list of rooms in two windows: rooms appear, numbers of unread messages rise, and vanish when they are read."""
+
+import pytest
+
+
+class List:
+    """The list of rooms in a tab of its own."""
+
+    def __init__(self, person):
+        self.page = person.context.new_page()
+        self.page.on("pageerror", lambda error: person.complaints.append(str(error)))
+        self.page.on("console", person.listen)
+        self.page.goto(person.site.url)
+        self.page.locator("#list-state", has_text="Live").wait_for()
+
+    def room(self, name):
+        return self.page.locator("#rooms li", has=self.page.get_by_role("link", name=name, exact=True))
+
+    def shows(self, name, number):
+        """Wait until a room has this number of unread messages; 0 for none that is shown."""
+        badge = self.room(name).locator(".unread")
+        if number:
+            badge.get_by_text(str(number), exact=True).wait_for()
+        else:
+            badge.wait_for(state="hidden")
+
+
+@pytest.fixture(scope="module")
+def names():
+    return iter(f"reader{number}" for number in range(100))
+
+
+@pytest.fixture
+def two(person, names):
+    return [person(next(names)) for _ in range(2)]
+
+
+def test_a_new_room_and_what_is_said_in_it_appear_live_and_are_unread_until_they_are_read(two):
+    anna, ben = two
+    annas, bens = List(anna), List(ben)
+    ben.open_room("Harbour <b>")
+    annas.room("Harbour <b>").wait_for()
+    annas.shows("Harbour <b>", 0)
+    for number, text in enumerate(("Hello", "Anybody here?", "<i>Well</i>"), 1):
+        ben.say(text)
+        annas.shows("Harbour <b>", number)
+    annas.room("Harbour <b>").get_by_text("<i>Well</i>").wait_for()
+    bens.shows("Harbour <b>", 0)
+
+    # Anna reads it in another tab.
+    anna.open_room("Harbour <b>")
+    annas.shows("Harbour <b>", 0)
+    # What comes while she looks is read when she goes.
+    ben.say("One more")
+    anna.wait_for("One more")
+    anna.page.get_by_role("link", name="All rooms").click()
+    annas.shows("Harbour <b>", 0)
+    anna.page.locator("#list-state", has_text="Live").wait_for()
+    badge = anna.page.locator("#rooms li", has_text="Harbour <b>").locator(".unread")
+    badge.wait_for(state="hidden")
+
+    assert annas.page.locator("#rooms b, #rooms i").count() == 0
+
+
+def test_the_room_with_the_newest_message_comes_first(two):
+    anna, ben = two
+    for name in ("Quay", "Pier"):
+        ben.open_room(name)
+        ben.say("First")
+        ben.wait_for("First")
+    annas = List(anna)
+    before = annas.page.locator("#rooms bdi").all_text_contents()[:2]
+    ben.open_room("Quay")
+    ben.say("Second")
+    annas.shows("Quay", 2)
+    after = annas.page.locator("#rooms bdi").all_text_contents()[:2]
+
+    assert (before, after) == (["Pier", "Quay"], ["Quay", "Pier"])
+
+
+def test_a_room_that_is_renamed_or_removed_changes_on_the_screen(two, site):
+    anna, ben = two
+    ben.open_room("Jetty")
+    annas = List(anna)
+    site.manage(
+        "shell", code="from chat.models import *; r = Room.objects.get(name='Jetty'); r.name = 'Mole'; r.save()"
+    )
+    # Another process cannot reach the layer in memory: the page learns of it when somebody looks.
+    annas.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    annas.room("Mole").wait_for()
+    site.manage("shell", code="from chat.models import *; Room.objects.get(name='Mole').delete()")
+    annas.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    annas.room("Mole").wait_for(state="detached")
+
+
+def test_who_has_not_signed_in_sees_rooms_appear_and_no_numbers(two, person):
+    _, ben = two
+    reader = List(person())
+    ben.open_room("Lighthouse")
+    ben.say("Hello")
+    reader.room("Lighthouse").get_by_text("Hello").wait_for()
+    reader.shows("Lighthouse", 0)
+
+
+def test_a_list_without_javascript_shows_the_numbers_too(two, person):
+    anna, ben = two
+    ben.open_room("Buoy")
+    ben.say("Hello")
+    ben.wait_for("Hello")
+    plain = person(java_script_enabled=False)
+    plain.sign_in(anna.page.locator("bdi").first.text_content())
+    numbers = plain.page.locator("#rooms li", has_text="Buoy").locator(".unread:not([hidden]) .number")
+    before = numbers.all_text_contents()
+    plain.page.get_by_role("link", name="Buoy").click()
+    plain.page.get_by_role("link", name="All rooms").click()
+
+    assert (before, numbers.all_text_contents()) == (["1"], [])

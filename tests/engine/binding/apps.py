@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class BoundConfig(AppConfig):
+    name = "tests.engine.binding"
+    label = "bound"
