@@ -7,8 +7,8 @@ and its row by somebody else. So the row is read once more before it is overwrit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
@@ -18,27 +18,40 @@ from ..exceptions import ChannelsException
 from ..layers.base import Content
 from ..registry import layer_behind
 
-if TYPE_CHECKING:
-    from .base import Binding
-
 CREATE, UPDATE, DELETE = "create", "update", "delete"
 
-# The bindings of each model, in the order in which they were registered.
-_bindings: dict[Any, list[type[Binding]]] = {}
 # Where an instance keeps what was before it is saved or deleted. It is a stack: a receiver may save it once more.
 _STACK = "_channels_bindings"
+
+
+class Watcher(Protocol):
+    """What a binding's class tells of itself."""
+
+    @property
+    def alias(self) -> str:
+        """That of the layer that its groups are on."""
+
+    def group_names(self, instance: Any) -> Iterable[str]:
+        """Return the groups that are told of an instance."""
+
+    def message_about(self, instance: Any, action: str, signal_kwargs: dict[str, Any]) -> Content | None:
+        """Return what they are told, None for nothing."""
 
 
 class _Before(NamedTuple):
     """What was before a change, for one binding: the row, its groups, and what is sent there if it is deleted."""
 
-    binding: type[Binding]
+    binding: Watcher
     row: Any
     groups: frozenset[str]
     deletion: Content | None = None
 
 
-def watch(model: Any, binding: type[Binding]) -> None:
+# The bindings of each model, in the order in which they were registered.
+_bindings: dict[Any, list[Watcher]] = {}
+
+
+def watch(model: Any, binding: Watcher) -> None:
     """Tell a binding of the instances of a model and of its proxies from now on; once, however often this is said."""
     for sender in _with_proxies(model):
         bindings = _bindings.setdefault(sender, [])
@@ -48,7 +61,7 @@ def watch(model: Any, binding: type[Binding]) -> None:
             signal.connect(receiver, sender=sender)
 
 
-def ignore(binding: type[Binding]) -> None:
+def ignore(binding: Watcher) -> None:
     """Tell a binding of nothing any more."""
     for sender, bindings in list(_bindings.items()):
         if binding in bindings:
@@ -127,12 +140,13 @@ def _row_of(instance: Any, using: str) -> Any:
     return type(instance)._base_manager.using(using).filter(pk=instance.pk).first()
 
 
-def _groups(binding: type[Binding], instance: Any) -> frozenset[str]:
+def _groups(binding: Watcher, instance: Any) -> frozenset[str]:
     if instance is None:
         return frozenset()
     names = binding.group_names(instance)
     if isinstance(names, str | bytes):
-        raise TypeError(f"{binding.__qualname__}.group_names has returned {names!r}; expected a list of names.")
+        owner = getattr(binding, "__qualname__", binding)
+        raise TypeError(f"{owner}.group_names has returned {names!r}; expected a list of names.")
     return frozenset(names)
 
 
@@ -148,7 +162,7 @@ def _pop(instance: Any) -> list[_Before]:
     return befores
 
 
-def _send_after_commit(binding: type[Binding], groups: frozenset[str], message: Content | None, using: str) -> None:
+def _send_after_commit(binding: Watcher, groups: frozenset[str], message: Content | None, using: str) -> None:
     if message:
         to = [Group(name, alias=binding.alias) for name in sorted(groups)]
         transaction.on_commit(lambda: _send(to, message), using=using, robust=True)
