@@ -1,7 +1,9 @@
 """``manage.py startconsumer`` in a generated project. Its refusals: tests/engine/management/."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,9 @@ FILES = ["chat/live_scores_consumer.py", "chat/live_scores_routing.py", "chat/te
 
 
 @pytest.fixture
-def project(bake):
-    return bake()
+def project(project, tmp_path):
+    """Give a copy of the project that others only look at."""
+    return Path(shutil.copytree(project, tmp_path / project.name))
 
 
 @pytest.fixture

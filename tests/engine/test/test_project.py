@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 def run(tmp_path):
     """Return a function that runs a Python command in a copy of the project; it returns all that this says."""
     shutil.copytree(HERE / "project", tmp_path / "project")
+    # Not there in the first place, since pytest takes such a line in its topmost conftest.py only.
+    (tmp_path / "project" / "conftest.py").write_text('pytest_plugins = ["channels.test.fixtures"]\n')
 
     def run(*command, **environment):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}

@@ -39,6 +39,8 @@ class InterfaceServer:
         self.sessions: dict[str, Content] = {}
         self.finishes: list[tuple[str, Finish]] = []
         self._members = MemberMessages(layer)
+        # The connections that have sent something, and may have been told something.
+        self._open: set[str] = set()
         self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
 
     @classmethod
@@ -95,7 +97,7 @@ class InterfaceServer:
 
     def session(self, reply_channel: str) -> Content:
         """Return the values of the channel session of a connection."""
-        if "!" in reply_channel:
+        if "!" in reply_channel and reply_channel in self._open:
             self._read(reply_channel)
         return self.sessions.get(reply_channel, {})
 
@@ -131,7 +133,9 @@ class InterfaceServer:
             return None
         order = content.get("order")
         number = order if type(order) is int and not channel.endswith(".disconnect") else None
-        return Ticket(number, self.session(reply_channel))
+        session = self.session(reply_channel)
+        self._open.add(reply_channel)
+        return Ticket(number, session)
 
     def _leave_groups(self, reply_channel: str) -> None:
         """Do what an interface server does when a socket has closed, before it tells the consumers."""

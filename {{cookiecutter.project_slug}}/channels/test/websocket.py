@@ -155,7 +155,7 @@ class WSClient(Client):
         Raises ``ValueError`` for text that is no JSON.
         """
         content = super().receive()
-        if content is None or "text" not in content:
+        if content is None or content.get("text") is None:
             return content
         text = content["text"]
         if not json or not isinstance(text, str):
