@@ -20,13 +20,12 @@ def reads_group(user_pk):
     return f"reads-{user_pk}"
 
 
-def described(room):
-    """Return a room as lists know it, from ``Room.objects.newest_first()``."""
-    latest = None
-    if room.latest_pk is not None:
-        text = room.latest_text
+def described(room, latest):
+    """Return a room as lists know it. ``latest``: number, text and time of its newest message, or None."""
+    if latest:
+        pk, text, created = latest
         text = text if len(text) <= LATEST_TEXT else f"{text[: LATEST_TEXT - 1]}…"
-        latest = {"pk": room.latest_pk, "text": text, "created": room.latest_created.isoformat()}
+        latest = {"pk": pk, "text": text, "created": created.isoformat()}
     return {"name": room.name, "url": room.get_absolute_url(), "said": room.said, "latest": latest}
 
 
@@ -40,8 +39,7 @@ class RoomBinding(WebsocketBinding):
         return [ROOM_LISTS]
 
     def serialize_data(self, instance):
-        room = Room.objects.newest_first().filter(pk=instance.pk).first()
-        return described(room) if room else {}
+        return described(instance, instance.messages.order_by("-pk").values_list("pk", "text", "created").first())
 
 
 class LastReadBinding(WebsocketBinding):

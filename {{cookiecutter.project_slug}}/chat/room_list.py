@@ -45,11 +45,16 @@ class Sync(JsonWebsocketConsumer):
         self.send(
             {
                 "page": page,
-                "rooms": [{"pk": room.pk, "data": described(room)} for room in rooms],
+                "rooms": [{"pk": room.pk, "data": described(room, latest_of(room))} for room in rooms],
                 "reads": {read.room_id: read.said for read in reads},
                 "user": user.get_username() or None,
             }
         )
+
+
+def latest_of(room):
+    """Return what ``newest_first`` has found of a room's newest message."""
+    return (room.latest_pk, room.latest_text, room.latest_created) if room.latest_pk else None
 
 
 class RoomListSocket(WebsocketDemultiplexer):
