@@ -2,13 +2,11 @@
 
 import datetime
 import json
-import threading
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connection
 from django.db.models import ProtectedError
 
 from channels import route
@@ -404,43 +402,6 @@ def test_keys_of_other_kinds_are_understood(book_binding, open_stream, tables):
 
     assert (answers, Keyed.objects.get().name) == ([], "Two")
     assert refusals(stream, action="delete", pk="x")[0][:3] == ("malformed", "delete", "x")
-
-
-def test_two_sockets_that_change_different_fields_undo_nothing(book_binding, open_stream, book):
-    """The second waits until the first has been committed, where the database can lock a row."""
-    if not connection.features.has_select_for_update:
-        pytest.skip("SQLite locks no rows: run with DATABASE_URL naming a PostgreSQL server")
-    inside, go_on = threading.Event(), threading.Event()
-
-    class SlowBook(Book):
-        class Meta:
-            app_label = "bound"
-            proxy = True
-
-        def save(self, *args, **kwargs):
-            inside.set()
-            go_on.wait(10)
-            super().save(*args, **kwargs)
-
-    slow = book_binding(model=SlowBook, fields=["pages"], has_permission=allow)()
-    quick = book_binding(has_permission=allow)()
-
-    def run(binding, data):
-        binding.user = AnonymousUser()
-        binding.run_action("update", book.pk, data)
-        connection.close()
-
-    first = threading.Thread(target=run, args=(slow, {"pages": 7}))
-    first.start()
-    inside.wait(10)
-    second = threading.Thread(target=run, args=(quick, {"title": "Persuasion"}))
-    second.start()
-    second.join(0.3)
-    go_on.set()
-    first.join()
-    second.join()
-
-    assert [(one["title"], one["pages"]) for one in everything()] == [("Persuasion", 7)]
 
 
 def test_strict_ordering_is_that_of_the_decorator(book_binding, open_stream, book):
