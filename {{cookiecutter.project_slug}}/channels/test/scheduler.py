@@ -205,7 +205,11 @@ class Scheduler:
             elif next_in == math.inf:
                 raise RuntimeError(f"Nothing will ever happen, and yet there is left: {', '.join(self._unrest())}.")
             self._pass_time(next_in)
-        raise RuntimeError(f"The site has not come to rest after {MOST_STEPS} steps; do its consumers call each other?")
+        left_over = ", ".join(self._unrest()) or "messages in channels"
+        raise RuntimeError(
+            f"The site has not come to rest after {MOST_STEPS} steps; do its consumers call each other? "
+            f"There is left: {left_over}."
+        )
 
     def advance(self, seconds: float) -> None:
         """
