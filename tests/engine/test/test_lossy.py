@@ -200,3 +200,8 @@ def test_what_the_test_itself_sends_is_not_lost():
         Channel("work").send({})
 
         assert scheduler.layer.receive(["work"]) == ("work", {})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_killed_worker_takes_along_what_it_could_not_tell_its_connections(seed):
+    assert chat_with(only(killed=0.1, full=0.3), seed, ordered=True).is_at_rest

@@ -69,10 +69,10 @@ class Scheduler:
         self._choose = choose or self._chance.choice
         site = channel_layers[alias]
         options = {name: getattr(site.channel_layer, name) for name in _OPTIONS} | layer_options
-        self.layer = LossyLayer(losses, self._chance, clock=self.clock, **options)
-        # Losses happen to what happens in steps, and not to what a test itself does.
-        self._losses, self.layer.losses = losses, NO_LOSSES
-        self._wrapper = ChannelLayerWrapper(self.layer, alias, site.routing if routing is None else routing)
+        self.layer = LossyLayer(NO_LOSSES, self._chance, clock=self.clock, **options)
+        # What goes wrong from now on: with what happens in steps, and not with what a test itself does.
+        self.losses = losses
+        self.wrapper = ChannelLayerWrapper(self.layer, alias, site.routing if routing is None else routing)
         self._databases = SharedDatabases()
         self._began = self.clock.now
         self._counts = workers, servers
@@ -88,9 +88,9 @@ class Scheduler:
     def _enter(self, stack: contextlib.ExitStack) -> None:
         stack.callback(random.setstate, random.getstate())
         random.seed(self.seed)
-        alias = self._wrapper.alias
-        stack.callback(channel_layers.set, alias, channel_layers.set(alias, self._wrapper))
-        prepare_router(self._wrapper)
+        alias = self.wrapper.alias
+        stack.callback(channel_layers.set, alias, channel_layers.set(alias, self.wrapper))
+        prepare_router(self.wrapper)
         stack.enter_context(self._databases)
         self.layer.before_visit = self._databases.pause
         consumer_finished.connect(self._finish_commits, weak=False)
@@ -145,15 +145,6 @@ class Scheduler:
 
     # Steps
 
-    @property
-    def losses(self) -> Losses:
-        """What goes wrong from now on."""
-        return self._losses
-
-    @losses.setter
-    def losses(self, losses: Losses) -> None:
-        self._losses = losses
-
     def steps(self) -> list[Step]:
         """Return what could happen next, without time passing."""
         self._databases.finish_commits()
@@ -181,11 +172,11 @@ class Scheduler:
         if not steps:
             return False
         step = steps[0] if what else self._choose(steps)
-        self.layer.losses = self._losses
+        self.layer.losses = self.losses
         try:
             # Time may change what can be done.
-            if self.layer.happens(self._losses.late):
-                self._pass_time(self._chance.uniform(0, self._losses.latest))
+            if self.layer.happens(self.losses.late):
+                self._pass_time(self._chance.uniform(0, self.losses.latest))
             else:
                 self.tell(str(step))
                 step.do()
@@ -214,7 +205,11 @@ class Scheduler:
             elif next_in == math.inf:
                 raise RuntimeError(f"Nothing will ever happen, and yet there is left: {', '.join(self._unrest())}.")
             self._pass_time(next_in)
-        raise RuntimeError(f"The site has not come to rest after {MOST_STEPS} steps; do its consumers call each other?")
+        left_over = ", ".join(self._unrest()) or "messages in channels"
+        raise RuntimeError(
+            f"The site has not come to rest after {MOST_STEPS} steps; do its consumers call each other? "
+            f"There is left: {left_over}."
+        )
 
     def advance(self, seconds: float) -> None:
         """
@@ -247,11 +242,6 @@ class Scheduler:
     def tell(self, what: str) -> None:
         """Add a line to the story."""
         self.story.append(f"{self.clock.now - self._began:8.3f} s  {what}")
-
-    @property
-    def wrapper(self) -> ChannelLayerWrapper:
-        """The layer as the site knows it."""
-        return self._wrapper
 
     def _pass_time(self, seconds: float) -> None:
         if seconds <= 0:

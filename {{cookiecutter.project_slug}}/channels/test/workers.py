@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..layers.base import Delivery
+from ..layers.base import Delivery, Ticket
 from ..worker import Worker
 from ..worker.consumption import Consumption
 from ..worker.contexts import new_context
@@ -110,6 +110,7 @@ class ImaginaryWorker:
     def _die(self, work: Work) -> None:
         """Be killed with the message in hand; some of what the consumer has sent may have left, from the first on."""
         self._scheduler.tell(f"{self.name} is killed")
+        untold = self._outgoing.untold
         if self._consumption is not None:
             self._outgoing.take(self._consumption.held)
             with self._layer.cut_off():
@@ -118,6 +119,10 @@ class ImaginaryWorker:
         work.wait()
         if self._delivery is not None:
             self._layer.forget(self._delivery)
+        for message in untold:
+            # Done long ago, but a full channel has not let its connection be told so.
+            content = {"reply_channel": message.reply_channel}
+            self._layer.forget(Delivery(message.channel, content, Ticket(message.number)))
         self._outgoing = Outgoing(self._layer)
         self._forget()
 

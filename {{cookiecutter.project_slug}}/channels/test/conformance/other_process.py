@@ -26,14 +26,15 @@ def write(layer: BaseChannelLayer, channel: str, first: int, count: int) -> None
             time.sleep(0.001)
 
 
-def read(layer: BaseChannelLayer, channel: str, silence: float) -> None:
-    """Tell the numbers of a channel's messages, until none has come for some seconds."""
+def read(layer: BaseChannelLayer, channel: str, silence: float, pause: float = 0.0) -> None:
+    """Tell the numbers of a channel's messages, with pauses, until none has come for some seconds."""
     last = time.monotonic()
     while (left := last + silence - time.monotonic()) > 0:
         _, message = layer.receive([channel], block=True, timeout=left)
         if message is not None:
-            last = time.monotonic()
             tell(message["number"])
+            time.sleep(pause)
+            last = time.monotonic()
 
 
 def read_queue(layer: BaseChannelLayer, queue: str, count: int) -> None:

@@ -73,12 +73,14 @@ class ProcessPromises(LayerPromises):
         assert [reader.found() for reader in readers] == [[7], [7]]
 
     def test_readers_that_are_killed_take_along_no_more_than_they_had_in_hand(self, elsewhere: Elsewhere) -> None:
-        count = 1000
+        count = 600
         chance = random.Random(1)
-        _, witness, *readers = elsewhere.start(("write", "jobs", 0, count), *[("read", "jobs", SILENCE)] * 4)
+        # Readers that take their time: so more waits, for whoever would take more than one.
+        read_slowly = ("read", "jobs", SILENCE, 0.003)
+        _, witness, *readers = elsewhere.start(("write", "jobs", 0, count), *[read_slowly] * 4)
         read = []
         for reader in readers:
-            time.sleep(chance.random() / 10)
+            time.sleep(0.1 + chance.random() / 10)
             read += reader.kill()
         read += witness.found()
 
