@@ -346,6 +346,23 @@ async def test_a_socket_that_keeps_order_is_closed_with_1013_when_a_message_is_l
     )
 
 
+@pytest.mark.parametrize("accepts", [True, False])
+async def test_a_socket_is_closed_when_its_connect_message_is_lost(accepts):
+    """Its consumer may have accepted it at once, and died before it had stored and joined all that it meant to."""
+    server = InterfaceServer()
+    socket = await server.socket()
+    connect = await server.take("websocket.connect")
+    if accepts:
+        await server.reply(connect.content["reply_channel"], {"accept": True})
+        socket.writes(text="a")
+
+    await server.lose(connect)
+
+    assert socket.sent[-1] == close(1013)
+    assert (await server.message("websocket.disconnect"))["code"] == 1013
+    assert await server.message("websocket.receive") is None
+
+
 async def test_nothing_follows_a_lost_message_of_a_socket_that_keeps_order_although_its_client_has_left():
     server = InterfaceServer()
     socket = await server.socket()

@@ -123,11 +123,15 @@ class SocketMessages:
         return [UnderWay(channel, self._socket.reply_channel, number, age) for channel, number, age in overdue]
 
     def lose(self, number: int) -> bool:
-        """Be told that a message is lost; return whether the socket must be closed, since it keeps order."""
+        """
+        Be told that a message is lost; return whether the socket must be closed.
+
+        That is so if it keeps order, or if nobody knows: its connect consumer was to say so, and to store and join.
+        """
         channel, path = self._lane.finish(number), self._socket.path
         if not channel:
             return False
-        if self._lane.keeps_order:
+        if self._lane.keeps_order or channel == "websocket.connect":
             text = "Socket %r closed with %d: its message %d on %s was lost with its worker, or expired"
             logger.warning(text, path, TRY_AGAIN_LATER, number, channel)
             return True

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from ..layers.base import Delivery, Ticket
+from ..registry import ChannelLayerWrapper
 from ..worker import Worker
 from ..worker.consumption import Consumption
 from ..worker.contexts import new_context
 from ..worker.outgoing import Outgoing
 from .interruptions import Killed, Work
+from .lossy import LossyLayer
 from .steps import Step
 
-if TYPE_CHECKING:
-    from .scheduler import Scheduler
+
+class Director(Protocol):
+    """Who has workers do their steps: the scheduler."""
+
+    layer: LossyLayer
+
+    @property
+    def wrapper(self) -> ChannelLayerWrapper:
+        """The layer as the site knows it."""
+
+    def submit(self, work: Work, action: Callable[[], Any]) -> None:
+        """Have something done in a thread of workers."""
+
+    def describe(self, delivery: Delivery) -> str:
+        """Say which message this is, and of which socket."""
+
+    def tell(self, what: str) -> None:
+        """Add a line to the story."""
 
 
 class ImaginaryWorker:
     """A worker process with one thread. When it is killed, another one takes its place at once."""
 
-    def __init__(self, name: str, scheduler: Scheduler) -> None:
+    def __init__(self, name: str, director: Director) -> None:
         self.name = name
-        self._scheduler = scheduler
-        self._layer = scheduler.layer
-        self._worker = Worker(scheduler.wrapper)
+        self._director = director
+        self._layer = director.layer
+        self._worker = Worker(director.wrapper)
         self.channels = self._worker.channels
         self._outgoing = Outgoing(self._layer)
         self._work: Work | None = None
@@ -70,10 +89,10 @@ class ImaginaryWorker:
         delivery = self._outgoing.visit((channel,), 0.0, "")
         if delivery is not None:
             self._delivery = delivery
-            self._of = self._scheduler.describe(delivery)
+            self._of = self._director.describe(delivery)
             self._work = Work(f"{self.name} with {self._of}")
             self._work.before = "runs the consumer"
-            self._scheduler.submit(self._work, self._consume)
+            self._director.submit(self._work, self._consume)
 
     def _consume(self) -> None:
         """Run the consumer, in its thread, as a worker does."""
@@ -109,7 +128,7 @@ class ImaginaryWorker:
 
     def _die(self, work: Work) -> None:
         """Be killed with the message in hand; some of what the consumer has sent may have left, from the first on."""
-        self._scheduler.tell(f"{self.name} is killed")
+        self._director.tell(f"{self.name} is killed")
         untold = self._outgoing.untold
         if self._consumption is not None:
             self._outgoing.take(self._consumption.held)
