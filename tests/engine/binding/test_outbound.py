@@ -155,6 +155,17 @@ def test_an_instance_that_was_changed_and_not_saved_is_deleted_where_its_row_is(
     assert (left.told(), right.told()) == ([("delete", pk, "Emma")], [])
 
 
+def test_what_update_fields_leaves_out_is_told_as_it_is_in_the_row(book_binding, left, right):
+    book_binding(fields=["title", "pages"])
+    book = Book.objects.create(title="Emma", shelf_id=1)
+    left.payloads()
+    book.title, book.pages, book.shelf_id = "Draft", 7, 2
+    book.save(update_fields=["pages"])
+
+    assert [(told["action"], told["data"]) for told in left.payloads()] == [("update", {"title": "Emma", "pages": 7})]
+    assert right.payloads() == []
+
+
 def test_what_is_deleted_by_a_query_or_along_with_something_is_told_as_it_was(book_binding, left, shelves):
     book_binding(send_members=["shelf.name"])
     books = [Book.objects.create(title=title, shelf_id=1) for title in ("Emma", "Persuasion")]
@@ -360,6 +371,14 @@ def test_a_value_that_the_database_works_out_is_told_as_it_is_there(book_binding
     book.save()
 
     assert [told["data"] for told in left.payloads()] == [{"pages": 1}, {"pages": 42}]
+
+
+def test_text_that_the_model_understands_is_told_as_what_was_saved(book_binding, left):
+    book_binding(fields=["published", "pages"])
+    book = Book.objects.create(title="Emma", shelf_id=1, published="1815-12-23", pages="7")
+    book.save()
+
+    assert [told["data"] for told in left.payloads()] == [{"published": "1815-12-23", "pages": 7}] * 2
 
 
 def test_fixtures_are_loaded_in_silence(book_binding, left):

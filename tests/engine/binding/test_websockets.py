@@ -341,6 +341,18 @@ def test_permission_may_be_refused_by_an_exception_as_well(book_binding, open_st
     assert Book.objects.get().pages == 400
 
 
+def test_what_is_refused_while_the_permission_is_looked_up_is_answered(book_binding, open_stream, book):
+    def has_permission(self, user, action, pk):
+        if Book.objects.get(pk=pk).pages == 400:
+            raise PermissionDenied("It is too long.")
+
+    stream = open_stream(book_binding(has_permission=has_permission))
+    answers = [refusals(stream, action="delete", pk=pk)[0] for pk in (book.pk, 99)]
+
+    assert answers[0] == ("forbidden", "delete", book.pk, "It is too long.")
+    assert answers[1][:3] == ("gone", "delete", 99)
+
+
 # What a class does itself
 
 

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from channels import Channel, channel_layers
@@ -260,6 +260,54 @@ def test_a_message_that_was_stored_without_an_answer_is_not_stored_twice(layer, 
 
     assert received(layer) == {"number": 1}
     assert layer.receive(["mail"], block=True, timeout=1.5) == (None, None)
+
+
+@pytest.fixture
+def break_connection(delay_app, monkeypatch):
+    """Return a function: from now on connections break while a row is saved, which is done by what it is given."""
+
+    def break_connection(save):
+        def fail(row, **options):
+            save(row, **options)
+            raise OperationalError("The connection broke before the answer.")
+
+        monkeypatch.setattr(type(connections["default"]), "is_usable", lambda self: False)
+        monkeypatch.setattr(delay_app, "save", fail)
+
+    return break_connection
+
+
+def test_what_another_process_may_have_sent_meanwhile_is_parked(
+    layer, run_worker, delay_app, break_connection, monkeypatch
+):
+    """It was stored without an answer, then it was due; and whoever has sent it has deleted its row."""
+    save = delay_app.save
+
+    def save_and_delete(row, **options):
+        monkeypatch.setattr(delay_app, "save", save)
+        save(row, **options)
+        row.delete()
+
+    break_connection(save_and_delete)
+    run_worker()
+    ask_for(layer, {"number": 1})
+    wait_until(lambda: delay_app.objects.exists() or layer.channel_statistics("mail")["messages_count"])
+    row = delay_app.objects.get()
+
+    assert (row.state, row.content) == ("parked", '{"number":1}')
+    assert "may have been sent or not" in row.note
+    assert layer.receive(["mail"], block=True, timeout=0.5) == (None, None)
+
+
+def test_a_stop_leaves_nothing_to_others_that_may_be_stored(layer, run_worker, break_connection, caplog):
+    break_connection(lambda row, **options: None)
+    worker = run_worker(sleep=30)
+    ask_for(layer, {"number": 1}, delay=60_000)
+    wait_until(lambda: worker._outage.lasts("work"))
+    worker.end()
+
+    assert layer.receive([CHANNEL]) == (None, None)
+    assert "uncertain" in caplog.text
 
 
 def test_what_was_sent_while_the_database_went_is_not_sent_again(layer, run_worker, delay_app, add, monkeypatch):

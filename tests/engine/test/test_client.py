@@ -251,6 +251,18 @@ class ClientTests(ChannelTestCase):
 
         assert client.receive() == {"text": "before"}
 
+    def test_what_is_robust_fails_after_a_commit_as_it_does_in_production(self):
+        def consumer(message):
+            transaction.on_commit(lambda: fail(message), robust=True)
+            transaction.on_commit(lambda: say("after")(message))
+
+        client = Client()
+        with apply_routes([route("input", consumer)]), self.assertLogs("django.db.backends.base") as logs:
+            client.send_and_consume("input")
+
+        assert [client.receive() for _ in range(3)] == [{"text": "before"}, {"text": "after"}, None]
+        assert "on purpose" in logs.output[0]
+
     def test_each_consumer_runs_in_a_transaction_of_the_test(self):
         from django.contrib.auth import get_user_model
 

@@ -247,6 +247,22 @@ def test_what_waits_for_a_commit_is_done_although_the_test_rolls_back(counter):
     assert scheduler.sockets[0].frames == ["committed"]
 
 
+def test_what_waits_for_a_commit_is_done_in_its_order_whoever_is_overtaken_meanwhile(counter):
+    def save(message):
+        def look_and_say():
+            message.reply_channel.send({"text": UserGroup.objects.get().name})
+
+        with transaction.atomic():
+            transaction.on_commit(look_and_say)
+            transaction.on_commit(lambda: message.reply_channel.send({"text": "then"}))
+            UserGroup.objects.update(name="1")
+
+    for seed in range(5):
+        scheduler = played(seed, [route("websocket.receive", save)])
+
+        assert [socket.frames for socket in scheduler.sockets] == [["1", "then"]] * 2
+
+
 def test_what_is_rolled_back_is_not(counter):
     def fail(message):
         with transaction.atomic():

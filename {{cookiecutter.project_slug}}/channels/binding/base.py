@@ -206,9 +206,9 @@ class Binding(metaclass=BindingMetaclass):
             raise FrameRefused(
                 "malformed", f"The data of {action} is an object with a value for each field, not {shown(data)}."
             )
-        if not self.has_permission(self.user, action, pk):
-            raise FrameRefused("forbidden", f"You may not {action} this.")
         try:
+            if not self.has_permission(self.user, action, pk):
+                raise PermissionDenied
             with transaction.atomic(using=router.db_for_write(self.model)):
                 if action == CREATE:
                     self.create(data)

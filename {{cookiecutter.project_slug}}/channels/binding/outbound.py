@@ -7,7 +7,7 @@ and its row by somebody else. So the row is read once more before it is overwrit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from django.db import transaction
@@ -100,11 +100,9 @@ def _before_delete(sender: Any, instance: Any, using: str, origin: Any = None, *
 def _after_save(sender: Any, instance: Any, raw: bool, using: str, **kwargs: Any) -> None:
     if raw:
         return
-    if any(hasattr(value, "resolve_expression") for value in vars(instance).values()):
-        saved = _row_of(instance, using)
-    else:
-        saved = instance
-    for binding, row, before, _ in _pop(instance):
+    befores = _pop(instance)
+    saved = _saved(instance, befores[0].row, kwargs.get("update_fields"), using)
+    for binding, row, before, _ in befores:
         now = _groups(binding, saved)
         # What has left a group is shown there as it was: what it has become is no business of that group.
         for groups, action, shown in (
@@ -138,6 +136,26 @@ def _will_be_inserted(instance: Any) -> bool:
 def _row_of(instance: Any, using: str) -> Any:
     """Return what the database has under the key of an instance, None for nothing."""
     return type(instance)._base_manager.using(using).filter(pk=instance.pk).first()
+
+
+def _saved(instance: Any, row: Any, update_fields: Collection[str] | None, using: str) -> Any:
+    """Return what has been saved: the instance in hand or, where that holds anything else, its row as it is now."""
+    if all(_is_saved(field, vars(instance), row, update_fields) for field in instance._meta.concrete_fields):
+        return instance
+    return _row_of(instance, using)
+
+
+def _is_saved(field: Any, values: dict[str, Any], row: Any, update_fields: Collection[str] | None) -> bool:
+    if field.attname not in values:
+        # Deferred: it is loaded when it is asked for.
+        return True
+    value = values[field.attname]
+    if update_fields is not None and field.name not in update_fields and field.attname not in update_fields:
+        # Some values, such as arrays, do not compare to a bool.
+        return (value == getattr(row, field.attname, None)) is True
+    # Django saves what it can make a date of, say, and leaves the instance with the text.
+    is_value = not isinstance(value, str) or field.to_python(value) == value
+    return is_value and not hasattr(value, "resolve_expression")
 
 
 def _groups(binding: Watcher, instance: Any) -> frozenset[str]:

@@ -41,6 +41,10 @@ _DRAIN_TIMEOUT = 5.0
 # Of outages of the channel layer, which this worker may share with others in its process.
 _KIND = "delayed messages"
 _UNCERTAIN = "The channel layer failed while this message was sent, so it may have been sent or not: {}"
+_STORED_OR_NOT = (
+    "The connection to the database broke while this message was stored, and it was due before there was another one, "
+    "so it may have been sent or not. To have it sent, set the state to 'waiting'."
+)
 
 
 class DelayWorker:
@@ -59,7 +63,8 @@ class DelayWorker:
         self._outage = Outage(f"the database {self._database!r} for delayed messages")
         # Taken from the channel, and not yet in the table.
         self._unstored: DelayedMessage | None = None
-        self._may_be_stored = False
+        # Whether that has been tried; and whether nobody can say what has come of it.
+        self._was_tried = self._may_be_stored = False
         # What the table is still to be told of rows that have been taken.
         self._untold: list[Callable[[], object]] = []
         # Full channels, and when each is tried again. Times are those of the monotonic clock.
@@ -122,7 +127,7 @@ class DelayWorker:
             row = DelayedMessage(channel_name=channel, content=to_text(content), layer=self._alias)
             row.delay = seconds * 1000
             row.taken_by = secrets.token_hex(16)
-            self._unstored, self._may_be_stored = row, False
+            self._unstored, self._was_tried, self._may_be_stored = row, False, False
         return True
 
     def _settle(self) -> None:
@@ -134,15 +139,29 @@ class DelayWorker:
             self._unstored = None
 
     def _store(self, row: DelayedMessage) -> None:
-        if not (self._may_be_stored and self._rows.filter(due_date=row.due_date, taken_by=row.taken_by).exists()):
-            self._may_be_stored = True
+        if not (self._was_tried and self._rows.filter(due_date=row.due_date, taken_by=row.taken_by).exists()):
+            self._was_tried = True
             try:
-                row.save(using=self._database, force_insert=True)
+                self._insert(row)
             except DataError:
                 logger.exception("The database refuses a delayed message to %s, which is lost", row.channel_name)
                 return
         logger.debug("Stored a message to %s, due at %s", row.channel_name, row.due_date)
         self._look_at = min(self._look_at, time.monotonic() + max(0.0, row.delay / 1000))
+
+    def _insert(self, row: DelayedMessage) -> None:
+        if self._may_be_stored and row.delay <= 0:
+            # Others may have found it, sent it and deleted it.
+            row.state, row.note = State.PARKED, _STORED_OR_NOT
+            logger.error("A delayed message to %s is parked: %s", row.channel_name, row.note)
+        connection = connections[self._database]
+        connection.ensure_connection()
+        try:
+            row.save(using=self._database, force_insert=True)
+        except Error:
+            # A statement that is answered by an error has stored nothing.
+            self._may_be_stored = self._may_be_stored or not connection.is_usable()
+            raise
 
     # From the table to where they are sent
 
@@ -237,7 +256,10 @@ class DelayWorker:
     def _put_back(self) -> None:
         """Leave to others what could not be stored, and say that this worker has nothing more."""
         batch = []
-        if (row := self._unstored) is not None:
+        if (row := self._unstored) is not None and self._may_be_stored:
+            advice = "The connection to the database broke while it was stored, and this process stops."
+            self._layer.statistics.count_dropped(CHANNEL, "uncertain", advice)
+        elif row is not None:
             message = delayed(row.channel_name, from_text(row.content), max(0.0, row.delay / 1000))
             batch.append(self._layer.prepare(CHANNEL, message))
         finished, self._finished = self._finished, ""

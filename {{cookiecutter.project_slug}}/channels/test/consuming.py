@@ -17,6 +17,7 @@ from ..worker.consumption import Consumption
 from ..worker.contexts import new_context
 from ..worker.database import keep_connections
 from ..worker.worker import Worker
+from .commits import run_commit_hooks
 from .interface_server import InterfaceServer
 
 
@@ -94,7 +95,7 @@ def _commits_count() -> Iterator[list[Exception]]:
             return
         try:
             for connection, count in waiting.items():
-                _run_callbacks(connection, count)
+                run_commit_hooks(connection, count)
         except Exception as error:
             errors.append(error)
 
@@ -103,11 +104,3 @@ def _commits_count() -> Iterator[list[Exception]]:
         yield errors
     finally:
         consumer_finished.disconnect(commit)
-
-
-def _run_callbacks(connection: Any, start: int) -> None:
-    # They may leave more for after a commit.
-    while callbacks := connection.run_on_commit[start:]:
-        del connection.run_on_commit[start:]
-        for _, callback, _ in callbacks:
-            callback()

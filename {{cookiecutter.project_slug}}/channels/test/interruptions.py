@@ -17,6 +17,8 @@ from typing import Any
 
 from django.db import connections
 
+from .commits import run_commit_hooks
+
 # So long, in real seconds, a worker may take from one point where it can be stopped to the next.
 PATIENCE = 60.0
 # What ends a transaction that has been there: its blocks have been left already.
@@ -135,9 +137,7 @@ class SharedDatabases:
         for connection, depth, waiting in zip(self._connections, self._depths, self._waiting, strict=True):
             if not depth or len(connection.atomic_blocks) > depth:
                 continue
-            while len(connection.run_on_commit) > waiting:
-                waits: tuple[Any, ...] = connection.run_on_commit.pop(waiting)
-                _run(waits[1], is_robust=waits[2])
+            run_commit_hooks(connection, waiting)
 
     def _before_query(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         text = str(sql)
@@ -149,15 +149,6 @@ class SharedDatabases:
 def is_worker() -> bool:
     """Say whether this is the thread of a worker."""
     return getattr(_own, "work", None) is not None
-
-
-def _run(action: Callable[[], Any], is_robust: bool) -> None:
-    try:
-        action()
-    except Exception:
-        if not is_robust:
-            raise
-        logging.getLogger("django.db.backends.base").exception("Error calling %s in on_commit()", action)
 
 
 def hide_killed(record: logging.LogRecord) -> bool:
