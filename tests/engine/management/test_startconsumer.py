@@ -44,8 +44,10 @@ def test_a_name_that_says_nothing_is_refused(name):
         call_command("startconsumer", name)
 
 
-@pytest.mark.parametrize("app", ["nonsense", "auth", "channels"])
-def test_only_apps_of_the_project_get_consumers(app):
+@pytest.mark.parametrize("app", ["nonsense", "auth", "channels", "channels_delay"])
+def test_only_apps_of_the_project_get_consumers(app, settings):
+    settings.INSTALLED_APPS = sorted({*settings.INSTALLED_APPS, "channels.delay"})
+
     with pytest.raises(CommandError, match=f"There is no app '{app}' in this project. There are: chat[.]$"):
         call_command("startconsumer", "scores", app=app)
 

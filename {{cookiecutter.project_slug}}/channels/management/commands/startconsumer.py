@@ -83,7 +83,8 @@ def _app(label: str | None) -> AppConfig:
 
 def _is_own(config: AppConfig) -> bool:
     path = Path(config.path).resolve()
-    return path.is_relative_to(_root()) and "site-packages" not in path.parts and config.name != "channels"
+    is_engine = path.is_relative_to(_TEMPLATES.parents[1])
+    return path.is_relative_to(_root()) and "site-packages" not in path.parts and not is_engine
 
 
 def _root() -> Path:
