@@ -14,11 +14,11 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from chat.models import Message, Room, TooFast
 
-people = [get_user_model().objects.create_user(f"person{number}") for number in range(8)]
-anna = people[0]
+anna = get_user_model().objects.create_user("anna")
 room = Room.objects.create(name="Boat shed")
 same = uuid.uuid4()
 results = []
+start = threading.Barrier(8)
 
 def say_the_same():
     start.wait()
@@ -34,21 +34,12 @@ def say_a_lot():
             pass
     connection.close()
 
-def say_something(person):
-    start.wait()
-    for _ in range(5):
-        Message.objects.say(lively, person, "Hello", uuid.uuid4())
-    connection.close()
-
-lively = Room.objects.create(name="Lively")
-for target, arguments in ((say_the_same, [()] * 8), (say_a_lot, [()] * 8), (say_something, zip(people[1:]))):
-    threads = [threading.Thread(target=target, args=each) for each in arguments]
-    start = threading.Barrier(len(threads))
+for target in (say_the_same, say_a_lot):
+    threads = [threading.Thread(target=target) for _ in range(8)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
 
-said = {room.name: [room.said, room.messages.count()] for room in Room.objects.all()}
-print("RESULT", json.dumps([sorted(results), said]))
+print("RESULT", json.dumps([sorted(results), Message.objects.count()]))
 """
 
 
@@ -71,12 +62,9 @@ def database(request, tmp_path):
     return f"sqlite:///{tmp_path}/db.sqlite3"
 
 
-def test_nothing_is_saved_twice_the_rate_is_exact_and_all_is_counted(project, database):
+def test_nothing_is_saved_twice_and_the_rate_is_exact(project, database):
     run(project, "manage.py", "migrate", DATABASE_URL=database)
     done = run(project, "manage.py", "shell", "-c", SCRIPT, DATABASE_URL=database)
     [result] = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
 
-    assert json.loads(result.removeprefix("RESULT")) == [
-        [False] * 7 + [True],
-        {"Boat shed": [10, 10], "Lively": [35, 35]},
-    ]
+    assert json.loads(result.removeprefix("RESULT")) == [[False] * 7 + [True], 10]

@@ -1,13 +1,16 @@
 """
-What the list of rooms is told: of each room that is opened, renamed, written in or removed, and of what its user reads.
+What the lists of rooms are told: of each room and each message that is saved or deleted, and of what their user reads.
 
 A binding is told of its model wherever that is saved, as a signal is, and sends after the commit. ``room_list.py`` has
 the sockets. Nothing may be changed by way of a binding, unless it has a ``has_permission`` that says so.
 """
 
+from django.template.defaultfilters import truncatechars
+
 from channels.binding.websockets import WebsocketBinding
 
-from .models import LastRead, Room
+from .broadcast import is_whole_room
+from .models import LastRead, Message, Room
 
 # How much of the newest message a list shows.
 LATEST_TEXT = 120
@@ -20,32 +23,38 @@ def reads_group(user_pk):
     return f"reads-{user_pk}"
 
 
-def described(room, latest):
-    """Return a room as lists know it. ``latest``: number, text and time of its newest message, or None."""
-    if latest:
-        pk, text, created = latest
-        text = text if len(text) <= LATEST_TEXT else f"{text[: LATEST_TEXT - 1]}…"
-        latest = {"pk": pk, "text": text, "created": created.isoformat()}
-    return {"name": room.name, "url": room.get_absolute_url(), "said": room.said, "latest": latest}
-
-
 class RoomBinding(WebsocketBinding):
     model = Room
     stream = "rooms"
-    fields = ["name", "said"]
+    fields = ["name"]
+    send_members = ["get_absolute_url"]
 
     @classmethod
     def group_names(cls, instance):
         return [ROOM_LISTS]
 
+
+class MessageBinding(WebsocketBinding):
+    model = Message
+    stream = "messages"
+    fields = ["room", "author", "text", "created"]
+
+    @classmethod
+    def group_names(cls, instance):
+        return [ROOM_LISTS]
+
+    def serialize(self, instance, action):
+        return None if is_whole_room(self.signal_kwargs.get("origin")) else super().serialize(instance, action)
+
     def serialize_data(self, instance):
-        return described(instance, instance.messages.order_by("-pk").values_list("pk", "text", "created").first())
+        data = super().serialize_data(instance)
+        return data | {"text": truncatechars(data["text"], LATEST_TEXT)}
 
 
 class LastReadBinding(WebsocketBinding):
     model = LastRead
     stream = "reads"
-    fields = ["room", "said"]
+    fields = ["room", "message"]
 
     @classmethod
     def group_names(cls, instance):

@@ -15,7 +15,7 @@ from django.dispatch import receiver
 from channels import Group
 
 from .frames import message_frame, removed_frame
-from .models import LastRead, Message, Room
+from .models import Message, Room
 
 # Why a socket was closed. The numbers from 4000 to 4999 are ours to choose.
 SIGNED_OUT = 4401
@@ -33,34 +33,23 @@ def user_group(user_pk):
 
 
 @receiver(post_save, sender=Message)
-def message_saved(sender, instance, created, raw, using, **kwargs):
+def message_saved(sender, instance, raw, using, **kwargs):
     if raw:  # loaddata saves messages before their rooms and authors
         return
     frame = message_frame(instance)
     send_after_commit(room_group(instance.room_id), {"text": json.dumps(frame)}, using)
-    if created:
-        count(instance, using)
-
-
-def count(message, using):
-    """
-    Count a message in its room, which the lists of rooms are told by a binding. Who writes has read what is there.
-
-    It costs the same however many people are there: what is unread, the list of each of them works out for itself.
-    """
-    with transaction.atomic(using=using):
-        room = Room.objects.using(using).select_for_update(no_key=True).get(pk=message.room_id)
-        room.said += 1
-        room.save(using=using, update_fields=["said"])
-    if message.author is not None:
-        LastRead.objects.db_manager(using).mark(message.author, room.pk, room.said)
 
 
 @receiver(post_delete, sender=Message)
 def message_deleted(sender, instance, using, origin, **kwargs):
-    if getattr(origin, "model", type(origin)) is not Room:  # one close is enough for a whole room
+    if not is_whole_room(origin):
         frame = removed_frame(instance.pk)
         send_after_commit(room_group(instance.room_id), {"text": json.dumps(frame)}, using)
+
+
+def is_whole_room(origin):
+    """Say whether messages are deleted with their rooms: one word about the room is enough then."""
+    return getattr(origin, "model", type(origin)) is Room
 
 
 @receiver(post_delete, sender=Room)

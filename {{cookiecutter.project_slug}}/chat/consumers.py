@@ -150,14 +150,12 @@ def say(message, frame):
 def sync(message, frame):
     """Answer with what was said after the given message, a page at a time."""
     room = message.channel_session["room"]
-    reads = frame.read and message.user.is_authenticated
-    # Before the messages: those that come in between have not been read.
-    said = Room.objects.filter(pk=room).values_list("said", flat=True).first() if reads else None
     found = Message.objects.filter(room=room, pk__gt=frame.after).select_related("author")
     messages = list(found[: SYNC_MESSAGES + 1])
     more = len(messages) > SYNC_MESSAGES
-    if said is not None and not more:
-        LastRead.objects.mark(message.user, room, said)
+    seen = messages[-1].pk if messages else frame.after
+    if frame.read and seen and not more and message.user.is_authenticated:
+        LastRead.objects.mark(message.user, room, seen)
     reply(message, messages_frame(messages[:SYNC_MESSAGES], more, message.user))
 
 

@@ -14,7 +14,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, Func, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
@@ -24,6 +25,9 @@ MAX_TEXT = 2000
 # A user may send this many messages within this many seconds.
 RATE_MESSAGES = 10
 RATE_SECONDS = 10
+
+# A list of rooms counts unread messages up to this number; what is above it, it shows as "99+".
+MOST_UNREAD = 99
 
 # How often a room looks for an address, when others take what it has found.
 SLUG_ATTEMPTS = 5
@@ -52,26 +56,39 @@ def validate_text(text):
 
 class RoomManager(models.Manager):
     def newest_first(self):
-        """Return all rooms, those somebody wrote in last first, each with its newest message."""
+        """Return all rooms, those somebody wrote in last first."""
         newest = Message.objects.filter(room=OuterRef("pk")).order_by("-pk")
-        rooms = self.annotate(
-            latest_pk=Subquery(newest.values("pk")[:1]),
-            latest_text=Subquery(newest.values("text")[:1]),
-            latest_created=Subquery(newest.values("created")[:1]),
-        )
+        rooms = self.annotate(latest_pk=Subquery(newest.values("pk")[:1]))
         return rooms.order_by(F("latest_pk").desc(nulls_last=True), "-pk")
+
+    def listed(self, page, user):
+        """
+        Return the rooms of a page of ``newest_first``, with the newest message and what is ``unread`` for a user.
+
+        Of each room the newest hundred messages are looked at, however long its history is: ``MOST_UNREAD + 1`` are
+        that many or more.
+        """
+        newest = Message.objects.filter(room=OuterRef("pk")).order_by("-pk")
+        counted = Message.objects.filter(room=OuterRef(OuterRef("pk"))).order_by("-pk").values("pk")[: MOST_UNREAD + 1]
+        read = LastRead.objects.filter(user=user.pk, room=OuterRef(OuterRef("pk"))).values("message")
+        unread = Message.objects.filter(pk__in=counted, pk__gt=Coalesce(Subquery(read), 0)).exclude(author=user.pk)
+        count = unread.order_by().values(count=Func("pk", function="COUNT"))
+        return (
+            self.newest_first()
+            .filter(pk__in=page)
+            .annotate(
+                latest_text=Subquery(newest.values("text")[:1]),
+                latest_created=Subquery(newest.values("created")[:1]),
+                unread=Subquery(count) if user.pk else Value(0),
+            )
+        )
 
 
 class Room(models.Model):
-    """
-    A place to talk. Its name is any text; its address and its group never depend on that text alone.
-
-    ``said`` counts the messages that have been saved in it, also those that were deleted later.
-    """
+    """A place to talk. Its name is any text; its address and its group never depend on that text alone."""
 
     name = models.CharField(max_length=80, unique=True, validators=[validate_text])
     slug = models.SlugField(max_length=100, unique=True, allow_unicode=True, editable=False)
-    said = models.PositiveIntegerField(default=0, editable=False)
 
     objects = RoomManager()
 
@@ -79,9 +96,6 @@ class Room(models.Model):
         return self.name
 
     def save(self, **kwargs):
-        if not self._state.adding:
-            # What is said while a room is in hand stays counted.
-            kwargs.setdefault("update_fields", ["name", "slug"])
         if self.slug:
             super().save(**kwargs)
         else:
@@ -170,20 +184,28 @@ class Message(models.Model):
 
 
 class LastReadManager(models.Manager):
-    def mark(self, user, room_pk, said):
-        """Note that a user has read what has been said in a room, so many messages. Nobody unreads anything."""
-        last_read, is_new = self.get_or_create(user=user, room_id=room_pk, defaults={"said": said})
-        if not is_new and last_read.said < said:
-            last_read.said = said
-            last_read.save(update_fields=["said"])
+    def mark(self, user, room_pk, message_pk):
+        """Note up to which message a user has read a room. Nothing is written if that is known."""
+        try:
+            last_read, _ = self.get_or_create(user=user, room_id=room_pk, defaults={"message": message_pk})
+        except IntegrityError:
+            return  # the room is gone, or the user
+        if last_read.message < message_pk:
+            # Another window of the user may be ahead by now, and nobody unreads anything.
+            last_read.message = Greatest("message", Value(message_pk))
+            last_read.save(update_fields=["message"])
 
 
 class LastRead(models.Model):
-    """How far a user has read in a room: what ``said`` counted there then. The rest is unread."""
+    """
+    How far a user has read a room: the number of the newest message he has seen. What others have said since is unread.
+
+    No foreign key: the message may be deleted.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     room = models.ForeignKey(Room, models.CASCADE, related_name="+")
-    said = models.PositiveIntegerField()
+    message = models.BigIntegerField()
 
     objects = LastReadManager()
 
@@ -191,4 +213,4 @@ class LastRead(models.Model):
         constraints = [models.UniqueConstraint(fields=["user", "room"], name="chat_read_once")]
 
     def __str__(self):
-        return f"{self.user} has read {self.said} in {self.room}"
+        return f"{self.user} has read {self.room} up to message {self.message}"

@@ -1,29 +1,32 @@
 """
 The sockets of the list of rooms, class-based: compare ``consumers.py``, where a socket is three functions.
 
-One socket carries three streams. A frame is ``{"stream": …, "payload": …}``, from either side.
+One socket carries four streams. A frame is ``{"stream": …, "payload": …}``, from either side. Those of ``binding.py``
+come from the server, with ``{"action": "create" | "update" | "delete", "pk": 3, "data": {...}}``:
 
-    rooms   {"action": "create" | "update" | "delete", "pk": 3, "data": {...}}       from the server: a room, see
-                                                                                   ``described`` in ``binding.py``
-    reads   {"action": …, "pk": 5, "data": {"room": 3, "said": 17}}                from the server: how far the user
-                                                                                   has read in a room
-    sync    {"page": 1}                                                            from the browser
-            {"page": 1, "rooms": [{"pk": 3, "data": {...}}], "reads": {"3": 17}, "user": "anna"}
-                                                                                   the answer: the page as it is now,
-                                                                                   and who the socket is signed in as
+    rooms     {"name": "Hall", "get_absolute_url": "/rooms/hall/"}
+    messages  {"room": 3, "author": 7, "text": "Hello", "created": "<ISO 8601>"}     the text is shortened
+    reads     {"room": 3, "message": 81}                    the user has read the room up to this message
 
-The number of unread messages of a room is what its ``said`` is above that of the read, or all of ``said`` without one.
+The browser asks for a page as it is now, and who the socket is signed in as:
+
+    sync      {"page": 1}
+              {"page": 1, "user": 7, "rooms": [{"pk": 3, "name": "Hall", "url": "/rooms/hall/", "unread": 2,
+                                                "latest": {"pk": 81, "text": "Hello", "created": "<ISO 8601>"}}]}
+
+``unread`` counts up to and with the latest message; the page counts on by itself. 100 stands for that many or more.
 """
 
 from django.core.paginator import Paginator
+from django.template.defaultfilters import truncatechars
 
 from channels.exceptions import FrameRefused
 from channels.generic.websockets import JsonWebsocketConsumer, WebsocketDemultiplexer
 
-from .binding import ROOM_LISTS, LastReadBinding, RoomBinding, described, reads_group
+from .binding import LATEST_TEXT, ROOM_LISTS, LastReadBinding, MessageBinding, RoomBinding, reads_group
 from .broadcast import user_group
 from .consumers import POLICY_VIOLATION, take_token
-from .models import LastRead, Room
+from .models import Room
 
 # A page of the list holds this many rooms.
 PAGE_ROOMS = 50
@@ -40,28 +43,33 @@ class Sync(JsonWebsocketConsumer):
             raise FrameRefused("malformed", "A sync asks for a page by its number.")
         # Beyond the last page there is that.
         rooms = Paginator(Room.objects.newest_first(), PAGE_ROOMS).get_page(page).object_list
-        pks, user = [room.pk for room in rooms], self.message.user
-        reads = LastRead.objects.filter(user=user, room__in=pks) if user.is_authenticated else []
-        self.send(
-            {
-                "page": page,
-                "rooms": [{"pk": room.pk, "data": described(room, latest_of(room))} for room in rooms],
-                "reads": {read.room_id: read.said for read in reads},
-                "user": user.get_username() or None,
-            }
-        )
+        listed = Room.objects.listed(rooms, self.message.user)
+        self.send({"page": page, "user": self.message.user.pk, "rooms": [described(room) for room in listed]})
 
 
-def latest_of(room):
-    """Return what ``newest_first`` has found of a room's newest message."""
-    return (room.latest_pk, room.latest_text, room.latest_created) if room.latest_pk else None
+def described(room):
+    """Return what a list shows of a room."""
+    text = truncatechars(room.latest_text, LATEST_TEXT)
+    latest = {"pk": room.latest_pk, "text": text, "created": room.latest_created} if room.latest_pk else None
+    return {
+        "pk": room.pk,
+        "name": room.name,
+        "url": room.get_absolute_url(),
+        "unread": room.unread,
+        "latest": latest,
+    }
 
 
 class RoomListSocket(WebsocketDemultiplexer):
     """Lets anyone look at the list; who is signed in is told of his own reading as well."""
 
     http_user = True
-    consumers = {"rooms": RoomBinding.consumer, "reads": LastReadBinding.consumer, "sync": Sync}
+    consumers = {
+        "rooms": RoomBinding.consumer,
+        "messages": MessageBinding.consumer,
+        "reads": LastReadBinding.consumer,
+        "sync": Sync,
+    }
 
     def connection_groups(self, **kwargs):
         user = self.message.user

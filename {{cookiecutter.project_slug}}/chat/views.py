@@ -9,8 +9,6 @@ from urllib.parse import urljoin, urlsplit
 from django.contrib.auth import login
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import LoginView, RedirectURLMixin, redirect_to_login
-from django.db.models import F, OuterRef, Subquery
-from django.db.models.functions import Coalesce
 from django.http import HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.decorators import method_decorator
@@ -32,10 +30,11 @@ class RoomList(ListView):
 
     template_name = "chat/room_list.html"
     paginate_by = PAGE_ROOMS
+    queryset = Room.objects.newest_first()
 
-    def get_queryset(self):
-        read = LastRead.objects.filter(user=self.request.user.pk, room=OuterRef("pk")).values("said")
-        return Room.objects.newest_first().annotate(unread=F("said") - Coalesce(Subquery(read), 0))
+    def paginate_queryset(self, queryset, page_size):
+        paginator, page, rooms, is_paginated = super().paginate_queryset(queryset, page_size)
+        return paginator, page, Room.objects.listed(rooms, self.request.user), is_paginated
 
 
 class NewRoom(LoginRequiredMixin, CreateView):
@@ -110,9 +109,8 @@ class SignUp(AccountPage, CreateView):
 def room_page(request, room, form, status=200):
     before = asked_before(request)
     messages, more = messages_before(room, before)
-    if before is None and request.user.is_authenticated:
-        # As it was before the messages were looked up: what has come since then may not be among them.
-        LastRead.objects.mark(request.user, room.pk, room.said)
+    if before is None and messages and request.user.is_authenticated:
+        LastRead.objects.mark(request.user, room.pk, messages[-1].pk)
     context = {"room": room, "messages": messages, "more": more, "is_newest": before is None, "form": form}
     return render(request, "chat/room.html", context, status=status)
 

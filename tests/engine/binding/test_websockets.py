@@ -98,6 +98,16 @@ def test_what_the_signal_said_is_known(book_binding, look_at):
     assert member.payloads() == [{"fields": [], "same": True}, {"fields": ["pages"], "same": True}]
 
 
+def test_what_a_deletion_began_with_is_known(book_binding, look_at):
+    book_binding(serialize=lambda self, instance, action: {action: repr(self.signal_kwargs.get("origin"))})
+    member = look_at("shelf-None")
+    book = Book.objects.create(title="Emma")
+    origin = repr(book)
+    book.delete()
+
+    assert member.payloads() == [{"create": "None"}, {"delete": origin}]
+
+
 # What a socket asks for
 
 

@@ -76,7 +76,7 @@ class Binding(metaclass=BindingMetaclass):
     alias = DEFAULT_CHANNEL_LAYER
     channel_session_user = True
     channel_session = False
-    # What the signal said that an outbound message is about: ``created``, ``update_fields``.
+    # What the signal said that an outbound message is about: ``created``, ``update_fields``, ``origin``.
     signal_kwargs: Any = None
     # Of the message that a binding is made for.
     instance: Any

@@ -86,9 +86,9 @@ def _before_save(sender: Any, instance: Any, raw: bool, using: str, **kwargs: An
         _push(instance, [_Before(binding, row, _groups(binding, row)) for binding in _bindings[sender]])
 
 
-def _before_delete(sender: Any, instance: Any, using: str, origin: Any = None, **kwargs: Any) -> None:
+def _before_delete(sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
     # All but the one that the site has in hand have just been loaded, in order to be deleted.
-    row = _row_of(instance, using) if origin is instance else instance
+    row = _row_of(instance, using) if kwargs.get("origin") is instance else instance
     befores = []
     for binding in _bindings[sender]:
         groups = _groups(binding, row)

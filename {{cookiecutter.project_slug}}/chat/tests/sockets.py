@@ -9,5 +9,5 @@ class RoomSocket(Socket):
     def say(self, text, client_id):
         return self.send({"type": "say", "id": client_id, "text": text})
 
-    def sync(self, after=0):
-        return self.send({"type": "sync", "after": after})
+    def sync(self, after=0, read=False):
+        return self.send({"type": "sync", "after": after, "read": read})

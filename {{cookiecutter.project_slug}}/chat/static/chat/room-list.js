@@ -2,8 +2,8 @@
  * The list of rooms, live.
  *
  * The page works without this: it shows the rooms as they were when it was loaded. This module opens a socket, on
- * which each frame belongs to a stream: room_list.py lists them. Rooms and what the user has read of them come as
- * they change; a sync brings the page as it is, since a frame may be lost.
+ * which each frame belongs to a stream: room_list.py lists them. Rooms, messages and what the user has read come as
+ * they are saved, and the page counts; a sync brings the page as it is, since a frame may be lost.
  *
  * Text is only ever set as text, never as HTML.
  */
@@ -15,6 +15,12 @@ const STATES = { connecting: "Connecting…", live: "Live", lost: "Not connected
 // The first page holds this many rooms; those that new ones push out are on the next page.
 const PAGE_ROOMS = 50;
 
+// What is above this number is shown as "99+".
+const MOST_UNREAD = 99;
+
+// A message of a room that this page does not have is asked for within this time, in milliseconds: not by all at once.
+const LOOK_WITHIN = 2_000;
+
 // Units of time, in seconds, the largest first.
 const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
 
@@ -24,52 +30,82 @@ const state = document.getElementById("list-state");
 const page = Number(list.dataset.page);
 const { user } = list.dataset;
 
-const rooms = new Map(); // number of a room -> what is known of it
-const reads = new Map(); // number of a room -> how many of its messages the user has read
-const news = new Set(); // rooms that were heard of since the last sync was asked for
+const rooms = new Map(); // number of a room -> what is known of it, see roomOf
+const reads = new Map(); // number of a room -> number of its newest message that the user has read, if that was heard
+const gone = new Set(); // rooms that may still come in an answer made before their end
+let asked = 0; // how many syncs: what is heard after the last one may be missing in its answer
+let isAnswered = false;
 let isSignedIn = Boolean(user);
+let looking = 0;
 
 const connection = new Connection(new URL(list.dataset.url, location.href.replace(/^http/, "ws")), {
   question() {
-    news.clear();
+    asked += 1;
     return { stream: "sync", payload: { page } };
   },
-  onFrame: ({ stream, payload }) => payload && !payload.error && streams[stream]?.(payload),
+  onFrame({ stream, payload }) {
+    if (!payload || payload.error) return;
+    streams[stream]?.(payload);
+    if (isAnswered) show();
+  },
   onState: showState,
   verdict,
 });
 
 const streams = {
   sync(answer) {
-    const pks = new Set(answer.rooms.map((room) => room.pk));
-    for (const pk of rooms.keys()) if (!pks.has(pk) && !news.has(pk)) rooms.delete(pk);
-    for (const room of answer.rooms) know(room.pk, room.data);
-    for (const [pk, said] of Object.entries(answer.reads)) read(Number(pk), said);
-    isSignedIn = Boolean(user) && answer.user === user;
-    show();
+    const before = new Map(rooms);
+    for (const [pk, room] of before) if (room.heard !== asked) rooms.delete(pk);
+    for (const { pk, ...room } of answer.rooms) if (!gone.has(pk)) rooms.set(pk, roomOf(room, before.get(pk)));
+    isSignedIn = Boolean(user) && String(answer.user) === user;
+    isAnswered = true;
   },
 
   rooms({ action, pk, data }) {
-    if (page > 1 && !rooms.has(pk)) return;
-    news.add(pk);
-    if (action === "delete") rooms.delete(pk);
-    else know(pk, data);
-    show();
+    if (action === "delete") {
+      gone.add(pk);
+      rooms.delete(pk);
+    } else if (rooms.has(pk) || (action === "create" && page === 1)) {
+      const room = rooms.get(pk) ?? roomOf({ latest: null, unread: 0 });
+      rooms.set(pk, { ...room, name: data.name, url: data.get_absolute_url, heard: asked });
+    }
+  },
+
+  messages({ action, pk, data }) {
+    const room = rooms.get(data.room);
+    if (!room) return action === "create" && page === 1 && lookSoon();
+    if (action === "create" && String(data.author) !== user) room.later.set(pk, asked);
+    if (action === "delete") room.later.delete(pk);
+    const text = action === "delete" ? "Message deleted" : data.text;
+    const isLatest = action === "delete" ? room.latest?.pk === pk : !(room.latest?.pk > pk);
+    if (isLatest) room.latest = { pk, text, created: data.created, heard: asked };
   },
 
   reads({ data }) {
-    read(data.room, data.said);
-    show();
+    reads.set(data.room, Math.max(data.message, reads.get(data.room) ?? 0));
   },
 };
 
-/** Keep what is newer: an answer may have been made before a change that has been heard of already. */
-function know(pk, data) {
-  if (!(rooms.get(pk)?.said > data.said)) rooms.set(pk, data);
+/** Make a room of what an answer says of it, and of what was heard of it since that was asked for. */
+function roomOf(answered, known) {
+  const counted = answered.latest?.pk ?? 0; // "unread" counts up to this message, "later" has what comes after it
+  const later = new Map([...(known?.later ?? [])].filter(([pk, heard]) => heard === asked && pk > counted));
+  const room = { ...answered, counted, later };
+  if (known?.latest?.heard === asked && known.latest.pk >= counted) room.latest = known.latest;
+  return known?.heard === asked ? { ...room, name: known.name, url: known.url, heard: asked } : room;
 }
 
-function read(pk, said) {
-  reads.set(pk, Math.max(said, reads.get(pk) ?? 0));
+function unreadOf(pk, { unread, counted, later }) {
+  if (!isSignedIn) return 0;
+  const read = reads.get(pk) ?? 0;
+  return (counted > read ? unread : 0) + [...later.keys()].filter((message) => message > Math.max(counted, read)).length;
+}
+
+function lookSoon() {
+  looking ||= setTimeout(() => {
+    looking = 0;
+    connection.ask();
+  }, Math.random() * LOOK_WITHIN);
 }
 
 function show() {
@@ -86,13 +122,14 @@ function show() {
   });
 }
 
-function fill(item, pk, { name, url, said, latest }) {
-  const unread = isSignedIn ? said - (reads.get(pk) ?? 0) : 0;
+function fill(item, pk, room) {
+  const { name, url, latest } = room;
+  const unread = unreadOf(pk, room);
   item.dataset.pk = pk;
   item.querySelector("a").href = url;
   item.querySelector("bdi").textContent = name;
-  item.querySelector(".number").textContent = unread;
-  item.querySelector(".unread").hidden = unread <= 0;
+  item.querySelector(".number").textContent = unread > MOST_UNREAD ? `${MOST_UNREAD}+` : unread;
+  item.querySelector(".unread").hidden = !unread;
   item.querySelector(".latest").textContent = latest?.text ?? "Nobody has written yet";
   const time = item.querySelector("time");
   time.textContent = latest ? ago(new Date(latest.created)) : "";
