@@ -8,6 +8,10 @@ Turn the URL of a channel layer, as it stands in the environment, into an entry 
                                    channels.layers.redis.RedisSentinelChannelLayer; several sentinels, and several
                                    services, separated by commas; rediss+sentinel:// for TLS to all of them
 
+    amqp://user:password@host:5672/virtual-host
+                                   channels.layers.rabbitmq.RabbitmqChannelLayer; amqps:// for TLS, several brokers of
+                                   a cluster separated by commas
+
 Options of the layer may follow as a query: ``memory://?capacity=1000&expiry=30``. With a Redis URL the rest of the
 query is redis-py's: ``rediss://host/0?prefix=shop:&ssl_ca_certs=/etc/ssl/own.pem``. With Sentinel, user and password
 are those of the servers, the path may end in a database, and ``sentinel_username``, ``sentinel_password``,
@@ -75,6 +79,16 @@ def _sentinel(url: str) -> dict[str, Any]:
     }
 
 
+def _rabbitmq(url: str) -> dict[str, Any]:
+    rest, options = _take_options(url, {**_OPTIONS, "prefix": str}, rest=True)
+    head, _, query = rest.partition("?")
+    scheme, _, place = head.partition("://")
+    login, at, others = place.rpartition("@")
+    addresses, slash, path = others.partition("/")
+    end = slash + path + (f"?{query}" if query else "")
+    return {"hosts": [f"{scheme}://{login}{at}{address.strip()}{end}" for address in addresses.split(",")], **options}
+
+
 def _address(text: str) -> tuple[str, int]:
     parts = urlsplit(f"//{text.strip()}")
     try:
@@ -95,6 +109,7 @@ def _number(database: str) -> int:
 _MEMORY = ("channels.layers.inmemory.InMemoryChannelLayer", _memory)
 _REDIS = ("channels.layers.redis.RedisChannelLayer", _redis)
 _SENTINEL = ("channels.layers.redis.RedisSentinelChannelLayer", _sentinel)
+_RABBITMQ = ("channels.layers.rabbitmq.RabbitmqChannelLayer", _rabbitmq)
 _SCHEMES = {
     "memory": _MEMORY,
     "redis": _REDIS,
@@ -102,6 +117,8 @@ _SCHEMES = {
     "unix": _REDIS,
     "redis+sentinel": _SENTINEL,
     "rediss+sentinel": _SENTINEL,
+    "amqp": _RABBITMQ,
+    "amqps": _RABBITMQ,
 }
 
 

@@ -1,0 +1,27 @@
+"""The RabbitMQ layer, over a real broker: the contract of all layers."""
+
+import secrets
+import time
+
+import pytest
+
+from channels.layers.rabbitmq import RabbitmqChannelLayer
+from channels.test.conformance import ChannelLayerConformance
+
+
+class TestRabbitmqChannelLayer(ChannelLayerConformance):
+    expiry = group_expiry = 1
+    many = 1_000
+
+    @pytest.fixture(autouse=True)
+    def server(self, broker):
+        self.url = broker.url
+
+    def make_layer(self, **options):
+        layer = RabbitmqChannelLayer(hosts=[self.url], prefix=f"test-{secrets.token_hex(6)}:", **options)
+        # To connect takes more than the tests allow for waiting.
+        layer.group_channels("any")
+        return layer
+
+    def advance(self, layer, seconds):
+        time.sleep(seconds)
