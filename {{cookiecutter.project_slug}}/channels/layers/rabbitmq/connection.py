@@ -149,6 +149,8 @@ class Link:
 
     async def line(self, on_closed: Callable[[], None] = lambda: None) -> Line:
         """Open a line."""
+        if self._connection is None or not self._connection.is_open:
+            raise ChannelLayerUnavailable("The connection to the broker was lost.")
         opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._connection.channel(on_open_callback=lambda raw: give(opened, raw))
         lost = asyncio.create_task(self._lost.wait())

@@ -151,11 +151,13 @@ class Core:
 
     async def have_queue(self, channel: str) -> None:
         """Have the queue for a channel or a process queue."""
+        await self.publishing.ready()
         self.use(channel)
         await self.declarer.queue(self.names.queue(channel), self.message_queue(channel))
 
     async def have_members(self, queue: str) -> None:
         """Have the queue for what the reader of a process queue is told beside its messages."""
+        await self.publishing.ready()
         await self.declarer.queue(self.names.members(queue), members_queue(self.limits))
 
     def use(self, channel: str) -> None:
@@ -185,6 +187,7 @@ class Core:
 
     async def pending(self, channel: str) -> tuple[int, float]:
         """Return how many messages wait in a channel, and for how long the first of them has."""
+        await self.publishing.ready()
         count = await self.declarer.count(self.names.queue(channel)) or 0
         return count, (await self.oldest(channel) or 0.0) if count else 0.0
 

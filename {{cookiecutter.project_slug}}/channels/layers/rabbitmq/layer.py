@@ -34,18 +34,21 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     ``hosts`` are URLs of brokers of one cluster, ``amqp://user:password@host:5672/virtual-host`` or ``amqps://``; a
     process uses one at a time. ``prefix`` stands in front of every name: two projects that share a virtual host need
-    different ones. The other arguments are those of every layer. Raises ``InvalidChannelLayerError``.
+    different ones. ``url`` is what the layer of Channels 1 called the one host. The other arguments are those of every
+    layer. Raises ``InvalidChannelLayerError``.
     """
 
     lease_interval: ClassVar[float | None] = 2.0
 
-    def __init__(self, hosts: Sequence[str] | str | None = None, prefix: str = "channels:", **options: Any) -> None:
+    def __init__(
+        self, hosts: Sequence[str] | str | None = None, prefix: str = "channels:", url: str = "", **options: Any
+    ) -> None:
         super().__init__(**options)
         if not isinstance(prefix, str) or len(prefix.encode()) > _LONGEST_PREFIX:
             raise InvalidChannelLayerError(
                 f"The channel layer's prefix is {prefix!r}; expected a text of at most {_LONGEST_PREFIX} bytes."
             )
-        urls = [hosts] if isinstance(hosts, str) else list(hosts or ["amqp://localhost"])
+        urls = [hosts] if isinstance(hosts, str) else list(hosts or [url or "amqp://localhost"])
         self._addresses = [Address(url) for url in urls]
         self._names = Names(prefix)
         self.statistics: Statistics = Statistics(self.clock)

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 # A process whose lease has died may still renew it within so many seconds: perhaps the broker was away.
 SECOND_CHANCE = 2.5
 # Where wills cannot be carried out, for a full channel say, it is tried again after so many seconds.
-AGAIN = 1.0
+AGAIN = 0.5
 
 
 class Wills:
@@ -166,20 +166,18 @@ class Wills:
         def take(raw: Any, method: Any, properties: Any, body: bytes) -> None:
             wills[properties.headers["l"]].append((method.delivery_tag, properties.headers["c"], body))
 
-        tag = await line.ask("basic_consume", queue=name, on_message_callback=take)
-        await line.ask("basic_cancel", consumer_tag=tag.consumer_tag)
-        told = 0
-        for versions in wills.values():
-            # The last one counts.
-            _, channel, body = versions[-1]
-            if await self._send(channel, body):
-                told += 1
-                for number, *_ in versions:
-                    line.raw.basic_ack(number)
-        more = told < len(wills) or bool(await core.declarer.count(name))
+        await line.ask("basic_consume", queue=name, on_message_callback=take)
+        # The broker answers behind what it has sent before.
+        while (await line.ask("queue_declare", queue=name, passive=True)).message_count:
+            pass
+        # The last one of each connection counts.
+        sent = await asyncio.gather(*(self._send(*versions[-1][1:]) for versions in wills.values()))
+        for versions, is_sent in zip(wills.values(), sent, strict=True):
+            for number, *_ in versions if is_sent else ():
+                line.raw.basic_ack(number)
         # What was not acknowledged is given back.
         line.close()
-        return _Left(told, more)
+        return _Left(sum(sent), not all(sent))
 
     async def _send(self, channel: str, body: bytes) -> bool:
         core = self._core
