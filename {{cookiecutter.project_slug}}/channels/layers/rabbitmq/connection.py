@@ -85,6 +85,26 @@ class Line:
         self._on_closed()
 
 
+class Connection(AsyncioConnection):  # type: ignore[misc]
+    """A connection of pika's that writes at once what one turn of the loop has to say, where pika writes each frame."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._frames: list[bytes] = []
+        super().__init__(*arguments, **options)
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._frames.append(data)
+
+    def flush(self) -> None:
+        """Write what there is to be said, as far as the socket takes it."""
+        frames, self._frames = self._frames, []
+        if frames and self._transport is not None:
+            self._transport.write(b"".join(frames))
+            self._transport._on_socket_writable()
+
+
 class Link:
     """
     One connection, to any of some addresses.
@@ -123,7 +143,7 @@ class Link:
                 self._failure = _describe(address, error)
                 self._tried.set()
                 logger.debug("No connection to the broker: %s", self._failure)
-                self._end()
+                self.close()
             else:
                 self._failure = ""
                 self._open.set()
@@ -160,6 +180,11 @@ class Link:
             raise ChannelLayerUnavailable("The connection to the broker was lost.")
         return Line(opened.result(), on_closed)
 
+    def flush(self) -> None:
+        """Write what there is to be said, before anybody goes on."""
+        if self._connection is not None:
+            self._connection.flush()
+
     async def _connect(self, address: Address) -> Any:
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[Any] = loop.create_future()
@@ -169,7 +194,7 @@ class Link:
             if not opened.done():
                 opened.set_exception(error if isinstance(error, BaseException) else ConnectionError(str(error)))
 
-        connection = AsyncioConnection(
+        connection = Connection(
             address.parameters(),
             on_open_callback=lambda made: give(opened, made),
             on_open_error_callback=fail,
@@ -186,7 +211,8 @@ class Link:
         self.blocked = ""
         lost.set()
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
         if connection is not None and connection.is_open:
             connection.close()

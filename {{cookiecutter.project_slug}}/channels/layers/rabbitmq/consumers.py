@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .core import Core
 
 # For so long, in seconds, a channel that nobody waits for goes on to be read, and what has come is kept.
-GRACE = 0.02
+GRACE = 0.05
 # As many messages of a channel may be on their way here.
 PREFETCH = 4
 
@@ -75,6 +75,8 @@ class Consumers:
         self._opening = asyncio.Lock()
         self._pulling = asyncio.Lock()
         self._is_closing = False
+        # Threads that have been given something, and are woken when that is acknowledged.
+        self._given: list[Waiter] = []
         # Who is told that a queue was empty.
         self._on_empty: Callable[[Any], None] = lambda frame: None
 
@@ -158,6 +160,24 @@ class Consumers:
             if not waiter.is_over:
                 return
         self._waiters.pop(waiter, None)
+        if not self._given:
+            asyncio.get_running_loop().call_soon(self._wake)
+        self._given.append(waiter)
+        self._close_later()
+
+    def _wake(self) -> None:
+        """Let threads begin with what they were given, now that the broker has been told."""
+        self._core.reading.flush()
+        for waiter in self._given:
+            waiter.woken.set()
+        self._given.clear()
+
+    def end(self, waiter: Waiter) -> None:
+        """Have a thread wait no longer, unless it has been given something."""
+        with self._lock:
+            if waiter.is_over:
+                return
+            waiter.is_over = True
         waiter.woken.set()
         self._close_later()
 

@@ -13,18 +13,20 @@ import contextlib
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...exceptions import ChannelLayerUnavailable
-from ..base import Delivery, Entry
+from ..base import Delivery, Entry, Send
 from ..envelope import UnreadableEntry, unpack
 from .addresses import Address
 from .batches import Batches
 from .connection import Link, Refused, give
-from .consumers import Consumers
+from .consumers import Consumers, Waiter
 from .dead import DeadMessages
+from .gathered import Gathered
 from .memberships import Memberships
 from .process_queues import ProcessQueue
 from .publisher import Outcome, Publisher
@@ -42,15 +44,39 @@ T = TypeVar("T")
 
 # What the broker may take to answer, in seconds.
 ANSWER_TIMEOUT = 5.0
+# For a last word over connections that end, in seconds.
+_FAREWELL = 0.2
+ACCESS_REFUSED = 403
 # As many names of queues are remembered, for a flush.
 USED = 10_000
+
+
+class Answer:
+    """What a thread will hear of its batch."""
+
+    def __init__(self) -> None:
+        self.refused: Sequence[Send] = ()
+        self.error: Exception | None = None
+        self._told = threading.Event()
+
+    def tell(self, refused: Sequence[Send], error: Exception | None) -> None:
+        """Tell it."""
+        self.refused, self.error = refused, error
+        self._told.set()
+
+    def wait(self) -> None:
+        """Wait for it."""
+        if not self._told.wait(ANSWER_TIMEOUT):
+            text = f"The broker has not answered for {ANSWER_TIMEOUT:.0f} s."
+            self.error = ChannelLayerUnavailable(text, uncertain=True)
 
 
 class Core:
     """The I/O thread of a layer in one process."""
 
     def __init__(self, layer: RabbitmqChannelLayer, addresses: Sequence[Address], names: Names) -> None:
-        self.layer = layer
+        # The thread must not keep a layer alive that nobody uses any more.
+        self.layer: RabbitmqChannelLayer = weakref.proxy(layer)
         self.names = names
         self.limits = Limits(layer.expiry, layer.group_expiry)
         self.process = os.getpid()
@@ -59,6 +85,7 @@ class Core:
         self.process_queues: dict[str, ProcessQueue] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
+        self._gathered: dict[asyncio.AbstractEventLoop, Gathered] = {}
         self.stamps = Stamps()
         self.publishing = Link(addresses, self._open_publishing, self._lose_publishing)
         self.reading = Link(addresses, self._open_reading, lambda: None)
@@ -78,6 +105,21 @@ class Core:
         self.start(self.publishing.keep())
         self.start(self.reading.keep())
         self._loop.run_forever()
+        self._loop.close()
+
+    def end(self) -> None:
+        """End the thread: the layer is not used any more."""
+        if self.process == os.getpid():
+            with contextlib.suppress(RuntimeError):
+                self.post(self._end)
+
+    def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for link in self.publishing, self.reading:
+            link.close()
+        # They have said goodbye by then.
+        self._loop.call_later(_FAREWELL, self._loop.stop)
 
     async def _open_publishing(self) -> None:
         await self.publisher.open()
@@ -114,7 +156,28 @@ class Core:
         """Have the I/O thread call something."""
         self._loop.call_soon_threadsafe(call, *arguments)
 
+    def gathered(self) -> Gathered:
+        """Return what gathers the sends of the loop that runs here."""
+        loop = asyncio.get_running_loop()
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            for ended in [known for known in list(self._gathered) if known.is_closed()]:
+                self._gathered.pop(ended, None)
+            gathered = self._gathered[loop] = Gathered(self, loop, ANSWER_TIMEOUT)
+        return gathered
+
     # In the I/O thread
+
+    def begin_turn(self, batch: Sequence[Send], waiter: Waiter, answer: Answer) -> None:
+        """Send a batch, and give a thread the next message; where something is refused, it waits for none."""
+
+        def done(refused: Sequence[Send], error: Exception | None) -> None:
+            answer.tell(refused, error)
+            if refused or error is not None:
+                self.consumers.end(waiter)
+
+        self.batches.begin(batch, done)
+        self.consumers.enlist(waiter)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Begin something that nobody waits for."""
@@ -180,6 +243,14 @@ class Core:
             self.layer.statistics.count_dropped(channel, "unreadable", str(error))
             return None
 
+    @staticmethod
+    def refusal(error: Refused) -> ChannelLayerUnavailable:
+        """Return what a refusal is for whoever uses the layer."""
+        hint = ""
+        if error.code == ACCESS_REFUSED:
+            hint = " The layer needs the rights to configure, write and read: rabbitmqctl set_permissions."
+        return ChannelLayerUnavailable(f"The broker refuses: {error}.{hint}")
+
     async def oldest(self, channel: str) -> float | None:
         """Return for how many seconds the first message of a channel has waited, None if there is none."""
         found = await self.consumers.pull(self.names.queue(channel), put_back=True)
@@ -216,16 +287,9 @@ async def _translated(work: Coroutine[Any, Any, T], timeout: float | None) -> T:
         async with asyncio.timeout(timeout):
             return await work
     except Refused as error:
-        raise ChannelLayerUnavailable(_refusal(error)) from error
+        raise Core.refusal(error) from error
     except TimeoutError as error:
         raise ChannelLayerUnavailable(f"The broker has not answered for {timeout:.0f} s.", uncertain=True) from error
-
-
-def _refusal(error: Refused) -> str:
-    hint = ""
-    if error.code == 403:
-        hint = " The layer needs the rights to configure, write and read: rabbitmqctl set_permissions."
-    return f"The broker refuses: {error}.{hint}"
 
 
 async def _unattended(work: Coroutine[Any, Any, Any]) -> None:

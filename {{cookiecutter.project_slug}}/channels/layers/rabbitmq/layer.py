@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
 from typing import Any, ClassVar
 
-from ...exceptions import InvalidChannelLayerError
+from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from ...values.names import queue_of, require_channel_name, require_group_name, require_readable_name
 from ..base import BaseChannelLayer, Content, Delivery, Entry, Lease, Send, UnderWay
 from ..envelope import pack_message
 from ..statistics import Statistics
 from .addresses import Address
 from .consumers import Waiter
-from .core import Core
+from .core import Answer, Core
 from .topology import Names
 
 # The broker takes names of 255 bytes, and a channel's has 199 at most.
@@ -54,7 +54,6 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         self.statistics: Statistics = Statistics(self.clock)
         self._making = threading.Lock()
         self._made: Core | None = None
-        self._reads: dict[str, Future[None]] = {}
 
     @property
     def _core(self) -> Core:
@@ -64,6 +63,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
             with self._making:
                 if self._made is None or self._made.process != os.getpid():
                     self._made = Core(self, self._addresses, self._names)
+                    weakref.finalize(self, self._made.end)
                 core = self._made
         return core
 
@@ -75,10 +75,12 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         sends = list(batch)
-        return self._core.run(self._core.batches.send(sends)) if sends else []
+        return list(self._core.run(self._core.batches.send(sends))) if sends else []
 
     def take(self, channels: Sequence[str], timeout: float | None = 0.0) -> Delivery | None:
-        names = [require_readable_name(channel) for channel in channels]
+        return self._taken([require_readable_name(channel) for channel in channels], timeout)
+
+    def _taken(self, names: Sequence[str], timeout: float | None) -> Delivery | None:
         if not names:
             return None
         delivery = self._core.run(self._core.consumers.get(names)) if timeout == 0 else self._wait(names, timeout)
@@ -99,10 +101,44 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     ) -> tuple[list[Send], Delivery | None]:
         if finished:
             self.statistics.count_finished(finished)
-        refused, delivery = super().send_and_take(batch, channels, timeout)
+        names = [require_readable_name(channel) for channel in channels]
+        if batch and names and timeout > 0:
+            refused, delivery = self._take_turn(batch, names, timeout)
+        else:
+            refused = self.send_many(batch)
+            delivery = self._taken(names, 0.0 if refused else timeout)
         if delivery is not None:
             self.statistics.count_begun(delivery.channel)
         return refused, delivery
+
+    def _take_turn(
+        self, batch: Sequence[Send], names: Sequence[str], timeout: float
+    ) -> tuple[list[Send], Delivery | None]:
+        """Send, and wait for a message meanwhile."""
+        core, waiter, answer = self._core, Waiter(names), Answer()
+        core.post(core.begin_turn, batch, waiter, answer)
+        core.consumers.wait(waiter, timeout)
+        delivery = waiter.delivery
+        if delivery is not None:
+            self.statistics.count_received(delivery.channel)
+        answer.wait()
+        error = answer.error or waiter.error
+        if error is None:
+            return list(answer.refused), delivery
+        if delivery is None:
+            raise error
+        # The message that has come shall not be lost, so the worker hears nothing of the failure.
+        self.outage.goes_on(error, "sends")
+        return self._left_of(batch, error), delivery
+
+    def _left_of(self, batch: Sequence[Send], error: Exception) -> list[Send]:
+        """Return what may be sent again; the rest is counted."""
+        if isinstance(error, ChannelLayerUnavailable) and not error.uncertain:
+            return list(batch)
+        for send in batch:
+            if send.content is not None:
+                self.statistics.count_dropped(send.name, "uncertain")
+        return [left for send in batch for left in send.of_finish_alone()]
 
     def interrupt(self) -> None:
         self._core.consumers.interrupt()
@@ -156,21 +192,21 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
         sends = list(batch)
-        return await self._core.run_async(self._core.batches.send(sends)) if sends else []
+        return await self._core.gathered().send(sends) if sends else []
 
     async def read_queue(self, queue: str) -> list[Entry]:
         core = self._core
         reader = core.process_queues.get(queue)
         if reader is None:
             reader = await core.run_async(core.reader_of(queue))
-        while not reader.entries:
-            read = self._reads.get(queue)
-            # A read goes on when its caller is cancelled, and the next one gets what it brings.
-            if read is None or read.done():
-                read = self._reads[queue] = core.begin(reader.read(), timeout=None)
-            await asyncio.shield(asyncio.wrap_future(read))
-        if self._reads.get(queue) is not None:
+        loop = asyncio.get_running_loop()
+        if reader.entries:
+            # Where there is always more, nobody else on the loop would ever have a turn.
             await asyncio.sleep(0)
+        while not reader.entries:
+            woken: asyncio.Future[None] = loop.create_future()
+            core.post(reader.want, loop, woken)
+            await woken
         return [reader.entries.popleft() for _ in range(len(reader.entries))]
 
     async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:

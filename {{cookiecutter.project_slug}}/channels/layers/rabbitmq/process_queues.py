@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..base import Entry
-from .connection import Line
+from .connection import Line, Refused
+from .gathered import call_in
 
 if TYPE_CHECKING:
     from .core import Core
 
+# So many seconds lie between two batches, at least.
+GAP = 0.003
 # As many messages are on their way here at once.
 PREFETCH = 100
 
@@ -38,13 +41,37 @@ class ProcessQueue:
         # The number of the last message that has come, by which all are acknowledged.
         self._last = 0
         self._arrived = asyncio.Event()
+        # The loops that wait for something to read, with what tells them.
+        self._wanting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._is_reading = False
+        self._read_at = 0.0
         # What the reader may take: single operations on a deque are atomic.
         self.entries: deque[Entry] = deque()
         # The groups that are sure to lead here.
         self.bound: set[str] = set()
 
-    async def read(self) -> None:
-        """Wait until there are ``entries``."""
+    def want(self, loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
+        """Wake somebody when there are ``entries``, or when none can come. What is read is there for others, too."""
+        self._wanting.append((loop, woken))
+        if not self._is_reading:
+            self._is_reading = True
+            self._core.start(self._read_for_all())
+
+    async def _read_for_all(self) -> None:
+        error: Exception | None = None
+        try:
+            await self._read()
+        except Refused as refused:
+            error = self._core.refusal(refused)
+        except Exception as failure:
+            error = failure
+        self._is_reading = False
+        wanting, self._wanting = self._wanting, []
+        for loop, woken in wanting:
+            call_in(loop, _wake, woken, error)
+
+    async def _read(self) -> None:
+        """Wait until there are entries."""
         while not self.entries:
             line = await self.open()
             if not self._is_attached:
@@ -57,6 +84,7 @@ class ProcessQueue:
                 )
             if not self._messages and not self._changes:
                 await self._arrived.wait()
+            await self._keep_pace()
             self._arrived.clear()
             if not self._stays:
                 self._is_attached = False
@@ -64,6 +92,14 @@ class ProcessQueue:
             elif self._changes:
                 await self._barrier(line)
             self._settle(line)
+
+    async def _keep_pace(self) -> None:
+        """Come back no sooner than that: where there is much to read, it comes in batches."""
+        loop = asyncio.get_running_loop()
+        left = self._read_at + GAP - loop.time()
+        if left > 0:
+            await asyncio.sleep(left)
+        self._read_at = loop.time()
 
     def _settle(self, line: Line) -> None:
         # Unless there is more, all that came before the changes has come.
@@ -150,3 +186,12 @@ class ProcessQueue:
             self._changes.append(read)
             self._core.memberships.told(self._name, read[1])
             self._arrived.set()
+
+
+def _wake(woken: asyncio.Future[None], error: Exception | None) -> None:
+    if woken.done():
+        return
+    if error is None:
+        woken.set_result(None)
+    else:
+        woken.set_exception(error)

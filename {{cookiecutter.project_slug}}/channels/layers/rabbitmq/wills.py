@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Lease, Send
 from ..envelope import packed_send
-from .connection import Line
+from .connection import Line, give
 from .publisher import Outcome
 from .topology import kept_queue, lease_queue
 
@@ -48,9 +48,9 @@ class Wills:
             self._own[queue] = _OwnWills(self._core, queue)
         return self._own[queue]
 
-    async def set(self, queue: str, local: str, will: Send) -> None:
-        """Keep the last will of a connection."""
-        await self._of(queue).set(local, will)
+    async def set(self, queue: str, local: str, will: Send) -> asyncio.Future[Outcome]:
+        """Keep the last will of a connection; return what the broker will say to that."""
+        return await self._of(queue).set(local, will)
 
     def forget(self, queue: str, local: str) -> None:
         """Forget the last will of a connection."""
@@ -60,11 +60,14 @@ class Wills:
     async def set_some(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
         """Do either for several connections."""
         await self._core.publishing.ready()
+        told = []
         for local, will in wills:
             if will is None:
                 self.forget(queue, local)
             else:
-                await self.set(queue, local, will)
+                told.append(await self.set(queue, local, will))
+        if any(outcome is not Outcome.TAKEN for outcome in await asyncio.gather(*told)):
+            raise ChannelLayerUnavailable("The broker has not taken the last wills of some connections.")
 
     # The lease
 
@@ -224,7 +227,7 @@ class _OwnWills:
             self._line = line = await core.reading.line(self._lose)
             await line.ask("basic_consume", queue=name, on_message_callback=self._take)
 
-    async def set(self, local: str, will: Send) -> None:
+    async def set(self, local: str, will: Send) -> asyncio.Future[Outcome]:
         """Keep a will, instead of the one before."""
         await self.open()
         self._count += 1
@@ -232,7 +235,10 @@ class _OwnWills:
         core = self._core
         body = core.stamps.put_on(packed_send(will, core.layer.max_message_size))
         headers = {"l": local, "c": will.name, "n": number}
-        core.publisher.publish("", core.names.wills(self._queue), body, lambda outcome: None, headers=headers)
+        told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        name = core.names.wills(self._queue)
+        core.publisher.publish("", name, body, lambda outcome: give(told, outcome), headers=headers)
+        return told
 
     def forget(self, local: str) -> None:
         """Forget a will."""
