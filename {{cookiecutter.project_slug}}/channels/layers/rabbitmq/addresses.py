@@ -26,7 +26,10 @@ class Address:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS:
-            raise _wrong(url, f"it begins with {parts.scheme or 'nothing'!r} and not with amqp:// or amqps://")
+            raise _wrong(
+                url,
+                f"it begins with {repr(parts.scheme) if parts.scheme else 'nothing'} and not with amqp:// or amqps://",
+            )
         try:
             port = parts.port or _PORTS[parts.scheme]
         except ValueError as error:

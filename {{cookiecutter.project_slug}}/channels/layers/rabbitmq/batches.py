@@ -7,7 +7,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...exceptions import ChannelLayerUnavailable
 from ...values.names import local_part, queue_of
 from ..base import Send
 from ..envelope import packed_send
@@ -70,7 +69,7 @@ class Batches:
             ]
             outcomes = await self._published(sends)
             if Outcome.UNCERTAIN in [await will for will in wills]:
-                raise _lost()
+                raise core.publisher.uncertainty()
         except Exception as error:
             done((), error)
         else:
@@ -80,7 +79,7 @@ class Batches:
         if Outcome.NO_QUEUE in outcomes:
             self._core.start(self._send_again(sends, outcomes, done))
         elif Outcome.UNCERTAIN in outcomes:
-            done((), _lost())
+            done((), self._core.publisher.uncertainty())
         else:
             done(self._settled(sends, outcomes), None)
 
@@ -104,7 +103,7 @@ class Batches:
             done((), error)
         else:
             lost = any(outcome in (Outcome.UNCERTAIN, Outcome.NO_QUEUE) for outcome in outcomes)
-            done((), _lost()) if lost else done(self._settled(sends, outcomes), None)
+            done((), core.publisher.uncertainty()) if lost else done(self._settled(sends, outcomes), None)
 
     async def _published(self, sends: Sequence[Send]) -> list[Outcome]:
         answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
@@ -163,7 +162,3 @@ class Batches:
             core.layer.statistics.count_sent(queue)
         if send.reply_channel and send.will is None:
             core.wills.forget(queue_of(send.reply_channel), local_part(send.reply_channel))
-
-
-def _lost() -> ChannelLayerUnavailable:
-    return ChannelLayerUnavailable("The connection to the broker was lost.", uncertain=True)

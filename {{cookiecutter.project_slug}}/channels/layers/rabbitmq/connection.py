@@ -24,11 +24,15 @@ logger = logging.getLogger(__name__)
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
+ACCESS_REFUSED = 403
+
+
 class Refused(Exception):
     """Is raised when the broker refuses something, and has closed the line for it."""
 
     def __init__(self, code: int, text: str) -> None:
-        super().__init__(f"{code} {text}")
+        rights = " The layer needs the rights to configure, write and read: rabbitmqctl set_permissions."
+        super().__init__(f"{code} {text}.{rights if code == ACCESS_REFUSED else ''}")
         self.code = code
 
 
@@ -110,16 +114,21 @@ class Link:
     One connection, to any of some addresses.
 
     ``on_open`` makes ready what goes over it, and ``on_lost`` is told of its end. While the broker takes nothing, for
-    want of memory or disk, ``blocked`` says why.
+    want of memory or disk, ``blocked`` says why; ``on_blocked`` is told when that begins.
     """
 
     def __init__(
-        self, addresses: Sequence[Address], on_open: Callable[[], Awaitable[None]], on_lost: Callable[[], None]
+        self,
+        addresses: Sequence[Address],
+        on_open: Callable[[], Awaitable[None]],
+        on_lost: Callable[[], None] = lambda: None,
+        on_blocked: Callable[[], None] = lambda: None,
     ) -> None:
         # All the processes of a site do not go to the same one.
         self._addresses = random.sample(addresses, len(addresses))
         self._on_open = on_open
         self._on_lost = on_lost
+        self._on_blocked = on_blocked
         self._connection: Any = None
         self._lost = asyncio.Event()
         self._open = asyncio.Event()
@@ -219,6 +228,7 @@ class Link:
 
     def _is_blocked(self, _: Any, frame: Any) -> None:
         self.blocked = str(frame.method.reason)
+        self._on_blocked()
         logger.warning("The broker takes no messages for now: %s. See rabbitmqctl status for its limits", self.blocked)
 
     def _is_unblocked(self, *_: Any) -> None:

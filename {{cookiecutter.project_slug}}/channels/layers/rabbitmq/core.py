@@ -46,7 +46,6 @@ T = TypeVar("T")
 ANSWER_TIMEOUT = 5.0
 # For a last word over connections that end, in seconds.
 _FAREWELL = 0.2
-ACCESS_REFUSED = 403
 # As many names of queues are remembered, for a flush.
 USED = 10_000
 
@@ -87,8 +86,10 @@ class Core:
         self._loop = asyncio.new_event_loop()
         self._gathered: dict[asyncio.AbstractEventLoop, Gathered] = {}
         self.stamps = Stamps()
-        self.publishing = Link(addresses, self._open_publishing, self._lose_publishing)
-        self.reading = Link(addresses, self._open_reading, lambda: None)
+        self.publishing = Link(
+            addresses, self._open_publishing, lambda: self.publisher.lose(), lambda: self.publisher.give_up()
+        )
+        self.reading = Link(addresses, self._open_reading)
         self.publisher = Publisher(self.publishing)
         self.declarer = Declarer(self.publishing)
         self.batches = Batches(self)
@@ -105,6 +106,10 @@ class Core:
         self.start(self.publishing.keep())
         self.start(self.reading.keep())
         self._loop.run_forever()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
     def end(self) -> None:
@@ -126,9 +131,6 @@ class Core:
         self.declarer.forget_all()
         await self.declarer.exchanges(self.names.groups, self.names.dead_letters)
         await self.dead.declare()
-
-    def _lose_publishing(self) -> None:
-        self.publisher.lose()
 
     async def _open_reading(self) -> None:
         # Its queues are declared over the other one.
@@ -246,10 +248,7 @@ class Core:
     @staticmethod
     def refusal(error: Refused) -> ChannelLayerUnavailable:
         """Return what a refusal is for whoever uses the layer."""
-        hint = ""
-        if error.code == ACCESS_REFUSED:
-            hint = " The layer needs the rights to configure, write and read: rabbitmqctl set_permissions."
-        return ChannelLayerUnavailable(f"The broker refuses: {error}.{hint}")
+        return ChannelLayerUnavailable(f"The broker refuses: {error}")
 
     async def oldest(self, channel: str) -> float | None:
         """Return for how many seconds the first message of a channel has waited, None if there is none."""

@@ -144,7 +144,6 @@ class ProcessQueue:
                     "basic_consume",
                     queue=self._core.names.members(self._name),
                     on_message_callback=self._take_change,
-                    auto_ack=True,
                 )
                 line.raw.add_on_cancel_callback(lambda frame: line.close())
                 self._line = line
@@ -180,6 +179,7 @@ class ProcessQueue:
             self._line.raw.basic_ack(method.delivery_tag)
 
     def _take_change(self, raw: Any, method: Any, properties: Any, body: bytes) -> None:
+        raw.basic_ack(method.delivery_tag)
         if properties.type == "has":
             self._core.workers.hear(self._name, self._core.stamps.take_off(body)[1])
         elif read := self._core.entry(self._name, body):

@@ -22,7 +22,7 @@ class Outcome(enum.Enum):
     TAKEN = "taken"
     FULL = "full"
     NO_QUEUE = "no queue"
-    # The connection was lost before the broker said anything.
+    # The connection was lost, or the broker takes nothing any more, before it has said anything.
     UNCERTAIN = "uncertain"
 
 
@@ -48,18 +48,30 @@ class Publisher:
         self._line, self._last = line, 0
 
     def lose(self) -> None:
-        """Tell all who wait: the connection was lost."""
-        waiting, self._waiting, self._line = self._waiting, {}, None
+        """Begin anew: the connection was lost."""
+        self._line = None
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Have all who wait for a confirm wait no longer."""
+        waiting, self._waiting = self._waiting, {}
         self._returned.clear()
         for done in waiting.values():
             done(Outcome.UNCERTAIN)
 
     def check(self) -> None:
         """Raise ``ChannelLayerUnavailable`` if nothing can be published now; nothing has been, then."""
+        if self._link.blocked or self._line is None or not self._line.is_open:
+            raise ChannelLayerUnavailable(self._trouble())
+
+    def uncertainty(self) -> ChannelLayerUnavailable:
+        """Return what to raise when the broker has not said what has become of a message."""
+        return ChannelLayerUnavailable(self._trouble(), uncertain=True)
+
+    def _trouble(self) -> str:
         if self._link.blocked:
-            raise ChannelLayerUnavailable(f"The broker takes no messages for now: {self._link.blocked}.")
-        if self._line is None or not self._line.is_open:
-            raise ChannelLayerUnavailable("There is no connection to the broker.")
+            return f"The broker takes no messages for now: {self._link.blocked}."
+        return "The connection to the broker was lost."
 
     def publish(
         self, exchange: str, key: str, body: bytes, done: Done, kind: str = "", headers: dict[str, Any] | None = None
