@@ -14,4 +14,4 @@ def test_every_layer_on_the_page_can_be_made_and_finds_its_routing(settings):
             made.append(type(layer.channel_layer).__name__)
             assert "websocket.connect" in layer.router.channels
 
-    assert made == ["InMemoryChannelLayer", "RedisChannelLayer", "RedisSentinelChannelLayer"]
+    assert made == ["InMemoryChannelLayer", "RedisChannelLayer", "RedisSentinelChannelLayer", "RabbitmqChannelLayer"]

@@ -116,3 +116,28 @@ def test_sentinel_urls_name_sentinels_and_services(url, config):
 def test_what_is_wrong_with_a_sentinel_url_is_said(url, found):
     with pytest.raises(InvalidChannelLayerError, match=found):
         from_url(url)
+
+
+RABBITMQ = "channels.layers.rabbitmq.RabbitmqChannelLayer"
+
+
+@pytest.mark.parametrize(
+    ("url", "config"),
+    [
+        ("amqp://localhost", {"hosts": ["amqp://localhost"]}),
+        (
+            "amqp://shop:p%40ss@10.0.0.5, 10.0.0.6:5673/shop?prefix=shop:&capacity=7",
+            {
+                "hosts": ["amqp://shop:p%40ss@10.0.0.5/shop", "amqp://shop:p%40ss@10.0.0.6:5673/shop"],
+                "prefix": "shop:",
+                "capacity": 7,
+            },
+        ),
+        (
+            "amqps://10.0.0.5/%2F?ssl_ca_certs=/own.pem&expiry=30",
+            {"hosts": ["amqps://10.0.0.5/%2F?ssl_ca_certs=%2Fown.pem"], "expiry": 30.0},
+        ),
+    ],
+)
+def test_the_url_of_a_broker_names_one_or_several(url, config):
+    assert from_url(url) == {"BACKEND": RABBITMQ, "CONFIG": config, "ROUTING": ()}

@@ -86,11 +86,12 @@ class ProcessQueue:
                 await self._arrived.wait()
             await self._keep_pace()
             self._arrived.clear()
+            if self._changes:
+                # Messages that were sent before them may still be on their way.
+                await line.ask("queue_declare", queue=self._core.names.queue(self._name), passive=True)
             if not self._stays:
                 self._is_attached = False
                 await line.ask("basic_cancel", consumer_tag=self._tag)
-            elif self._changes:
-                await self._barrier(line)
             self._settle(line)
 
     async def _keep_pace(self) -> None:
@@ -125,11 +126,13 @@ class ProcessQueue:
 
     async def look(self) -> None:
         """Return when all that its reader was told before has come."""
-        await self._barrier(await self.open())
+        await self._drain_changes(await self.open())
 
-    async def _barrier(self, line: Line) -> None:
+    async def _drain_changes(self, line: Line) -> None:
         # The broker answers behind what it has sent before.
-        await line.ask("queue_declare", queue=self._core.names.members(self._name), passive=True)
+        members = self._core.names.members(self._name)
+        while (await line.ask("queue_declare", queue=members, passive=True)).message_count:
+            pass
 
     async def open(self) -> Line:
         """Return the line, and be told of memberships from now on."""
@@ -139,12 +142,14 @@ class ProcessQueue:
                 await self._core.have_queue(self._name)
                 await self._core.have_members(self._name)
                 line = await self._core.reading.line(self.lose)
-                await line.ask("basic_qos", prefetch_count=PREFETCH)
                 await line.ask(
                     "basic_consume",
                     queue=self._core.names.members(self._name),
                     on_message_callback=self._take_change,
                 )
+                # From now on a change is here before any message that is sent after it.
+                await self._drain_changes(line)
+                await line.ask("basic_qos", prefetch_count=PREFETCH)
                 line.raw.add_on_cancel_callback(lambda frame: line.close())
                 self._line = line
             return self._line
