@@ -1,9 +1,9 @@
 """
 Take messages from channels for threads that wait for them.
 
-The broker sends a message to whoever has said that he wants some: a *consumer*. There is one for each channel while a
-thread of this process waits for it, and a moment longer, since a busy worker comes back within milliseconds. A message
-is acknowledged when it is given to a thread, before that can begin with it: so nobody else ever gets it, and a process
+The broker sends a message to whoever has said that he wants some: a *consumer*. There is one for each channel that
+threads of this process wait for, until one of its messages finds none of them free for a while. A message is
+acknowledged when it is given to a thread, before that can begin with it: so nobody else ever gets it, and a process
 that is killed loses what its threads have in hand. What has come and nobody takes goes back where it was.
 """
 
@@ -25,8 +25,10 @@ from .connection import Line, Refused
 if TYPE_CHECKING:
     from .core import Core
 
-# For so long, in seconds, a channel that nobody waits for goes on to be read, and what has come is kept.
-GRACE = 0.05
+# For so long, in seconds, what has come is kept for a thread that may be free soon: then others shall have it.
+GRACE = 0.1
+# For so long, in seconds, a channel is read that nobody waits for any more.
+IDLE = 5.0
 # As many messages of a channel may be on their way here.
 PREFETCH = 4
 
@@ -53,6 +55,8 @@ class _Consumer:
         # What has come, with the numbers by which it is acknowledged.
         self.waiting: deque[tuple[int, bytes]] = deque()
         self.is_leaving = False
+        # Since when nobody waits for it, by the loop's clock.
+        self.unwanted_since: float | None = None
 
     def take(self) -> bytes:
         """Acknowledge what has come first, and return it."""
@@ -74,7 +78,7 @@ class Consumers:
         self._line: Line | None = None
         self._opening = asyncio.Lock()
         self._pulling = asyncio.Lock()
-        self._is_closing = False
+        self._is_closing = self._will_look = False
         # Threads that have been given something, and are woken when that is acknowledged.
         self._given: list[Waiter] = []
         # Who is told that a queue was empty.
@@ -269,15 +273,29 @@ class Consumers:
             asyncio.get_running_loop().call_later(GRACE, self._close)
 
     def _close(self) -> None:
-        """Stop reading what nobody waits for."""
-        self._is_closing = False
+        """Stop reading what nobody waits for, and has brought something or been idle."""
+        self._is_closing, now = False, asyncio.get_running_loop().time()
         for waiter in [waiter for waiter in self._waiters if waiter.is_over]:
             del self._waiters[waiter]
         wanted = self._wanted()
-        for name, consumer in list(self._consumers.items()):
-            if name not in wanted and consumer.line is not None and not consumer.is_leaving:
-                consumer.is_leaving = True
-                self._core.start(self._detach(consumer, consumer.line))
+        are_idle = False
+        for name, consumer in self._consumers.items():
+            if name in wanted:
+                consumer.unwanted_since = None
+            elif consumer.line is not None and not consumer.is_leaving:
+                consumer.unwanted_since = consumer.unwanted_since or now
+                if consumer.waiting or now - consumer.unwanted_since >= IDLE:
+                    consumer.is_leaving = True
+                    self._core.start(self._detach(consumer, consumer.line))
+                else:
+                    are_idle = True
+        if are_idle and not self._will_look:
+            self._will_look = True
+            asyncio.get_running_loop().call_later(IDLE, self._look)
+
+    def _look(self) -> None:
+        self._will_look = False
+        self._close()
 
     async def _detach(self, consumer: _Consumer, line: Line) -> None:
         await line.ask("basic_cancel", consumer_tag=consumer.tag)
