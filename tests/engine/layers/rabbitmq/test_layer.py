@@ -10,7 +10,7 @@ from channels.test.conformance import ChannelLayerConformance
 
 
 class TestRabbitmqChannelLayer(ChannelLayerConformance):
-    expiry = group_expiry = 0.7
+    expiry = group_expiry = 1
     many = 1_000
 
     @pytest.fixture(autouse=True)

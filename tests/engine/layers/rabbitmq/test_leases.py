@@ -15,14 +15,14 @@ from channels.layers.base import Delivery, Lease, Ticket, UnderWay
 from channels.layers.rabbitmq import RabbitmqChannelLayer, topology, wills
 
 QUEUE = "reply.a!"
-LEASE = 0.6
+LEASE = 1.0
 
 
 @pytest.fixture
 def short(monkeypatch):
     """Leases that die soon."""
     monkeypatch.setattr(topology, "LEASE", LEASE)
-    monkeypatch.setattr(wills, "SECOND_CHANCE", 0.2)
+    monkeypatch.setattr(wills, "SECOND_CHANCE", 0.5)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_the_wills_of_a_dead_process_are_carried_out_once(short, layer, other):
     vanish(layer)
 
     assert before == [{"socket": 1}]
-    assert sorted(message["socket"] for message in received(other, "websocket.disconnect", 3.0)) == [0, 2]
+    assert sorted(message["socket"] for message in received(other, "websocket.disconnect", 4.0)) == [0, 2]
 
 
 def test_a_process_that_renews_its_lease_is_not_spoken_for(short, layer, other):
@@ -127,11 +127,11 @@ def test_a_process_that_was_taken_for_dead_learns_so(short, layer, other):
     async def live_and_stand_still():
         first = await layer.renew_lease(QUEUE)
         await layer.send_many_async([opening(layer, 1)])
-        await asyncio.sleep(LEASE + 1.0)
+        await asyncio.sleep(LEASE + 1.5)
         return first, await layer.renew_lease(QUEUE)
 
     assert asyncio.run(live_and_stand_still()) == (Lease.NEW, Lease.LOST)
-    assert received(other, "websocket.disconnect", 3.0) == [{"socket": 1}]
+    assert received(other, "websocket.disconnect", 4.0) == [{"socket": 1}]
 
 
 def test_a_process_that_has_ended_its_lease_is_not_spoken_for_and_leaves_no_queue_behind(layer, broker, prefix):
@@ -174,7 +174,7 @@ def test_a_connect_message_that_was_refused_leaves_no_will(short, broker, prefix
     vanish(layer)
 
     assert refused == [0, 1]
-    assert received(other, "websocket.disconnect", 3.0) == [{"socket": 1}]
+    assert received(other, "websocket.disconnect", 4.0) == [{"socket": 1}]
 
 
 def test_the_groups_of_a_dead_process_lead_nowhere(short, layer, other, broker, prefix):
