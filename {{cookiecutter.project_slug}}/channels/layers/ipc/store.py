@@ -1,0 +1,178 @@
+"""
+What one process has of a folder: its map, its bells, and the way to visit the map.
+
+It is opened at the first visit, and never before a fork: a forked process opens it anew. Layers that share a folder
+share it, for LMDB allows a process to open a map once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import lmdb
+
+from ...exceptions import ChannelLayerUnavailable
+from . import counts, waiting
+from .bells import Belfry, Bell
+from .environment import Environment, open_environment
+from .visit import Visit
+
+if TYPE_CHECKING:
+    from .layer import IPCChannelLayer
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# For so long, in seconds, want of room explains why a message is refused.
+_HINT_LIFE = 10.0
+
+
+class MapIsFull(ChannelLayerUnavailable):
+    """Is raised when the map has no room left."""
+
+
+class Store:
+    """The map of one folder, for all threads and event loops of this process; ``size`` is in bytes."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder = folder
+        self.size = size
+        # Reentrant: a signal handler may send, and a discarded object, in the middle of a visit.
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._environment: Environment | None = None
+        self._belfry: Belfry | None = None
+        self._local = threading.local()
+        self._visit: Visit | None = None
+        self._was_full = -_HINT_LIFE
+
+    def visit(self, layer: IPCChannelLayer, step: Callable[[Visit], T]) -> T:
+        """
+        Do something with the map, all of it or nothing, and wake who waits for it.
+
+        Raises ``ChannelLayerUnavailable``, also for a map that is full.
+        """
+        if self._process != os.getpid():
+            self._begin_in_fork()
+        with self._lock:
+            if self._visit is not None:
+                return step(self._visit)
+            try:
+                with self._opened().map.begin(write=True) as transaction:
+                    visit = self._visit = Visit(transaction, layer)
+                    result = step(visit)
+                    counts.save(visit)
+            except lmdb.MapFullError as error:
+                raise self._full() from error
+            except lmdb.Error as error:
+                raise self._failed(error) from error
+            finally:
+                self._visit = None
+        for queue, bell in visit.to_wake:
+            self._wake(layer, queue, bell)
+        for dropped in visit.dropped:
+            layer.warn_dropped(*dropped)
+        return result
+
+    def _wake(self, layer: IPCChannelLayer, queue: str, bell: str | None) -> None:
+        while bell is not None and not self.belfry.ring(bell):
+            # Its reader was killed. The next one.
+            bell = self.visit(layer, lambda visit: waiting.take_one(visit, queue))
+
+    @property
+    def belfry(self) -> Belfry:
+        """The bells of the folder."""
+        with self._lock:
+            self._opened()
+            assert self._belfry is not None
+            return self._belfry
+
+    def bell(self) -> Bell:
+        """Return the bell of this thread."""
+        belfry = self.belfry
+        bell: Bell | None = getattr(self._local, "bell", None)
+        if bell is None or not bell.hangs_in(belfry):
+            bell = self._local.bell = belfry.hang()
+        return bell
+
+    def look_after(self) -> None:
+        """Find out whether the folder is still the one that others use."""
+        with self._lock:
+            environment = self._environment
+            if environment is not None and self._visit is None and not environment.is_current():
+                logger.error(
+                    "The files of the IPC channel layer in %s are gone, and so is what was in them", self.folder
+                )
+                self._close()
+
+    def describe_full(self) -> str:
+        """Say that there is no room."""
+        return (
+            f"The map of the IPC channel layer in {self.folder} ({self.size >> 20} MiB) is full. Start more workers to "
+            "empty its channels, or give it more: ipc:///path?size=… (in bytes)."
+        )
+
+    def describe_trouble(self) -> str:
+        """Say why messages are refused, if it was for want of room lately."""
+        return self.describe_full() if time.monotonic() - self._was_full < _HINT_LIFE else ""
+
+    def note_full(self) -> None:
+        """Take note that there was no room."""
+        self._was_full = time.monotonic()
+
+    def _opened(self) -> Environment:
+        if self._environment is None:
+            self._environment = open_environment(self.folder, self.size)
+            self.size = self._environment.size
+            self._belfry = Belfry(self.folder)
+            self._belfry.remove_dead()
+        return self._environment
+
+    def _close(self) -> None:
+        if self._environment is not None:
+            self._environment.close()
+        if self._belfry is not None:
+            self._belfry.close()
+        self._environment = self._belfry = None
+
+    def _begin_in_fork(self) -> None:
+        self._lock, self._visit, self._local = threading.RLock(), None, threading.local()
+        if self._environment is not None:
+            self._environment.leave_to_parent()
+        if self._belfry is not None:
+            self._belfry.close()
+        self._environment = self._belfry = None
+        self._process = os.getpid()
+
+    def _full(self) -> MapIsFull:
+        self.note_full()
+        return MapIsFull(self.describe_full())
+
+    def _failed(self, error: lmdb.Error) -> ChannelLayerUnavailable:
+        self._close()
+        return ChannelLayerUnavailable(f"The map of the IPC channel layer in {self.folder} failed: {error}.")
+
+    def __del__(self) -> None:
+        if self._process == os.getpid():
+            self._close()
+
+
+_stores: weakref.WeakValueDictionary[Path, Store] = weakref.WeakValueDictionary()
+_making = threading.Lock()
+
+
+def store_of(folder: Path, size: int) -> Store:
+    """Return what this process has of a folder."""
+    with _making:
+        store = _stores.get(folder)
+        if store is None:
+            store = _stores[folder] = Store(folder, size)
+        return store
