@@ -67,10 +67,10 @@ class Belfry:
     def address(self, name: str) -> str:
         """Return the address of a bell, by a way that is short enough."""
         path = str(self._folder / f"{_PREFIX}{name}")
+        if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+            return path
         # Where the folder lies deep, Linux has a short way to it.
-        return (
-            path if len(os.fsencode(path)) <= _LONGEST_ADDRESS else f"/proc/self/fd/{self._descriptor}/{_PREFIX}{name}"
-        )
+        return f"/proc/self/fd/{self._descriptor}/{_PREFIX}{name}"
 
 
 class Bell:

@@ -1,8 +1,8 @@
 """
 Count what passes through the map, in the step in which it happens.
 
-What was sent, and neither waits nor was dropped nor is finished, is with a worker, or was lost with one that was killed.
-The messages of the last seconds stand in a ring, which tells the rate.
+What was sent, and neither waits nor was dropped nor is finished, is with a worker, or was lost with one that was
+killed. The messages of the last seconds stand in a ring, which tells the rate.
 """
 
 from __future__ import annotations

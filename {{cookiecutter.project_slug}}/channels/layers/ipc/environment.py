@@ -111,8 +111,8 @@ def _replace_or_join(folder: Path, found: _About, expected: _About, is_alone: bo
         return None
     if found._replace(size=expected.size) == expected:
         logger.warning(
-            "The IPC channel layer in %s has %s bytes, and not %s: processes that run have made it. Stop all of them to "
-            "change it.",
+            "The IPC channel layer in %s has %s bytes, and not %s: processes that run have made it. Stop all of them "
+            "to change it.",
             folder,
             found.size,
             expected.size,
@@ -225,7 +225,7 @@ def _boot() -> str:
     """Return what tells this boot of the machine from others."""
     if sys.platform == "darwin":
         command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()  # noqa: S603
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import tempfile
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def prepare_folder(path: Path, size: int) -> Path:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists(follow_symlinks=False) if sys.version_info >= (3, 12) else not os.path.lexists(path):
+        if not os.path.lexists(path):
             path.mkdir(mode=0o700, exist_ok=True)
         _check_owner(path)
         folder = path.resolve(strict=True)
@@ -75,8 +74,8 @@ def keeps_reserved_space(folder: Path) -> bool:
 def describe_space(folder: Path, size: int, free: int) -> str:
     """Say that a map does not fit."""
     return (
-        f"The IPC channel layer needs {_mebibytes(size)} in {folder}, where {_mebibytes(free)} are free. Make room, choose "
-        f"another folder, or give it less: ipc:///path?size={max(1, free // 2**20 // 2) * 2**20} (in bytes)."
+        f"The IPC channel layer needs {_mebibytes(size)} in {folder}, where {_mebibytes(free)} are free. Make room, "
+        f"choose another folder, or give it less: ipc:///path?size={max(1, free // 2**20 // 2) * 2**20} (in bytes)."
     )
 
 
@@ -96,8 +95,8 @@ def _check_owner(path: Path) -> None:
         )
     if found.st_uid != os.geteuid():
         raise InvalidChannelLayerError(
-            f"The folder of the IPC channel layer, {path}, belongs to the user {found.st_uid}, and this process runs as "
-            f"{os.geteuid()}. All processes of a site run as the same user. {_CHANGE}"
+            f"The folder of the IPC channel layer, {path}, belongs to the user {found.st_uid}, and this process runs "
+            f"as {os.geteuid()}. All processes of a site run as the same user. {_CHANGE}"
         )
     if found.st_mode & 0o077:
         raise InvalidChannelLayerError(

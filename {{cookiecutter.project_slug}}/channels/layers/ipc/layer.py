@@ -45,8 +45,8 @@ class IPCChannelLayer(BaseChannelLayer):
     A channel layer for the processes of one user on one machine.
 
     ``path`` is a folder, in which the layer makes one of its own, named ``prefix``: two sites need different ones.
-    Without it, a folder among the temporary files. ``size`` is that of the map which holds all messages, memberships and
-    last wills, in bytes; the space is reserved. The other arguments are those of every layer.
+    Without it, a folder among the temporary files. ``size`` is that of the map which holds all messages, memberships
+    and last wills, in bytes; the space is reserved. The other arguments are those of every layer.
     """
 
     lease_interval: ClassVar[float | None] = 2.0
@@ -57,8 +57,8 @@ class IPCChannelLayer(BaseChannelLayer):
         super().__init__(**options)
         if isinstance(size, bool) or not isinstance(size, int) or size < max(_LEAST_SIZE, 4 * self.max_message_size):
             raise InvalidChannelLayerError(
-                f"The size of the IPC channel layer is {size!r}; expected a number of bytes, at least 1 MiB and four times "
-                f"the max_message_size ({self.max_message_size}). Change it in CHANNEL_LAYER_URL (ipc:///path?size=…)."
+                f"The size of the IPC channel layer is {size!r}; expected a number of bytes, at least 1 MiB and four "
+                f"times the max_message_size ({self.max_message_size}). Change it in CHANNEL_LAYER_URL (ipc:///path?size=…)."
             )
         if not prefix or prefix in (".", "..") or "/" in prefix or "\0" in prefix:
             raise InvalidChannelLayerError(
@@ -284,7 +284,7 @@ class IPCChannelLayer(BaseChannelLayer):
             self.outage.goes_on(error, "tending")
 
     def _look_after(self) -> bool:
-        """Drop what nobody reads, and carry out the last wills of dead interface processes; return if there are more."""
+        """Drop what nobody reads, and carry out the last wills of dead processes; return whether there are more."""
         self.store.look_after()
         self.store.visit(self, self._sweep.go_on)
         dead = self.store.visit(self, lambda visit: processes.carry_out_wills(visit, _WILLS_BATCH))

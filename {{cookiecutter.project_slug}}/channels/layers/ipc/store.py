@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import lmdb
 
@@ -92,8 +92,7 @@ class Store:
         """The bells of the folder."""
         with self._lock:
             self._opened()
-            assert self._belfry is not None
-            return self._belfry
+            return cast(Belfry, self._belfry)
 
     def bell(self) -> Bell:
         """Return the bell of this thread."""

@@ -45,7 +45,7 @@ class Dropped(NamedTuple):
     queue: str
     reason: str
     advice: str
-    count: int
+    number: int
 
 
 class Visit:
