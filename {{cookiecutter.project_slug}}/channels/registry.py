@@ -20,6 +20,7 @@ DEFAULT_CHANNEL_LAYER = "default"
 _MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 _REDIS = "channels.layers.redis.RedisChannelLayer"
 _SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
+_IPC = "channels.layers.ipc.IPCChannelLayer"
 _OLD_BACKENDS = {
     "asgiref.inmemory.ChannelLayer": _MEMORY,
     "asgi_redis.RedisChannelLayer": _REDIS,
@@ -28,12 +29,14 @@ _OLD_BACKENDS = {
     "asgi_redis.local.RedisLocalChannelLayer": _REDIS,
     "asgi_redis.RedisSentinelChannelLayer": _SENTINEL,
     "asgi_redis.sentinel.RedisSentinelChannelLayer": _SENTINEL,
+    "asgi_ipc.IPCChannelLayer": _IPC,
+    "asgi_ipc.core.IPCChannelLayer": _IPC,
 }
-# Arguments of theirs that would change nothing: statistics lie below the layer's prefix, and sentinels are asked anew
-# for every connection.
-_OLD_ARGUMENTS = {"stats_prefix", "sentinel_refresh_interval"}
+# Arguments of theirs that would change nothing: statistics lie below the layer's prefix, sentinels are asked anew for
+# every connection, and messages share their memory with groups.
+_OLD_ARGUMENTS = {"stats_prefix", "sentinel_refresh_interval", "message_memory", "group_memory"}
 # The packages of those that have no successor.
-_GIVEN_UP = {"asgi_ipc", "asgi_rabbitmq"}
+_GIVEN_UP = {"asgi_rabbitmq"}
 _KEYS = {"BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG"}
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 

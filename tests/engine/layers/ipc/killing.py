@@ -113,4 +113,4 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=200)
     options = parser.parse_args()
-    print(json.dumps(run(options.folder, options.kills)))
+    print(json.dumps(run(options.folder, options.kills)))  # noqa: T201

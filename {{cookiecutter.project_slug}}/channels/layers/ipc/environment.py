@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import lmdb
 
-from ...exceptions import ChannelLayerUnavailable
-from .folder import describe_space, free_space, keeps_reserved_space
+from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
+from .folder import describe_space, free_space, keeps_reserved_space, prepare_folder
 
 logger = logging.getLogger(__name__)
 
@@ -61,21 +61,16 @@ class Environment:
         self.map.close()
         os.close(self._users)
 
-    def leave_to_parent(self) -> None:
-        """Use it no more in a process that was forked: it belongs to the one that has opened it."""
-        os.close(self._users)
-        _inherited.append(self.map)
-
-
-# What must not be closed here.
-_inherited: list[lmdb.Environment] = []
-
 
 def open_environment(folder: Path, size: int) -> Environment:
     """Open the map of a folder, or make one of ``size`` bytes. Raises ``ChannelLayerUnavailable``."""
     try:
+        # It may have been deleted since it was looked at.
+        prepare_folder(folder, size)
         with _locked(folder / "opening"):
             return _open(folder, size)
+    except InvalidChannelLayerError as error:
+        raise ChannelLayerUnavailable(str(error)) from error
     except lmdb.Error as error:
         raise ChannelLayerUnavailable(
             f"The map of the IPC channel layer in {folder} cannot be opened: {error}."

@@ -13,7 +13,7 @@ from ...values.names import local_part, queue_of
 from ..envelope import pack
 from .counts import count_dropped
 from .leases import has_ended, has_lease
-from .queues import CHANGE, count_messages, drop_dead, push, push_message
+from .queues import CHANGE, drop_dead, push, push_message
 from .visit import TIME, Visit, below, key, parts_of
 
 # For so long, in seconds, a process may not know yet that a member of its has left.
@@ -26,7 +26,6 @@ def add(visit: Visit, group: str, channel: str) -> None:
     if has_ended(visit, queue):
         return
     leave_if_abandoned(visit, queue)
-    drop_dead(visit, queue)
     _join(visit, group, queue, local)
     if local:
         visit.delete(key("l", queue, group, local))
@@ -69,15 +68,11 @@ def leave_all(visit: Visit, queue: str) -> None:
 
 def leave_if_abandoned(visit: Visit, queue: str) -> bool:
     """
-    Take a queue out of its groups if it has let a message expire; return whether it has.
+    Drop what has died in a queue, and take it out of its groups if messages have; return whether they had.
 
     Whoever reads no more has no use for groups. A process with a lease may be late.
     """
-    if not count_messages(visit, queue) or has_lease(visit, queue):
-        return False
-    before = count_messages(visit, queue)
-    drop_dead(visit, queue)
-    if count_messages(visit, queue) == before:
+    if has_lease(visit, queue) or not drop_dead(visit, queue):
         return False
     leave_all(visit, queue)
     return True

@@ -235,7 +235,7 @@ class IPCChannelLayer(BaseChannelLayer):
 
     async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
         def step(visit: Visit) -> list[UnderWay]:
-            oldest = {name: queues.drop_dead(visit, name) for name in {message.channel for message in under_way}}
+            oldest = {name: queues.age(visit, name) for name in {message.channel for message in under_way}}
             had = processes.with_workers(visit)
             return [
                 message

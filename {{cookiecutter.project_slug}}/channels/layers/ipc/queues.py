@@ -8,10 +8,11 @@ Entries are numbered. A queue that is empty leaves nothing in the map.
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import NamedTuple
 
-from ...values.names import prefix_of, queue_of
+from ...values.names import prefix_of
 from .counts import count, count_dropped
 from .visit import Visit, below, key
 from .waiting import wake_one
@@ -19,13 +20,15 @@ from .waiting import wake_one
 MESSAGE, CHANGE = b"m", b"c"
 _HEAD = struct.Struct(">cd")
 _NUMBER = struct.Struct(">Q")
-_QUEUE = struct.Struct(">QQQ")
+_QUEUE = struct.Struct(">QQQd")
 
 
 class _Queue(NamedTuple):
     first: int = 0
     next: int = 0
     messages: int = 0
+    # Before this, nothing in it dies.
+    dies: float = math.inf
 
 
 class Popped(NamedTuple):
@@ -46,9 +49,10 @@ def push(visit: Visit, queue: str, packed: bytes, kind: bytes = MESSAGE, exempt:
         return False
     layer = visit.layer
     life = layer.expiry if kind == MESSAGE else layer.group_expiry + layer.expiry
-    first, following, messages = _load(visit, queue)
-    visit.put(below("e", queue) + _NUMBER.pack(following), _HEAD.pack(kind, visit.now + life) + packed)
-    _save(visit, queue, _Queue(first, following + 1, messages + (kind == MESSAGE)))
+    first, following, messages, dies = _load(visit, queue)
+    death = visit.now + life
+    visit.put(below("e", queue) + _NUMBER.pack(following), _HEAD.pack(kind, death) + packed)
+    _save(visit, queue, _Queue(first, following + 1, messages + (kind == MESSAGE), min(dies, death)))
     if kind == MESSAGE:
         count(visit, queue, sent=1)
     wake_one(visit, queue)
@@ -58,9 +62,10 @@ def push(visit: Visit, queue: str, packed: bytes, kind: bytes = MESSAGE, exempt:
 def push_message(visit: Visit, queue: str, packed: bytes) -> bool:
     """Put a message into a queue unless that is full, which is counted."""
     capacity = visit.layer.get_capacity(queue)
-    if count_messages(visit, queue) >= capacity:
-        drop_dead(visit, queue)
-    if count_messages(visit, queue) >= capacity or not push(visit, queue, packed):
+    has_room = count_messages(visit, queue) < capacity or (
+        drop_dead(visit, queue) > 0 and count_messages(visit, queue) < capacity
+    )
+    if not has_room or not push(visit, queue, packed):
         count(visit, queue, full=1)
         return False
     return True
@@ -71,15 +76,15 @@ def pop(visit: Visit, queue: str) -> Popped | None:
     found = _load(visit, queue)
     if found.next == 0:
         return None
-    start, (number, end, messages) = below("e", queue), found
+    start, (number, end, messages, dies) = below("e", queue), found
     while number < end:
         value = visit.pop(start + _NUMBER.pack(number))
         number += 1
         if value is not None:
             kind, death = _HEAD.unpack_from(value)
-            _save(visit, queue, _Queue(number, end, messages - (kind == MESSAGE)))
+            _save(visit, queue, _Queue(number, end, messages - (kind == MESSAGE), dies))
             return Popped(kind, death, value[_HEAD.size :])
-    _save(visit, queue, _Queue(number, end, 0))
+    _save(visit, queue, _Queue(number, end))
     return None
 
 
@@ -93,28 +98,42 @@ def holds_something(visit: Visit, queue: str) -> bool:
     return visit.get(key("Q", queue)) is not None
 
 
-def drop_dead(visit: Visit, queue: str) -> float | None:
-    """Drop entries that have died; return for how long the oldest message has waited, None where none does."""
-    first, end, messages = _load(visit, queue)
-    start, dropped, oldest, left = below("e", queue), 0, None, 0
+def drop_dead(visit: Visit, queue: str) -> int:
+    """Drop entries that have died; return how many messages these were."""
+    first, end, messages, dies = _load(visit, queue)
+    if dies > visit.now:
+        return 0
+    start, dropped, living = below("e", queue), 0, {MESSAGE: math.inf, CHANGE: math.inf}
     for number in range(first, end):
         where = start + _NUMBER.pack(number)
         value = visit.get(where)
-        kind, death = _HEAD.unpack_from(value) if value else (CHANGE, visit.now)
+        if value is None:
+            continue
+        kind, death = _HEAD.unpack_from(value)
         if death <= visit.now:
             visit.delete(where)
             dropped += kind == MESSAGE
-            first = number + 1 if not left else first
-        else:
-            left += 1
-            if kind == MESSAGE:
-                oldest = visit.layer.expiry - (death - visit.now)
+        elif death < living[kind]:
+            # Those of one kind die in their order.
+            living[kind] = death
+            if math.inf not in living.values():
                 break
-    if dropped or first:
-        _save(visit, queue, _Queue(first, end if left else first, messages - dropped))
+    is_empty = all(death == math.inf for death in living.values())
+    _save(visit, queue, _Queue(end if is_empty else first, end, messages - dropped, min(living.values())))
     if dropped:
         count_dropped(visit, queue, "expired", dropped)
-    return oldest
+    return dropped
+
+
+def age(visit: Visit, queue: str) -> float | None:
+    """Return for how long the oldest message of a queue has waited, None where none does."""
+    drop_dead(visit, queue)
+    first, end, messages, _ = _load(visit, queue)
+    for number in range(first, end if messages else first):
+        value = visit.get(below("e", queue) + _NUMBER.pack(number))
+        if value is not None and value.startswith(MESSAGE):
+            return float(visit.layer.expiry - (_HEAD.unpack_from(value)[1] - visit.now))
+    return None
 
 
 def drop_all(visit: Visit, queue: str, reason: str) -> None:
@@ -128,8 +147,8 @@ def drop_all(visit: Visit, queue: str, reason: str) -> None:
 
 def waiting_in(visit: Visit, queue: str) -> tuple[dict[str, int], float]:
     """Return how many messages wait in a queue, by the name they are counted by, and for how long the oldest has."""
-    age = drop_dead(visit, queue)
-    return {prefix_of(queue_of(queue)): count_messages(visit, queue)}, age or 0.0
+    oldest = age(visit, queue)
+    return {prefix_of(queue): count_messages(visit, queue)}, oldest or 0.0
 
 
 def _load(visit: Visit, queue: str) -> _Queue:

@@ -181,7 +181,7 @@ class QueueReader:
         belfry = self._layer.store.belfry
         if self._bell is None or not self._bell.hangs_in(belfry):
             self.close()
-            self._bell = belfry.hang()
+            self._bell = self._layer.store.new_bell()
             self._loop.add_reader(self._bell.fileno(), self._wake)
         popped, told = self._layer.store.visit(self._layer, self._step)
         self._popped += popped

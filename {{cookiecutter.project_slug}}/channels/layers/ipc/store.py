@@ -1,8 +1,8 @@
 """
 What one process has of a folder: its map, its bells, and the way to visit the map.
 
-It is opened at the first visit, and never before a fork: a forked process opens it anew. Layers that share a folder
-share it, for LMDB allows a process to open a map once.
+It is opened at the first visit, and a process that is forked opens it anew. Layers that share a folder share it, for
+LMDB allows a process to open a map once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ class Store:
         self.size = size
         # Reentrant: a signal handler may send, and a discarded object, in the middle of a visit.
         self._lock = threading.RLock()
-        self._process = os.getpid()
         self._environment: Environment | None = None
         self._belfry: Belfry | None = None
         self._local = threading.local()
@@ -60,8 +59,6 @@ class Store:
 
         Raises ``ChannelLayerUnavailable``, also for a map that is full.
         """
-        if self._process != os.getpid():
-            self._begin_in_fork()
         with self._lock:
             if self._visit is not None:
                 return step(self._visit)
@@ -99,8 +96,22 @@ class Store:
         belfry = self.belfry
         bell: Bell | None = getattr(self._local, "bell", None)
         if bell is None or not bell.hangs_in(belfry):
-            bell = self._local.bell = belfry.hang()
+            bell = self._local.bell = self.new_bell()
         return bell
+
+    def new_bell(self) -> Bell:
+        """Return a bell that is rung by whoever has its name."""
+        try:
+            try:
+                return self.belfry.hang()
+            except FileNotFoundError:
+                # The folder was deleted just now.
+                self.look_after()
+                return self.belfry.hang()
+        except OSError as error:
+            raise ChannelLayerUnavailable(
+                f"No socket can be made in the folder of the IPC channel layer, {self.folder}: {error.strerror}."
+            ) from error
 
     def look_after(self) -> None:
         """Find out whether the folder is still the one that others use."""
@@ -142,14 +153,16 @@ class Store:
             self._belfry.close()
         self._environment = self._belfry = None
 
-    def _begin_in_fork(self) -> None:
-        self._lock, self._visit, self._local = threading.RLock(), None, threading.local()
-        if self._environment is not None:
-            self._environment.leave_to_parent()
-        if self._belfry is not None:
-            self._belfry.close()
-        self._environment = self._belfry = None
-        self._process = os.getpid()
+    def hold(self) -> None:
+        """Let nobody visit the map until ``release``: a process is forked."""
+        self._lock.acquire()
+
+    def release(self, in_child: bool) -> None:
+        """Go on. What the parent has opened is its own: a child opens all of it anew."""
+        if in_child:
+            self._local = threading.local()
+            self._close()
+        self._lock.release()
 
     def _full(self) -> MapIsFull:
         self.note_full()
@@ -160,8 +173,7 @@ class Store:
         return ChannelLayerUnavailable(f"The map of the IPC channel layer in {self.folder} failed: {error}.")
 
     def __del__(self) -> None:
-        if self._process == os.getpid():
-            self._close()
+        self._close()
 
 
 _stores: weakref.WeakValueDictionary[Path, Store] = weakref.WeakValueDictionary()
@@ -175,3 +187,25 @@ def store_of(folder: Path, size: int) -> Store:
         if store is None:
             store = _stores[folder] = Store(folder, size)
         return store
+
+
+def _before_fork() -> None:
+    _making.acquire()
+    _held.extend(_stores.values())
+    for store in _held:
+        store.hold()
+
+
+def _after_fork(in_child: bool) -> None:
+    for store in _held:
+        store.release(in_child)
+    _held.clear()
+    _making.release()
+
+
+_held: list[Store] = []
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=lambda: _after_fork(in_child=False),
+    after_in_child=lambda: _after_fork(in_child=True),
+)

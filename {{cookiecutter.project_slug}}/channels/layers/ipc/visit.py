@@ -132,6 +132,7 @@ class Visit:
             self._room = [whole * _SHARE_OF_ALL - used, whole * _SHARE_OF_MESSAGES - used, page]
         needed = (size + _OVERHEAD) / _LEAST_FILLED if size * 2 < self._room[2] else size + self._room[2]
         if self._room[message] < needed:
+            self.layer.store.note_full()
             return False
         self._room[0] -= needed
         self._room[1] -= needed
