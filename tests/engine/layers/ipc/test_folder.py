@@ -96,6 +96,21 @@ def test_a_place_in_which_no_folder_can_be_made_is_told(tmp_path):
         make(tmp_path / "file" / "deeper")
 
 
+@pytest.mark.parametrize("kind", ["link", "mode"])
+def test_so_it_is_with_the_folder_among_the_temporary_files(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    default = tmp_path / f"channels-{os.geteuid()}"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        default.symlink_to(tmp_path / "elsewhere")
+    else:
+        default.mkdir()
+        default.chmod(0o777)
+
+    with pytest.raises(InvalidChannelLayerError, match=f"{default}, (is a symbolic link|has the mode 0777)"):
+        make(None)
+
+
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
 def test_a_network_file_system_is_refused(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(folder, "file_system", lambda path: kind)

@@ -131,6 +131,41 @@ def test_a_map_that_is_broken_is_replaced(make_ipc, tmp_path, content):
     assert layer.receive(["jobs"]) == ("jobs", {"number": 2})
 
 
+def test_a_map_that_breaks_while_it_is_used_is_replaced(make_ipc):
+    layer = make_ipc()
+    layer.send("jobs", {})
+
+    def fail(visit):
+        raise environment.lmdb.CorruptedError("a page is gone")
+
+    with pytest.raises(ChannelLayerUnavailable, match="a page is gone"):
+        layer.store.visit(layer, fail)
+    layer.send("jobs", {"number": 2})
+    assert layer.receive(["jobs"]) == ("jobs", {"number": 2})
+
+
+def test_a_reader_whose_bell_was_removed_gets_a_new_one(make_ipc, monkeypatch):
+    monkeypatch.setattr("channels.layers.ipc.readers.LOOK_AGAIN", 0.1)
+    monkeypatch.setattr("channels.layers.ipc.layer.LOOK_AGAIN", 0.1)
+    layer = make_ipc(clock=time.monotonic)
+    received = []
+    reader = threading.Thread(target=lambda: received.append(layer.receive(["jobs"], block=True, timeout=10)))
+    reader.start()
+    names = set()
+    deadline = time.monotonic() + 10
+    while len(names) < 2:
+        assert time.monotonic() < deadline
+        for path in layer.store.folder.glob("bell-*"):
+            names.add(path.name)
+            if len(names) == 1:
+                path.unlink()
+        time.sleep(0.01)
+    layer.send("jobs", {})
+    reader.join()
+
+    assert received == [("jobs", {})]
+
+
 def test_a_map_that_was_not_finished_is_made_anew(make_ipc, tmp_path):
     layer = make_ipc()
     layer.send("jobs", {})

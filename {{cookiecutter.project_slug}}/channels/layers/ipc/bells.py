@@ -7,15 +7,20 @@ A bell rings by a datagram that says nothing. It lies in the folder of the layer
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import select
 import socket
+import time
+import weakref
 from pathlib import Path
 
 # What the address of a socket may take, in bytes: 104 on macOS, 108 on Linux, with a zero at the end.
 _LONGEST_ADDRESS = 103
 _PREFIX = "bell-"
+# So long, in seconds, the making of one may take.
+_TIME_TO_MAKE = 10.0
 
 
 class Belfry:
@@ -26,6 +31,7 @@ class Belfry:
         self._ringer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ringer.setblocking(False)
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._own: weakref.WeakSet[Bell] = weakref.WeakSet()
 
     def close(self) -> None:
         """Ring no more."""
@@ -34,7 +40,13 @@ class Belfry:
 
     def hang(self) -> Bell:
         """Return a new bell."""
-        return Bell(self)
+        bell = Bell(self)
+        self._own.add(bell)
+        return bell
+
+    def is_whole(self) -> bool:
+        """Say whether nobody has removed a bell of this process."""
+        return all(self._path(bell.name).exists() for bell in list(self._own))
 
     def ring(self, name: str) -> bool:
         """Ring a bell; return False if nobody is there to hear it."""
@@ -43,17 +55,18 @@ class Belfry:
         except BlockingIOError:
             # It has rung so often that its reader will hear it in any case.
             return True
-        except FileNotFoundError:
-            return False
         except ConnectionRefusedError:
             self.remove(name)
             return False
+        except OSError as error:
+            # So macOS says that it has rung that often; or there is none.
+            return error.errno == errno.ENOBUFS
         return True
 
     def remove(self, name: str) -> None:
         """Remove what is left of a bell."""
         with contextlib.suppress(OSError):
-            (self._folder / f"{_PREFIX}{name}").unlink()
+            self._path(name).unlink()
 
     def remove_dead(self) -> None:
         """Remove the bells of processes that were killed."""
@@ -62,15 +75,20 @@ class Belfry:
                 try:
                     visitor.connect(self.address(path.name.removeprefix(_PREFIX)))
                 except ConnectionRefusedError:
-                    path.unlink()
+                    # One that is just being made refuses, too.
+                    if abs(time.time() - path.lstat().st_ctime) > _TIME_TO_MAKE:
+                        path.unlink()
 
     def address(self, name: str) -> str:
         """Return the address of a bell, by a way that is short enough."""
-        path = str(self._folder / f"{_PREFIX}{name}")
+        path = str(self._path(name))
         if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
             return path
         # Where the folder lies deep, Linux has a short way to it.
         return f"/proc/self/fd/{self._descriptor}/{_PREFIX}{name}"
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{_PREFIX}{name}"
 
 
 class Bell:

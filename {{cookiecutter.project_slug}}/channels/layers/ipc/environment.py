@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 VERSION = 1
 _DATA, _LOCK, _ABOUT = "data.mdb", "lock.mdb", "about"
 # What LMDB says of a file that is none of its own, or no longer whole.
-_BROKEN = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.VersionMismatchError)
+BROKEN = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError)
 
 
 class _About(NamedTuple):
@@ -81,18 +81,26 @@ def open_environment(folder: Path, size: int) -> Environment:
         ) from error
 
 
+def discard(folder: Path) -> None:
+    """Have whoever opens the map of a folder make a new one; those who use it find that out."""
+    (folder / _ABOUT).unlink(missing_ok=True)
+
+
 def _open(folder: Path, size: int) -> Environment:
     expected, found = _About(str(VERSION), _boot(), _processes(), str(size)), _read_about(folder)
     users = _open_file(folder / "users")
     try:
+        is_alone = _is_alone(users)
         if found is not None and found != expected:
-            found = _replace_or_join(folder, found, expected, is_alone=_is_alone(users))
+            found = None if is_alone else _joined(folder, found, expected)
         fcntl.flock(users, fcntl.LOCK_SH)
         if found is None:
             return _make(folder, expected, users)
         try:
             return _open_map(folder, int(found.size), users)
-        except _BROKEN as error:
+        except (*BROKEN, lmdb.VersionMismatchError) as error:
+            if isinstance(error, lmdb.VersionMismatchError) and not is_alone:
+                raise
             logger.error("The map of the IPC channel layer in %s is broken, and is replaced: %s", folder, error)
             return _make(folder, expected, users)
     except BaseException:
@@ -100,10 +108,8 @@ def _open(folder: Path, size: int) -> Environment:
         raise
 
 
-def _replace_or_join(folder: Path, found: _About, expected: _About, is_alone: bool) -> _About | None:
-    """Return what a map is made for that can be used, None where a new one is to be made."""
-    if is_alone:
-        return None
+def _joined(folder: Path, found: _About, expected: _About) -> _About:
+    """Return what a map is made for that others use, and that can be used here, too."""
     if found._replace(size=expected.size) == expected:
         logger.warning(
             "The IPC channel layer in %s has %s bytes, and not %s: processes that run have made it. Stop all of them "

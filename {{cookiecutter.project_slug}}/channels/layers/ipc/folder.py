@@ -35,6 +35,9 @@ def prepare_folder(path: Path, size: int) -> Path:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.parent == default_path():
+            # Anybody may have made it.
+            _check_owner(path.parent)
         if not os.path.lexists(path):
             path.mkdir(mode=0o700, exist_ok=True)
         _check_owner(path)

@@ -21,7 +21,7 @@ import lmdb
 from ...exceptions import ChannelLayerUnavailable
 from . import counts, waiting
 from .bells import Belfry, Bell
-from .environment import Environment, open_environment
+from .environment import BROKEN, Environment, discard, open_environment
 from .visit import Visit
 
 if TYPE_CHECKING:
@@ -114,14 +114,18 @@ class Store:
             ) from error
 
     def look_after(self) -> None:
-        """Find out whether the folder is still the one that others use."""
+        """Find out whether the folder is still the one that others use, and whether others can ring our bells."""
         with self._lock:
-            environment = self._environment
-            if environment is not None and self._visit is None and not environment.is_current():
-                logger.error(
-                    "The files of the IPC channel layer in %s are gone, and so is what was in them", self.folder
-                )
+            if self._environment is None or self._belfry is None or self._visit is not None:
+                return
+            if not self._environment.is_current():
+                text = "The files of the IPC channel layer in %s are gone, and so is what was in them"
+                logger.error(text, self.folder)
                 self._close()
+            elif not self._belfry.is_whole():
+                # New bells hang in a new one.
+                self._belfry.close()
+                self._belfry = Belfry(self.folder)
 
     def describe_full(self) -> str:
         """Say that there is no room."""
@@ -170,6 +174,8 @@ class Store:
 
     def _failed(self, error: lmdb.Error) -> ChannelLayerUnavailable:
         self._close()
+        if isinstance(error, BROKEN):
+            discard(self.folder)
         return ChannelLayerUnavailable(f"The map of the IPC channel layer in {self.folder} failed: {error}.")
 
     def __del__(self) -> None:
