@@ -21,6 +21,7 @@ _MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 _REDIS = "channels.layers.redis.RedisChannelLayer"
 _SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
 _RABBITMQ = "channels.layers.rabbitmq.RabbitmqChannelLayer"
+_IPC = "channels.layers.ipc.IPCChannelLayer"
 _OLD_BACKENDS = {
     "asgiref.inmemory.ChannelLayer": _MEMORY,
     "asgi_redis.RedisChannelLayer": _REDIS,
@@ -31,12 +32,12 @@ _OLD_BACKENDS = {
     "asgi_redis.sentinel.RedisSentinelChannelLayer": _SENTINEL,
     "asgi_rabbitmq.RabbitmqChannelLayer": _RABBITMQ,
     "asgi_rabbitmq.core.RabbitmqChannelLayer": _RABBITMQ,
+    "asgi_ipc.IPCChannelLayer": _IPC,
+    "asgi_ipc.core.IPCChannelLayer": _IPC,
 }
-# Arguments of theirs that would change nothing: statistics lie below the layer's prefix, and sentinels are asked anew
-# for every connection.
-_OLD_ARGUMENTS = {"stats_prefix", "sentinel_refresh_interval"}
-# The packages of those that have no successor.
-_GIVEN_UP = {"asgi_ipc"}
+# Arguments of theirs that would change nothing: statistics lie below the layer's prefix, sentinels are asked anew for
+# every connection, and messages share their memory with groups.
+_OLD_ARGUMENTS = {"stats_prefix", "sentinel_refresh_interval", "message_memory", "group_memory"}
 _KEYS = {"BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG"}
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -157,12 +158,6 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(
                 f"CHANNEL_LAYERS[{alias!r}] has no BACKEND. "
                 "Name a layer class, for example 'channels.layers.inmemory.InMemoryChannelLayer'."
-            )
-        if str(config["BACKEND"]).partition(".")[0] in _GIVEN_UP:
-            raise InvalidChannelLayerError(
-                f"CHANNEL_LAYERS[{alias!r}] has the BACKEND {config['BACKEND']!r}, a layer of Channels 1 that is not "
-                f"there any more. Write {_REDIS!r}, with the hosts of a Redis server in CONFIG; or, where one process "
-                f"is all there is, {_MEMORY!r}."
             )
         if "ROUTING" not in config:
             raise InvalidChannelLayerError(

@@ -53,6 +53,20 @@ def test_an_option_that_is_no_number_is_refused(query):
     assert repr(query.partition("=")[2]) in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "config"),
+    [
+        ("ipc://", {}),
+        ("ipc:", {}),
+        ("ipc:///run/chat", {"path": "/run/chat"}),
+        ("ipc://var/ipc?capacity=5", {"path": "var/ipc", "capacity": 5}),
+        ("ipc:///run/a%20b?prefix=shop&size=8388608", {"path": "/run/a b", "prefix": "shop", "size": 8388608}),
+    ],
+)
+def test_an_ipc_url_names_a_folder(url, config):
+    assert from_url(url) == {"BACKEND": "channels.layers.ipc.IPCChannelLayer", "CONFIG": config, "ROUTING": ()}
+
+
 def test_redis_urls_keep_what_the_layer_does_not_know_for_the_client():
     assert from_url("rediss://user:p%40ss@10.0.0.5:6380/2?prefix=shop:&capacity=7&ssl_ca_certs=/own.pem") == {
         "BACKEND": "channels.layers.redis.RedisChannelLayer",

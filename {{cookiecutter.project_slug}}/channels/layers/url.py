@@ -2,6 +2,7 @@
 Turn the URL of a channel layer, as it stands in the environment, into an entry of ``CHANNEL_LAYERS``.
 
     memory://                      channels.layers.inmemory.InMemoryChannelLayer
+    ipc:///path/of/a/folder        channels.layers.ipc.IPCChannelLayer; ipc:// for the usual folder
     redis://host:6379/0            channels.layers.redis.RedisChannelLayer; rediss:// for TLS, unix:// for a
                                    socket, several servers separated by commas
     redis+sentinel://host:26379/service
@@ -39,6 +40,13 @@ _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 def _memory(url: str) -> dict[str, Any]:
     _, options = _take_options(url, _OPTIONS)
     return options
+
+
+def _ipc(url: str) -> dict[str, Any]:
+    rest, options = _take_options(url, _OPTIONS | {"prefix": str, "size": int})
+    parts = urlsplit(rest)
+    path = unquote(parts.netloc + parts.path)
+    return {"path": path, **options} if path else options
 
 
 def _redis(urls: str) -> dict[str, Any]:
@@ -107,11 +115,13 @@ def _number(database: str) -> int:
 
 
 _MEMORY = ("channels.layers.inmemory.InMemoryChannelLayer", _memory)
+_IPC = ("channels.layers.ipc.IPCChannelLayer", _ipc)
 _REDIS = ("channels.layers.redis.RedisChannelLayer", _redis)
 _SENTINEL = ("channels.layers.redis.RedisSentinelChannelLayer", _sentinel)
 _RABBITMQ = ("channels.layers.rabbitmq.RabbitmqChannelLayer", _rabbitmq)
 _SCHEMES = {
     "memory": _MEMORY,
+    "ipc": _IPC,
     "redis": _REDIS,
     "rediss": _REDIS,
     "unix": _REDIS,
