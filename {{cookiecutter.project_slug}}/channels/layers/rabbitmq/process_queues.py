@@ -82,6 +82,8 @@ class ProcessQueue:
                     on_message_callback=self._take_message,
                     consumer_tag=self._tag,
                 )
+                # Its reader hears nothing before there is something to read.
+                self._core.layer.outage.is_over("reads")
             if not self._messages and not self._changes:
                 await self._arrived.wait()
             await self._keep_pace()
