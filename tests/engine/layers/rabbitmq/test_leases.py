@@ -229,7 +229,9 @@ def test_the_end_of_each_socket_is_told_once_within_15_seconds_of_a_kill(broker,
     assert sorted(message["socket"] for message in [first, *rest]) == list(range(200))
 
 
-def test_readers_learn_what_the_workers_of_other_processes_have(layer, other):
+def test_readers_learn_what_the_workers_of_other_processes_have(layer, other, broker, prefix):
+    busy = RabbitmqChannelLayer(hosts=[broker.url], prefix=prefix)
+
     async def put():
         content = {"reply_channel": f"{QUEUE}1"}
         await layer.send_many_async([layer.prepare("jobs", content, ticket=Ticket(7))])
@@ -240,9 +242,9 @@ def test_readers_learn_what_the_workers_of_other_processes_have(layer, other):
     asyncio.run(put())
     waiting = asyncio.run(lost())
     other.take(["jobs"])
-    other.renew_worker("worker", [UnderWay("jobs", f"{QUEUE}1", 7)])
+    busy.renew_worker("worker", [UnderWay("jobs", f"{QUEUE}1", 7)])
     at_work = asyncio.run(lost())
-    other.end_worker("worker")
+    busy.end_worker("worker")
 
     assert (waiting, at_work) == ([], [])
     assert len(asyncio.run(lost())) == 1

@@ -189,6 +189,7 @@ class Core:
 
     async def published(self, exchange: str, key: str, body: bytes, kind: str = "") -> Outcome:
         """Publish a single message, and return what has become of it."""
+        await self.publishing.ready()
         self.publisher.check()
         told: asyncio.Future[Outcome] = self._loop.create_future()
         self.publisher.publish(exchange, key, body, lambda outcome: give(told, outcome), kind)
