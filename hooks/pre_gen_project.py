@@ -16,13 +16,13 @@ LONGEST = {"project_name": 100, "project_slug": 50, "description": 200, "author_
 # Packages of the generated project, and what it imports: a folder of that name would hide them.
 TAKEN = {
     *("channels", "chat", "config", "tests", "manage"),
-    *("asgiref", "autobahn", "daphne", "django", "environ", "psycopg", "pytest", "redis"),
+    *("asgiref", "autobahn", "daphne", "django", "environ", "lmdb", "ormsgpack", "psycopg", "pytest", "redis"),
     *("twisted", "uvicorn", "whitenoise"),
 }
 HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 EMAIL = re.compile(r"[^@\s\"\\<>,;]+@[^@\s\"\\<>,;]+")
 # What a project gathers when it is used: keys, packages, data.
-PRIVATE = (".env", ".venv", "db.sqlite3", "staticfiles")
+PRIVATE = (".env", ".ipc", ".venv", "db.sqlite3", "staticfiles")
 # Control characters, lone surrogates, line and paragraph separators.
 BREAKING = {"Cc", "Cs", "Zl", "Zp"}
 
@@ -66,6 +66,12 @@ def problem_with_email(email):
     return None
 
 
+def problem_with_layer(layer, system):
+    if layer == "ipc" and system == "nt":
+        return "cannot be ipc on Windows, which has not what that layer needs: take memory, or redis."
+    return None
+
+
 def problem_with_template(repository):
     """
     Return a sentence if the template was used as a project: cookiecutter would copy what has gathered in it.
@@ -104,6 +110,8 @@ def problems(answers):
             yield f"{name} must be at most {LONGEST.get(name, 254)} characters long; it has {len(answer)}."
         elif problem := check(answer):
             yield f"{name} {problem}"
+    if problem := problem_with_layer(answers["channel_layer"], os.name):
+        yield f"channel_layer {problem}"
 
 
 if __name__ == "__main__":

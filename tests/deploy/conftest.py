@@ -26,11 +26,11 @@ def children(pid):
 
 
 class Site:
-    """The processes of one site. What it writes down is in ``notes``."""
+    """The processes of one site, over Redis or whatever ``url`` names. What it writes down is in ``notes``."""
 
-    def __init__(self, folder, valkey, stack):
+    def __init__(self, folder, valkey, stack, url=None):
         self.folder = folder
-        self.valkey = valkey
+        self._url = url or f"redis://{valkey.host}:{valkey.port}/0?prefix={folder.name}:"
         self._stack = stack
         self._numbers = itertools.count(1)
         shutil.copytree(Path(__file__).parent / "site", folder / "site_code")
@@ -41,7 +41,7 @@ class Site:
             "PYTHONDONTWRITEBYTECODE": "1",
             "DJANGO_SETTINGS_MODULE": "site_code.settings",
             "DATABASE": str(folder / "db.sqlite3"),
-            "CHANNEL_LAYER_URL": f"redis://{valkey.host}:{valkey.port}/0?prefix={folder.name}:",
+            "CHANNEL_LAYER_URL": self._url,
             "NOTES": str(self.notes_file),
         }
         with contextlib.closing(sqlite3.connect(folder / "db.sqlite3")) as database:
@@ -75,9 +75,11 @@ class Site:
     def layer(self):
         """Return a layer on the same store."""
         # The scorecard uses these sites too, and puts the engine on the path later.
-        from channels.layers.redis import RedisChannelLayer
+        from channels.layers import from_url
+        from channels.routing import import_target
 
-        return RedisChannelLayer(hosts=[(self.valkey.host, self.valkey.port)], prefix=f"{self.folder.name}:")
+        config = from_url(self._url)
+        return import_target(config["BACKEND"])(**config["CONFIG"])
 
     def _start(self, name, command, listens):
         folder = self.folder / name
@@ -98,6 +100,12 @@ def valkey():
 def site(tmp_path, valkey):
     with contextlib.ExitStack() as stack:
         yield Site(tmp_path, valkey, stack)
+
+
+@pytest.fixture
+def ipc_site(tmp_path):
+    with contextlib.ExitStack() as stack:
+        yield Site(tmp_path, None, stack, url=f"ipc://{tmp_path}/ipc")
 
 
 @pytest.fixture

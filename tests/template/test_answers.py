@@ -9,7 +9,7 @@ import tomllib
 import pytest
 from cookiecutter.exceptions import FailedHookException
 
-from ..baking import clean_environment, literal, read_env, run
+from ..baking import REPOSITORY, clean_environment, literal, read_env, run
 
 STRANGE_TEXTS = [
     "Tom's place",
@@ -166,6 +166,7 @@ def test_the_slug_follows_from_the_name(bake, name, slug):
         ("django", "a package the project itself uses"),
         ("daphne", "a package the project itself uses"),
         ("redis", "a package the project itself uses"),
+        ("lmdb", "a package the project itself uses"),
     ],
 )
 def test_a_bad_slug_is_refused_in_one_sentence_and_leaves_nothing(bake, capfd, slug, reason):
@@ -221,6 +222,16 @@ def test_every_bad_answer_is_named_at_once(bake, capfd):
     refused = refusal(bake, capfd, project_slug="chat", email="nobody", domain_name="*")
 
     assert [line.split()[1] for line in refused.splitlines()] == ["project_slug", "domain_name", "email"]
+
+
+@pytest.mark.parametrize(("layer", "is_refused"), [("ipc", True), ("memory", False), ("redis", False)])
+def test_on_windows_the_layer_that_it_does_not_have_is_refused(layer, is_refused):
+    source = (REPOSITORY / "hooks" / "pre_gen_project.py").read_text("utf-8")
+    names = {"__name__": "hook"}
+    exec(source.replace("{{ cookiecutter | tojson }}", "{}"), names)
+
+    assert bool(names["problem_with_layer"](layer, "nt")) == is_refused
+    assert names["problem_with_layer"](layer, "posix") is None
 
 
 def test_an_unknown_choice_is_refused(bake):

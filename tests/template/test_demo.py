@@ -56,10 +56,11 @@ def test_make_demo_serves_the_chat_and_a_second_run_goes_on_with_it(clone, envir
     assert not (clone / "build").exists()
 
 
-def test_make_demo_redis_runs_the_procfile_and_its_worker_can_be_replaced(clone, environment):
+@pytest.mark.parametrize("target", ["demo", "demo-redis"])
+def test_make_demo_runs_the_procfile_and_its_worker_can_be_replaced(clone, environment, target):
     port = free_port()
 
-    with serve(f"make demo-redis PORT={port}", clone, port, environment) as server:
+    with serve(f"make {target} PORT={port}", clone, port, environment) as server:
         page = first_page(server)
         lines = started(server)
         os.kill(lines["worker"][0], signal.SIGTERM)

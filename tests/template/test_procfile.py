@@ -1,7 +1,9 @@
 """The lines of the `Procfile`, started as a process manager starts them, with production settings."""
 
+import contextlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -14,15 +16,20 @@ PRODUCTION = {"DEBUG": "false", "ALLOWED_HOSTS": "chat.example", "BEHIND_PROXY":
 FORWARDED = {"Host": "chat.example", "X-Forwarded-Proto": "https"}
 
 
-@pytest.mark.parametrize("interface_server", ["daphne", "uvicorn"])
-def test_release_and_web_serve_the_site(bake, interface_server):
-    project = bake(interface_server=interface_server)
+@pytest.mark.parametrize(("interface_server", "layer"), [("daphne", "ipc"), ("uvicorn", "memory")])
+def test_the_lines_serve_the_site(bake, interface_server, layer):
+    project = bake(interface_server=interface_server, channel_layer=layer)
     lines = dict(re.findall(r"^(\w+): (.+)$", (project / "Procfile").read_text("utf-8"), re.MULTILINE))
     port = free_port()
     environment = clean_environment() | PRODUCTION | {"PORT": str(port)}
 
     subprocess.run(lines["release"], shell=True, cwd=project, env=environment, check=True)
-    with serve(lines["web"], project, port, environment) as server:
+    with contextlib.ExitStack() as stack:
+        if "worker" in lines:
+            command = f"exec {sys.executable} {lines['worker'].removeprefix('python ')}"
+            worker = stack.enter_context(subprocess.Popen(command, shell=True, cwd=project, env=environment))
+            stack.callback(worker.terminate)
+        server = stack.enter_context(serve(lines["web"], project, port, environment))
         page = server.fetch("/", **FORWARDED)
         style = re.search(r'href="(/static/[^"]+\.[0-9a-f]{12}\.css)"', page.read().decode())
         asset = server.fetch(style[1], **FORWARDED)

@@ -48,7 +48,8 @@ def test_every_combination_names_what_it_needs(combination):
     requirements = (project / "requirements.txt").read_text("utf-8")
     assert ("uvicorn" in requirements) == (answers["interface_server"] == "uvicorn")
     assert ("redis" in requirements) == (answers["channel_layer"] == "redis")
-    assert ("worker: " in (project / "Procfile").read_text("utf-8")) == (answers["channel_layer"] == "redis")
+    assert ("lmdb" in requirements) == (answers["channel_layer"] == "ipc")
+    assert ("worker: " in (project / "Procfile").read_text("utf-8")) == (answers["channel_layer"] != "memory")
     assert ("psycopg" in requirements) == (answers["database"] == "postgres")
     assert f"web: {answers['interface_server']} " in (project / "Procfile").read_text("utf-8")
     variables = read_env(project / ".env")
@@ -144,7 +145,7 @@ def test_only_the_owner_can_read_the_env_file(project):
 def test_git_ignores_the_env_file_and_the_database(project, tmp_path):
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", tmp_path], check=True)
     (tmp_path / ".gitignore").write_bytes((project / ".gitignore").read_bytes())
-    for name in (".env", "db.sqlite3", "db.sqlite3-wal", "staticfiles/app.js", ".venv/pyvenv.cfg"):
+    for name in (".env", ".ipc/channels", "db.sqlite3", "db.sqlite3-wal", "staticfiles/app.js", ".venv/pyvenv.cfg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
 

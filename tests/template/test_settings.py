@@ -1,6 +1,7 @@
 """`config/settings.py`: what the environment says, and what happens when it says nothing."""
 
 import json
+import os
 
 import pytest
 
@@ -128,6 +129,17 @@ def test_a_value_that_cannot_be_read_is_named_in_a_sentence(bare_project, name, 
     assert refused.returncode == 1
     assert f"ImproperlyConfigured: {expected}" in refused.stdout
     assert refused.stdout.endswith("Change it in the environment or in .env.\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "path"), [("ipc://", ".ipc"), ("ipc://var/ipc", "var/ipc"), ("ipc:///run/chat?size=8388608", "/run/chat")]
+)
+def test_the_folder_of_the_ipc_layer_is_the_same_wherever_a_process_is_started(settings_of, url, path):
+    layers, threads, folder = settings_of("CHANNEL_LAYERS", "WORKER_THREADS", "BASE_DIR", CHANNEL_LAYER_URL=url)
+
+    assert layers["default"]["BACKEND"] == "channels.layers.ipc.IPCChannelLayer"
+    assert layers["default"]["CONFIG"]["path"] == os.path.join(folder, path)
+    assert threads == 0
 
 
 def test_the_memory_layer_has_workers_beside_the_interface_server(settings_of):

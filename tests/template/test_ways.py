@@ -42,7 +42,7 @@ def test_enter_alone_accepts_every_default(bake):
 
     assert (bake.output / "my_chat" / ".env").is_file()
     assert "Name of the site, as visitors read it (My Chat)" in said
-    assert "memory: one process does everything, nothing to install" in said
+    assert "1 - ipc: processes of one machine and deploys that drop no socket, nothing to install" in said
 
 
 def test_a_zip_file(bake):
@@ -78,7 +78,7 @@ def test_the_hooks_need_nothing_but_the_standard_library(bake, tmp_path):
     project = bake()
     before = (project / ".env").read_bytes()
     # As cookiecutter renders it.
-    answers = {"channel_layer": "memory", "database": "sqlite", "project_slug": "my_chat"}
+    answers = {"channel_layer": "ipc", "database": "sqlite", "project_slug": "my_chat"}
     source = (bake.template / "hooks" / "post_gen_project.py").read_text("utf-8")
     hook = tmp_path / "hook.py"
     hook.write_text(source.replace("{{ cookiecutter | tojson }}", json.dumps(answers)), "utf-8")

@@ -20,6 +20,8 @@ DEFAULT_CHANNEL_LAYER = "default"
 _MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 _REDIS = "channels.layers.redis.RedisChannelLayer"
 _SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
+_RABBITMQ = "channels.layers.rabbitmq.RabbitmqChannelLayer"
+_IPC = "channels.layers.ipc.IPCChannelLayer"
 _OLD_BACKENDS = {
     "asgiref.inmemory.ChannelLayer": _MEMORY,
     "asgi_redis.RedisChannelLayer": _REDIS,
@@ -28,12 +30,14 @@ _OLD_BACKENDS = {
     "asgi_redis.local.RedisLocalChannelLayer": _REDIS,
     "asgi_redis.RedisSentinelChannelLayer": _SENTINEL,
     "asgi_redis.sentinel.RedisSentinelChannelLayer": _SENTINEL,
+    "asgi_rabbitmq.RabbitmqChannelLayer": _RABBITMQ,
+    "asgi_rabbitmq.core.RabbitmqChannelLayer": _RABBITMQ,
+    "asgi_ipc.IPCChannelLayer": _IPC,
+    "asgi_ipc.core.IPCChannelLayer": _IPC,
 }
-# Arguments of theirs that would change nothing: statistics lie below the layer's prefix, and sentinels are asked anew
-# for every connection.
-_OLD_ARGUMENTS = {"stats_prefix", "sentinel_refresh_interval"}
-# The packages of those that have no successor.
-_GIVEN_UP = {"asgi_ipc", "asgi_rabbitmq"}
+# Arguments of theirs that would change nothing: statistics lie below the layer's prefix, sentinels are asked anew for
+# every connection, and messages share their memory with groups.
+_OLD_ARGUMENTS = {"stats_prefix", "sentinel_refresh_interval", "message_memory", "group_memory"}
 _KEYS = {"BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG"}
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -159,12 +163,6 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(
                 f"CHANNEL_LAYERS[{alias!r}] has no BACKEND. "
                 "Name a layer class, for example 'channels.layers.inmemory.InMemoryChannelLayer'."
-            )
-        if str(config["BACKEND"]).partition(".")[0] in _GIVEN_UP:
-            raise InvalidChannelLayerError(
-                f"CHANNEL_LAYERS[{alias!r}] has the BACKEND {config['BACKEND']!r}, a layer of Channels 1 that is not "
-                f"there any more. Write {_REDIS!r}, with the hosts of a Redis server in CONFIG; or, where one process "
-                f"is all there is, {_MEMORY!r}."
             )
         if "ROUTING" not in config:
             raise InvalidChannelLayerError(

@@ -85,6 +85,10 @@ CHANNEL_LAYER_URL = env("CHANNEL_LAYER_URL", default="memory://")
 CHANNEL_LAYERS = {
     "default": from_url(CHANNEL_LAYER_URL, routing="config.routing.channel_routing"),
 }
+if CHANNEL_LAYER_URL.startswith("ipc:"):
+    # A relative path starts beside manage.py, so that all processes of the site find the same folder.
+    ipc = CHANNEL_LAYERS["default"]["CONFIG"]
+    ipc["path"] = BASE_DIR / ipc.get("path", ".ipc")
 # Messages are encrypted with the first of these, and read with any. Only a layer over Redis knows them.
 if CHANNEL_LAYER_KEYS := env.texts("CHANNEL_LAYER_KEYS"):
     CHANNEL_LAYERS["default"]["CONFIG"]["symmetric_encryption_keys"] = CHANNEL_LAYER_KEYS

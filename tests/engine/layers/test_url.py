@@ -53,6 +53,20 @@ def test_an_option_that_is_no_number_is_refused(query):
     assert repr(query.partition("=")[2]) in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "config"),
+    [
+        ("ipc://", {}),
+        ("ipc:", {}),
+        ("ipc:///run/chat", {"path": "/run/chat"}),
+        ("ipc://var/ipc?capacity=5", {"path": "var/ipc", "capacity": 5}),
+        ("ipc:///run/a%20b?prefix=shop&size=8388608", {"path": "/run/a b", "prefix": "shop", "size": 8388608}),
+    ],
+)
+def test_an_ipc_url_names_a_folder(url, config):
+    assert from_url(url) == {"BACKEND": "channels.layers.ipc.IPCChannelLayer", "CONFIG": config, "ROUTING": ()}
+
+
 def test_redis_urls_keep_what_the_layer_does_not_know_for_the_client():
     assert from_url("rediss://user:p%40ss@10.0.0.5:6380/2?prefix=shop:&capacity=7&ssl_ca_certs=/own.pem") == {
         "BACKEND": "channels.layers.redis.RedisChannelLayer",
@@ -116,3 +130,28 @@ def test_sentinel_urls_name_sentinels_and_services(url, config):
 def test_what_is_wrong_with_a_sentinel_url_is_said(url, found):
     with pytest.raises(InvalidChannelLayerError, match=found):
         from_url(url)
+
+
+RABBITMQ = "channels.layers.rabbitmq.RabbitmqChannelLayer"
+
+
+@pytest.mark.parametrize(
+    ("url", "config"),
+    [
+        ("amqp://localhost", {"hosts": ["amqp://localhost"]}),
+        (
+            "amqp://shop:p%40ss@10.0.0.5, 10.0.0.6:5673/shop?prefix=shop:&capacity=7",
+            {
+                "hosts": ["amqp://shop:p%40ss@10.0.0.5/shop", "amqp://shop:p%40ss@10.0.0.6:5673/shop"],
+                "prefix": "shop:",
+                "capacity": 7,
+            },
+        ),
+        (
+            "amqps://10.0.0.5/%2F?ssl_ca_certs=/own.pem&expiry=30",
+            {"hosts": ["amqps://10.0.0.5/%2F?ssl_ca_certs=%2Fown.pem"], "expiry": 30.0},
+        ),
+    ],
+)
+def test_the_url_of_a_broker_names_one_or_several(url, config):
+    assert from_url(url) == {"BACKEND": RABBITMQ, "CONFIG": config, "ROUTING": ()}

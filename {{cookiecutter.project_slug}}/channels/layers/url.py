@@ -2,11 +2,16 @@
 Turn the URL of a channel layer, as it stands in the environment, into an entry of ``CHANNEL_LAYERS``.
 
     memory://                      channels.layers.inmemory.InMemoryChannelLayer
+    ipc:///path/of/a/folder        channels.layers.ipc.IPCChannelLayer; ipc:// for the usual folder
     redis://host:6379/0            channels.layers.redis.RedisChannelLayer; rediss:// for TLS, unix:// for a
                                    socket, several servers separated by commas
     redis+sentinel://host:26379/service
                                    channels.layers.redis.RedisSentinelChannelLayer; several sentinels, and several
                                    services, separated by commas; rediss+sentinel:// for TLS to all of them
+
+    amqp://user:password@host:5672/virtual-host
+                                   channels.layers.rabbitmq.RabbitmqChannelLayer; amqps:// for TLS, several brokers of
+                                   a cluster separated by commas
 
 Options of the layer may follow as a query: ``memory://?capacity=1000&expiry=30``. With a Redis URL the rest of the
 query is redis-py's: ``rediss://host/0?prefix=shop:&ssl_ca_certs=/etc/ssl/own.pem``. With Sentinel, user and password
@@ -35,6 +40,13 @@ _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 def _memory(url: str) -> dict[str, Any]:
     _, options = _take_options(url, _OPTIONS)
     return options
+
+
+def _ipc(url: str) -> dict[str, Any]:
+    rest, options = _take_options(url, _OPTIONS | {"prefix": str, "size": int})
+    parts = urlsplit(rest)
+    path = unquote(parts.netloc + parts.path)
+    return {"path": path, **options} if path else options
 
 
 def _redis(urls: str) -> dict[str, Any]:
@@ -75,6 +87,16 @@ def _sentinel(url: str) -> dict[str, Any]:
     }
 
 
+def _rabbitmq(url: str) -> dict[str, Any]:
+    rest, options = _take_options(url, {**_OPTIONS, "prefix": str}, rest=True)
+    head, _, query = rest.partition("?")
+    scheme, _, place = head.partition("://")
+    login, at, others = place.rpartition("@")
+    addresses, slash, path = others.partition("/")
+    end = slash + path + (f"?{query}" if query else "")
+    return {"hosts": [f"{scheme}://{login}{at}{address.strip()}{end}" for address in addresses.split(",")], **options}
+
+
 def _address(text: str) -> tuple[str, int]:
     parts = urlsplit(f"//{text.strip()}")
     try:
@@ -93,15 +115,20 @@ def _number(database: str) -> int:
 
 
 _MEMORY = ("channels.layers.inmemory.InMemoryChannelLayer", _memory)
+_IPC = ("channels.layers.ipc.IPCChannelLayer", _ipc)
 _REDIS = ("channels.layers.redis.RedisChannelLayer", _redis)
 _SENTINEL = ("channels.layers.redis.RedisSentinelChannelLayer", _sentinel)
+_RABBITMQ = ("channels.layers.rabbitmq.RabbitmqChannelLayer", _rabbitmq)
 _SCHEMES = {
     "memory": _MEMORY,
+    "ipc": _IPC,
     "redis": _REDIS,
     "rediss": _REDIS,
     "unix": _REDIS,
     "redis+sentinel": _SENTINEL,
     "rediss+sentinel": _SENTINEL,
+    "amqp": _RABBITMQ,
+    "amqps": _RABBITMQ,
 }
 
 

@@ -1,0 +1,50 @@
+"""The RabbitMQ layer, over a real broker: the contract of all layers."""
+
+import secrets
+import time
+
+import pytest
+
+from channels.layers.rabbitmq import RabbitmqChannelLayer
+from channels.test.conformance import ChannelLayerConformance
+from channels.test.conformance.receiving import ReceivingPromises
+
+
+class TestRabbitmqChannelLayer(ChannelLayerConformance):
+    expiry = group_expiry = 1
+    many = 1_000
+
+    @pytest.fixture(autouse=True)
+    def server(self, broker):
+        self.url = broker.url
+
+    def make_layer(self, **options):
+        layer = RabbitmqChannelLayer(hosts=[self.url], prefix=f"test-{secrets.token_hex(6)}:", **options)
+        # To connect takes more than the tests allow for waiting.
+        layer.group_channels("any")
+        return layer
+
+    def advance(self, layer, seconds):
+        time.sleep(seconds)
+
+
+class TestReadersOfSeveralProcesses(ReceivingPromises):
+    """The same layer as several processes have it: nothing is shared but the broker."""
+
+    many = 300
+
+    @pytest.fixture(autouse=True)
+    def server(self, broker):
+        self.url = broker.url
+
+    def make_layer(self, **options):
+        self.options = {"prefix": f"test-{secrets.token_hex(6)}:", **options}
+        return self.other_process(None)
+
+    def other_process(self, layer):
+        layer = RabbitmqChannelLayer(hosts=[self.url], **self.options)
+        layer.group_channels("any")
+        return layer
+
+    def advance(self, layer, seconds):
+        time.sleep(seconds)
