@@ -7,6 +7,7 @@ and its row by somebody else. So the row is read once more before it is overwrit
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -100,10 +101,7 @@ def _before_delete(sender: Any, instance: Any, using: str, origin: Any = None, *
 def _after_save(sender: Any, instance: Any, raw: bool, using: str, **kwargs: Any) -> None:
     if raw:
         return
-    if any(hasattr(value, "resolve_expression") for value in vars(instance).values()):
-        saved = _row_of(instance, using)
-    else:
-        saved = instance
+    saved = _as_read(instance, using)
     for binding, row, before, _ in _pop(instance):
         now = _groups(binding, saved)
         # What has left a group is shown there as it was: what it has become is no business of that group.
@@ -138,6 +136,20 @@ def _will_be_inserted(instance: Any) -> bool:
 def _row_of(instance: Any, using: str) -> Any:
     """Return what the database has under the key of an instance, None for nothing."""
     return type(instance)._base_manager.using(using).filter(pk=instance.pk).first()
+
+
+def _as_read(instance: Any, using: str) -> Any:
+    """Return what has been saved with values as its row has them: a date may have been saved as text."""
+    values = vars(instance)
+    if any(hasattr(value, "resolve_expression") for value in values.values()):
+        return _row_of(instance, using)
+    fields = [field for field in instance._meta.concrete_fields if field.attname in values]
+    read = {field.attname: field.to_python(values[field.attname]) for field in fields}
+    if all(type(value) is type(values[name]) for name, value in read.items()):
+        return instance
+    saved = copy.copy(instance)
+    vars(saved).update(read)
+    return saved
 
 
 def _groups(binding: Watcher, instance: Any) -> frozenset[str]:
