@@ -28,6 +28,16 @@ from .outbound import CREATE, DELETE, UPDATE
 logger = logging.getLogger(__name__)
 
 ALL_FIELDS = "__all__"
+# What signals called in Channels 1, where it could be overridden.
+_GONE = (
+    "pre_save_receiver",
+    "post_save_receiver",
+    "pre_delete_receiver",
+    "post_delete_receiver",
+    "pre_change_receiver",
+    "post_change_receiver",
+    "send_messages",
+)
 _ACTIONS = f"{CREATE}, {UPDATE} or {DELETE}"
 
 
@@ -113,6 +123,11 @@ class Binding(metaclass=BindingMetaclass):
             raise ValueError(
                 f"{_name(cls)} has neither fields nor exclude, and nothing of a model is sent unless you say so. "
                 f"List the fields, or set fields = [{ALL_FIELDS!r}] for all of them."
+            )
+        if gone := next((name for name in _GONE if hasattr(cls, name)), None):
+            raise ValueError(
+                f"{_name(cls)} has {gone}, which nothing calls since Channels 1. Whom an instance is told to is said by "
+                "group_names, and what by serialize, which may return nothing."
             )
         if isinstance(cls.model, str):
             cls.model = apps.get_model(cls.model)
