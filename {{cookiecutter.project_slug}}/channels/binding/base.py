@@ -126,8 +126,8 @@ class Binding(metaclass=BindingMetaclass):
             )
         if gone := next((name for name in _GONE if hasattr(cls, name)), None):
             raise ValueError(
-                f"{_name(cls)} has {gone}, which nothing calls since Channels 1. Whom an instance is told to is said by "
-                "group_names, and what by serialize, which may return nothing."
+                f"{_name(cls)} has {gone}, which nothing calls since Channels 1. group_names says whom an instance is "
+                "told to, and serialize what, which may be nothing."
             )
         if isinstance(cls.model, str):
             cls.model = apps.get_model(cls.model)
