@@ -7,7 +7,6 @@ from pathlib import Path
 from ...baking import REPOSITORY, clean_environment
 from ...services import postgresql_server
 
-
 # What depends on the database.
 STRICT = [
     "test_websockets.py::test_a_socket_creates_changes_and_deletes",
