@@ -13,7 +13,7 @@ from ..servers.processes import until_closed
 from .conftest import Site, children
 from .ledger import Ledger
 
-KILLS = 6
+KILLS = 4
 
 
 def test_a_killed_worker_loses_only_what_it_was_working_on_and_is_replaced(site, valkey):

@@ -68,6 +68,8 @@ def test_the_end_of_a_socket_is_told_after_what_its_consumers_do_at_a_stop(start
     with server.open_socket("/thinking/") as websocket:
         for seconds in ("1", "0.1"):
             websocket.send(seconds)
+        # The answer shows that the server has both.
+        websocket.ping().wait(10)
         server.wait_for_note("begun to think")
 
         assert server.stop() == EXIT_CODES.get(name, 0)

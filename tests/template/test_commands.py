@@ -1,4 +1,4 @@
-"""Django's own commands in a generated project."""
+"""Django's own commands in a generated project, and its tests on another database."""
 
 import pytest
 
@@ -34,6 +34,16 @@ def test_the_static_files_can_be_collected_for_production(bake):
     run(project, "manage.py", "collectstatic", "--noinput", **PRODUCTION)
 
     assert (project / "staticfiles" / "staticfiles.json").is_file()
+
+
+def test_the_projects_own_tests_pass_on_postgresql(bake, postgresql):
+    project = bake(database="postgres")
+
+    # A deploy asks the database for nothing that these do not.
+    tests = ["-m", "pytest", "-p", "no:cacheprovider", "--deselect", "chat/tests/test_deploy.py"]
+    tested = run(project, *tests, DATABASE_URL=postgresql)
+
+    assert " passed" in tested.stdout
 
 
 @pytest.mark.parametrize("command", [["migrate"], ["createsuperuser"], ["runserver", "--noreload", "0"]])

@@ -51,13 +51,8 @@ def described(room):
     """Return what a list shows of a room."""
     text = truncatechars(room.latest_text, LATEST_TEXT)
     latest = {"pk": room.latest_pk, "text": text, "created": room.latest_created} if room.latest_pk else None
-    return {
-        "pk": room.pk,
-        "name": room.name,
-        "url": room.get_absolute_url(),
-        "unread": room.unread,
-        "latest": latest,
-    }
+    url = room.get_absolute_url()
+    return {"pk": room.pk, "name": room.name, "url": url, "unread": room.unread, "latest": latest}
 
 
 class RoomListSocket(WebsocketDemultiplexer):

@@ -1,5 +1,7 @@
 """The list of rooms in two windows: rooms appear, numbers of unread messages rise, and vanish when they are read."""
 
+import json
+
 import pytest
 
 
@@ -115,3 +117,78 @@ def test_a_list_without_javascript_shows_the_numbers_too(two, person):
     plain.page.get_by_role("link", name="All rooms").click()
 
     assert (before, numbers.all_text_contents()) == (["1"], [])
+
+
+def test_a_list_counts_what_others_say_once_and_on_from_what_a_sync_has_counted(person, names):
+    anna = person(next(names))
+    page = anna.context.new_page()
+    sockets, questions = [], []
+
+    def play_the_server(socket):
+        sockets.append(socket)
+        socket.on_message(lambda question: questions.append(question))
+
+    page.route_web_socket("**/", play_the_server)
+    page.goto(anna.site.url)
+    me = int(page.locator("#rooms").get_attribute("data-user"))
+    other = me + 1
+    item = page.locator('#rooms li[data-pk="3"]')
+
+    def tell(stream, **payload):
+        sockets[-1].send(json.dumps({"stream": stream, "payload": payload}))
+
+    def tell_message(pk, author, action="create", room=3):
+        data = {"room": room, "author": author, "text": f"Message {pk}", "created": "2026-11-28T12:00:00Z"}
+        tell("messages", action=action, pk=pk, data=data)
+
+    def answer(latest, unread, user=me):
+        latest = {"pk": latest, "text": f"Message {latest}", "created": "2026-11-28T12:00:00Z"}
+        room = {"pk": 3, "name": "Hall", "url": "/rooms/hall/", "unread": unread, "latest": latest}
+        tell("sync", page=1, user=user, rooms=[room])
+
+    def sees(latest, number):
+        item.filter(has=page.get_by_text(latest, exact=True)).wait_for()
+        badge = item.locator(".unread")
+        badge.get_by_text(number, exact=True).wait_for() if number else badge.wait_for(state="hidden")
+
+    def ask():
+        asked = len(questions)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        while len(questions) == asked:
+            page.wait_for_timeout(10)
+
+    while not questions:
+        page.wait_for_timeout(10)
+    tell_message(10, other)  # in the answer as well
+    answer(10, 2)
+    sees("Message 10", "2")
+    for _ in range(2):
+        tell_message(11, other)
+    tell_message(9, other)  # committed after a higher number, and counted by the sync
+    sees("Message 11", "3")
+    tell_message(12, me)
+    sees("Message 12", "3")
+    tell_message(13, None)  # the site itself
+    sees("Message 13", "4")
+    for read in (12, 11):
+        tell("reads", action="update", pk=1, data={"room": 3, "message": read})
+    tell_message(13, None, "update")
+    sees("Message 13", "1")
+    tell_message(13, None, "delete")
+    sees("Message deleted", None)
+    ask()
+    tell_message(14, other)
+    answer(12, 0)  # made before message 14
+    sees("Message 14", "1")
+    ask()
+    answer(12, 0)  # made after its end, of which no word has come
+    sees("Message 12", None)
+    answer(20, 100)
+    sees("Message 20", "99+")
+    answer(20, 3, user=None)
+    sees("Message 20", None)
+    # A room that this page does not have.
+    asked = len(questions)
+    tell_message(30, other, room=4)  # a room that this page does not have
+    while len(questions) == asked:
+        page.wait_for_timeout(10)

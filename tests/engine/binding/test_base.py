@@ -30,6 +30,12 @@ def test_nothing_of_a_model_is_sent_unless_one_says_so():
         type(Binding)("Shy", (Binding,), {"model": Book})
 
 
+@pytest.mark.parametrize("name", ["pre_save_receiver", "post_change_receiver", "send_messages"])
+def test_what_nothing_calls_any_more_is_refused(name):
+    with pytest.raises(ValueError, match=rf"Old has {name}, which nothing calls since Channels 1"):
+        type(Binding)("Old", (Binding,), {"model": Book, "fields": ["title"], name: lambda *arguments: None})
+
+
 def test_a_relation_of_another_model_is_no_field():
     with pytest.raises(
         ValueError, match=r"Wrong.fields names 'book', but bound.shelf has no such field \(it has: id, "

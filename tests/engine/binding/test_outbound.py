@@ -373,12 +373,18 @@ def test_a_value_that_the_database_works_out_is_told_as_it_is_there(book_binding
     assert [told["data"] for told in left.payloads()] == [{"pages": 1}, {"pages": 42}]
 
 
-def test_text_that_the_model_understands_is_told_as_what_was_saved(book_binding, left):
-    book_binding(fields=["published", "pages"])
-    book = Book.objects.create(title="Emma", shelf_id=1, published="1815-12-23", pages="7")
+def test_what_is_saved_as_text_is_told_as_what_it_means(book_binding, left):
+    book_binding(fields=["title", "pages", "published"])
+    book = Book.objects.create(title="Emma", pages="400", published="1815-12-23", shelf_id="1")
+    book.published = "1816-01-01"
     book.save()
 
-    assert [told["data"] for told in left.payloads()] == [{"published": "1815-12-23", "pages": 7}] * 2
+    assert [payload["data"] for payload in left.payloads()] == [
+        {"title": "Emma", "pages": 400, "published": "1815-12-23"},
+        {"title": "Emma", "pages": 400, "published": "1816-01-01"},
+    ]
+    # The one in hand is its owner's.
+    assert (book.pages, book.published) == ("400", "1816-01-01")
 
 
 def test_fixtures_are_loaded_in_silence(book_binding, left):

@@ -7,10 +7,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import ProtectedError
+from django.db.models import CharField, ProtectedError
 
 from channels import route
 from channels.auth import channel_session_user_from_http
+from channels.binding.base import _misread
 from channels.generic.websockets import WebsocketDemultiplexer
 
 from ..sites import Socket
@@ -207,13 +208,13 @@ def test_what_a_socket_has_done_is_told_to_the_groups(stream):
         (
             {"action": "create", "data": {"title": "Emma", "colour": "red"}},
             "unknown_field",
-            'There is no field "colour" that can be set.',
+            'There is no field "colour" that can be set; there are: title, pages, published, shelf.',
         ),
         ({"action": "create", "data": {"title": "Emma", "id": 7}}, "unknown_field", 'There is no field "id" that can'),
         ({"action": "create", "data": {"title": "Emma", "pk": 7}}, "unknown_field", 'There is no field "pk" that can'),
-        ({"action": "create", "data": {"tags": []}}, "unknown_field", 'There is no field "tags" that can be set.'),
+        ({"action": "create", "data": {"tags": []}}, "unknown_field", 'There is no field "tags" that can be set'),
         ({"action": "create", "data": {"cover": "/etc/passwd"}}, "unknown_field", 'There is no field "cover" that can'),
-        ({"action": "create", "data": {"added": None}}, "unknown_field", 'There is no field "added" that can be set.'),
+        ({"action": "create", "data": {"added": None}}, "unknown_field", 'There is no field "added" that can be set'),
         (
             {"action": "create", "data": {"title": "Emma"}},
             "invalid",
@@ -237,7 +238,13 @@ def test_what_a_socket_has_done_is_told_to_the_groups(stream):
             "invalid",
             "pages: “{'a': []}” value must",
         ),
-        ({"action": "create", "data": {"title": "New", "published": 5}}, "invalid", "The data holds a value that"),
+        ({"action": "create", "data": {"title": "New", "published": 5}}, "invalid", "published: 5 cannot be"),
+        ({"action": "create", "data": {"title": ["New"]}}, "invalid", 'title: ["New"] is no text.'),
+        ({"action": "create", "data": {"title": {"a": 1}}}, "invalid", 'title: {"a": 1} is no text.'),
+        ({"action": "create", "data": {"title": True}}, "invalid", "title: true is no text."),
+        ({"action": "create", "data": {"title": "New", "pages": 1.5}}, "invalid", "pages: 1.5 is no whole number."),
+        ({"action": "create", "data": {"title": "New", "pages": True}}, "invalid", "pages: true is no whole number."),
+        ({"action": "create", "data": {"title": "New", "shelf": True}}, "invalid", "shelf: true is no whole number."),
         ({"action": "create", "data": {"title": "New", "shelf": 99}}, "invalid", "shelf: shelf instance with id 99"),
         ({"action": "create", "data": {"title": "New", "shelf": [1]}}, "invalid", "shelf: “[1]” value must be an"),
         ({"action": "create", "data": {"title": "\ud800"}}, "invalid", "The data holds a value that cannot be taken."),
@@ -272,6 +279,21 @@ def test_an_update_that_is_refused_changes_nothing(stream, book):
         assert answer["error"] in ("invalid", "unknown_field")
 
     assert [(one["id"], one["title"], one["pages"]) for one in everything()] == [(book.pk, "Emma", 400)]
+
+
+def test_numbers_and_texts_that_say_the_same_are_taken(stream):
+    assert ask(stream, action="create", data={"title": 1815, "pages": 2.0}) == []
+    assert ask(stream, action="create", data={"title": "Emma", "pages": "2"}) == []
+
+    assert [(book.title, book.pages) for book in Book.objects.order_by("pk")] == [("1815", 2), ("Emma", 2)]
+
+
+def test_a_field_of_another_kind_reads_its_values_itself():
+    class Words(CharField):
+        def to_python(self, value):
+            return " ".join(value) if isinstance(value, list) else super().to_python(value)
+
+    assert _misread(Words(), ["a", "b"]) == ""
 
 
 def test_the_sentences_about_fields_come_by_their_names(stream):

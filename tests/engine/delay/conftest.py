@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import secrets
+import shutil
 import sqlite3
 import sys
 import threading
@@ -77,9 +78,29 @@ def valkey():
 
 
 @pytest.fixture(scope="session")
-def postgresql():
+def postgresql(tmp_path_factory):
     with postgresql_server() as url:
+        migrate(url, tmp_path_factory.mktemp("postgresql"))
         yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """Give a file with the tables, to be copied."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    migrate(f"sqlite:///{folder / 'site.sqlite3'}", folder)
+    return folder / "site.sqlite3"
+
+
+@pytest.fixture
+def sqlite(migrated_sqlite, tmp_path):
+    return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path)}"
+
+
+def migrate(database_url, folder):
+    with contextlib.ExitStack() as stack:
+        migrated = DelaySite(folder, database_url, "memory://", stack).start("migrate", "--verbosity", "0")
+        assert migrated.process.wait(60) == 0, migrated.log
 
 
 class DelaySite:
@@ -94,8 +115,6 @@ class DelaySite:
             "DATABASE_URL": database_url,
             "CHANNEL_LAYER_URL": layer_url,
         }
-        migrated = self.start("migrate", "--verbosity", "0")
-        assert migrated.process.wait(60) == 0, migrated.log
 
     def run_delay(self, *arguments):
         """Start a process, and return when it says that it reads."""
@@ -164,10 +183,7 @@ class DelaySite:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def delay_site(request, tmp_path, valkey):
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
-    else:
-        url = request.getfixturevalue("postgresql")
+    url = request.getfixturevalue(request.param)
     with contextlib.ExitStack() as stack:
         prefix = f"test-{secrets.token_hex(8)}:"
         layer_url = f"redis://{valkey.host}:{valkey.port}/0?prefix={prefix}&capacity={CAPACITY}"
@@ -178,6 +194,6 @@ def delay_site(request, tmp_path, valkey):
 
 
 @pytest.fixture
-def memory_site(tmp_path):
+def memory_site(tmp_path, sqlite):
     with contextlib.ExitStack() as stack:
-        yield DelaySite(tmp_path, f"sqlite:///{tmp_path / 'site.sqlite3'}", "memory://", stack)
+        yield DelaySite(tmp_path, sqlite, "memory://", stack)

@@ -101,7 +101,7 @@ def test_an_idle_process_uses_no_processor_and_wakes_when_a_message_is_due(delay
     ask_for(delay_site, 0, delay=0)
     delay_site.received("target", 1)
     before = processor_time(process.process.pid)
-    time.sleep(5)
+    time.sleep(2)
     used = processor_time(process.process.pid) - before
 
     lateness = []
@@ -110,7 +110,7 @@ def test_an_idle_process_uses_no_processor_and_wakes_when_a_message_is_due(delay
         ask_for(delay_site, number, delay=300)
         lateness.append(delay_site.layer.receive(["target"], block=True, timeout=5) and time.time() - due)
 
-    assert used < 0.25
+    assert used < 0.1
     assert sorted(lateness)[5] < 0.25, lateness
 
 

@@ -61,10 +61,9 @@ async def test_a_layer_that_fails_is_tried_again_and_logged_once(layer, monkeypa
 
     assert await dispatch(layer, layer.prepare("news", {"text": "1"}), patience=10)
     assert layer.receive(["news"]) == ("news", {"text": "1"})
-    assert caplog.messages == [
-        "This process cannot reach the channel layer, and goes on trying: no connection",
-        "This process reaches the channel layer again, after 0.0 s",
-    ]
+    failed, back = caplog.messages
+    assert failed == "This process cannot reach the channel layer, and goes on trying: no connection"
+    assert back.startswith("This process reaches the channel layer again, after ")
 
 
 async def test_an_outage_of_the_layer_is_outwaited_longer_than_a_full_channel(layer, monkeypatch):

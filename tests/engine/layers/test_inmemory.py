@@ -13,13 +13,13 @@ import pytest
 from channels.exceptions import ChannelFull
 from channels.layers.base import Entry
 from channels.layers.inmemory import SWEEP_INTERVAL, InMemoryChannelLayer
-from channels.test.conformance import ChannelLayerConformance, side_by_side
+from channels.test.conformance import SingleProcessConformance, side_by_side
 from channels.test.process_queue import MemberMessages, read_entries
 
 from .fake_clock import FakeClock
 
 
-class TestInMemoryChannelLayer(ChannelLayerConformance):
+class TestInMemoryChannelLayer(SingleProcessConformance):
     def make_layer(self, **options):
         return InMemoryChannelLayer(clock=FakeClock(), **options)
 

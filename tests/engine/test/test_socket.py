@@ -78,6 +78,13 @@ def test_a_refused_socket_keeps_the_answer(site):
     assert socket.received() == [{"accept": False}]
 
 
+def test_a_socket_without_a_route_is_no_refused_one(make_site):
+    make_site([route("websocket.connect", connect, path="^/room/$")])
+
+    with pytest.raises(AssertionError, match=r"No route of the layer 'default' takes the message on 'websocket.conn"):
+        Socket("/rooom/").connect()
+
+
 def test_bytes_and_json_are_sent_and_come_back(make_site):
     def echo(message):
         message.reply_channel.send({key: message[key] for key in ("text", "bytes") if key in message})

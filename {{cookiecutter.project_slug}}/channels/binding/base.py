@@ -28,6 +28,16 @@ from .outbound import CREATE, DELETE, UPDATE
 logger = logging.getLogger(__name__)
 
 ALL_FIELDS = "__all__"
+# What signals called in Channels 1, where it could be overridden.
+_GONE = (
+    "pre_save_receiver",
+    "post_save_receiver",
+    "pre_delete_receiver",
+    "post_delete_receiver",
+    "pre_change_receiver",
+    "post_change_receiver",
+    "send_messages",
+)
 _ACTIONS = f"{CREATE}, {UPDATE} or {DELETE}"
 
 
@@ -113,6 +123,11 @@ class Binding(metaclass=BindingMetaclass):
             raise ValueError(
                 f"{_name(cls)} has neither fields nor exclude, and nothing of a model is sent unless you say so. "
                 f"List the fields, or set fields = [{ALL_FIELDS!r}] for all of them."
+            )
+        if gone := next((name for name in _GONE if hasattr(cls, name)), None):
+            raise ValueError(
+                f"{_name(cls)} has {gone}, which nothing calls since Channels 1. group_names says whom an instance is "
+                "told to, and serialize what, which may be nothing."
             )
         if isinstance(cls.model, str):
             cls.model = apps.get_model(cls.model)
@@ -252,16 +267,23 @@ class Binding(metaclass=BindingMetaclass):
         return self.model._base_manager.using(using).select_for_update().get(pk__in=visible)
 
     def _save(self, instance: Any, data: dict[str, Any], validated: Collection[str]) -> None:
-        if refused := sorted(data.keys() - set(self.settable_names())):
-            raise FrameRefused("unknown_field", f"There is no field {', '.join(map(shown, refused))} that can be set.")
+        settable = self.settable_names()
+        if refused := sorted(data.keys() - set(settable)):
+            known = ", ".join(settable) or "none"
+            raise FrameRefused(
+                "unknown_field",
+                f"There is no field {', '.join(map(shown, refused))} that can be set; there are: {known}.",
+            )
         opts = instance._meta
+        if misread := {name: [why] for name, value in data.items() if (why := _misread(opts.get_field(name), value))}:
+            raise ValidationError(misread)
         for name, value in data.items():
             setattr(instance, opts.get_field(name).attname, value)
         try:
             instance.full_clean(exclude=[field.name for field in opts.fields if field.name not in validated])
             instance.save()
         except (TypeError, ValueError, OverflowError) as error:
-            # Some fields, and some drivers of databases, raise these for what they cannot take.
+            # Some validators, and some drivers of databases, raise these for what they cannot take.
             logger.warning("A binding was sent data that %s cannot take", self.model_label, exc_info=True)
             raise ValidationError("The data holds a value that cannot be taken.") from error
 
@@ -277,6 +299,32 @@ class Binding(metaclass=BindingMetaclass):
 def _is_special(field: Any) -> bool:
     """Say whether a field must not be set to what a browser has sent: which row it is, and names of files."""
     return field.primary_key or isinstance(field, models.FileField)
+
+
+def _misread(field: Any, value: Any) -> str:
+    """
+    Say why a field cannot be given a value of JSON, if Django would not say so.
+
+    Its own fields take Python's text of a list for a text, and the whole part of a number for a number.
+    """
+    reader = field.target_field if field.is_relation else field
+    convert = type(reader).to_python
+    if convert in (models.CharField.to_python, models.TextField.to_python) and isinstance(value, bool | list | dict):
+        return f"{shown(value)} is no text."
+    if convert is models.IntegerField.to_python and (value is True or value is False or _has_fraction(value)):
+        return f"{shown(value)} is no whole number."
+    try:
+        reader.to_python(value)
+    except ValidationError:
+        # full_clean says this, and what is wrong with the other values.
+        pass
+    except (TypeError, ValueError, OverflowError):
+        return f"{shown(value)} cannot be taken."
+    return ""
+
+
+def _has_fraction(value: Any) -> bool:
+    return isinstance(value, float) and not value.is_integer()
 
 
 def _can_be_stored(text: str) -> bool:

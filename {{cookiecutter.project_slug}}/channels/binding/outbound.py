@@ -7,6 +7,7 @@ and its row by somebody else. So the row is read once more before it is overwrit
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -139,23 +140,29 @@ def _row_of(instance: Any, using: str) -> Any:
 
 
 def _saved(instance: Any, row: Any, update_fields: Collection[str] | None, using: str) -> Any:
-    """Return what has been saved: the instance in hand or, where that holds anything else, its row as it is now."""
-    if all(_is_saved(field, vars(instance), row, update_fields) for field in instance._meta.concrete_fields):
-        return instance
-    return _row_of(instance, using)
-
-
-def _is_saved(field: Any, values: dict[str, Any], row: Any, update_fields: Collection[str] | None) -> bool:
-    if field.attname not in values:
-        # Deferred: it is loaded when it is asked for.
-        return True
-    value = values[field.attname]
-    if update_fields is not None and field.name not in update_fields and field.attname not in update_fields:
-        # Some values, such as arrays, do not compare to a bool.
-        return (value == getattr(row, field.attname, None)) is True
+    """Return what has been saved: the instance in hand or, where that holds anything else, what is in its row."""
+    values = vars(instance)
+    # What is deferred is loaded when it is asked for.
+    fields = [field for field in instance._meta.concrete_fields if field.attname in values]
+    if any(_is_elsewhere(field, values[field.attname], row, update_fields) for field in fields):
+        return _row_of(instance, using)
     # Django saves what it can make a date of, say, and leaves the instance with the text.
-    is_value = not isinstance(value, str) or field.to_python(value) == value
-    return is_value and not hasattr(value, "resolve_expression")
+    read = {field.attname: field.to_python(values[field.attname]) for field in fields}
+    if all(type(value) is type(values[name]) for name, value in read.items()):
+        return instance
+    saved = copy.copy(instance)
+    vars(saved).update(read)
+    return saved
+
+
+def _is_elsewhere(field: Any, value: Any, row: Any, update_fields: Collection[str] | None) -> bool:
+    """Say whether the value that is in the row is known to the database only, or may be another one."""
+    if hasattr(value, "resolve_expression"):
+        return True
+    if update_fields is None or field.name in update_fields or field.attname in update_fields:
+        return False
+    # Some values, such as arrays, do not compare to a bool.
+    return (value == getattr(row, field.attname, None)) is not True
 
 
 def _groups(binding: Watcher, instance: Any) -> frozenset[str]:

@@ -70,7 +70,7 @@ class HttpConnection(Connection):
             if self._outbox.is_sending:
                 # The worker is done; what is left is between the client and us.
                 self._begin("watch", self._watch())
-                self._begin("response", asyncio.wait_for(self._outbox.buffer.settle(wait=True), KEEP_TIMEOUT))
+                self._begin("response", self._keep_response())
                 await self._deliver()
         finally:
             for task in self._tasks.values():
@@ -92,6 +92,10 @@ class HttpConnection(Connection):
         finally:
             self._process.replies.forget(self.reply_channel)
             self._report_leaving()
+
+    async def _keep_response(self) -> None:
+        async with asyncio.timeout(KEEP_TIMEOUT):
+            await self._outbox.buffer.settle(wait=True)
 
     async def _deliver(self) -> None:
         """Wait until the client has all of its response, unless it takes nothing of it."""

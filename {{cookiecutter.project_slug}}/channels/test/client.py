@@ -11,7 +11,7 @@ from ..layers.base import Content, Ticket
 from ..layers.origin import Origin
 from ..message import Message
 from ..registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
-from .consuming import consume_next
+from .consuming import consume_next, require_route
 from .interface_server import InterfaceServer
 
 
@@ -62,11 +62,8 @@ class Client:
             if fail_on_none:
                 raise AssertionError(f"No message waits on {channel!r}. Send one first.")
             return None
-        if consumption.consumer is None and fail_on_none:
-            raise AssertionError(
-                f"No route of the layer {self.alias!r} takes the message on {channel!r}. Compare its content with the "
-                "filters of the routing, or put one in its place with apply_routes."
-            )
+        if fail_on_none:
+            require_route(consumption, self.alias, channel)
         return consumption.result
 
     def send_and_consume(self, channel: str, content: Content | None = None, fail_on_none: bool = True) -> Any:

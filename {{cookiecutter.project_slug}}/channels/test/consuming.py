@@ -57,6 +57,15 @@ def consume_next(channel_layer: ChannelLayerWrapper, channels: Sequence[str]) ->
     return consumption
 
 
+def require_route(consumption: Consumption, alias: str, channel: str) -> None:
+    """Raise ``AssertionError`` if no route has taken a message."""
+    if consumption.consumer is None:
+        raise AssertionError(
+            f"No route of the layer {alias!r} takes the message on {channel!r}. Compare its content with the "
+            "filters of the routing, or put one in its place with apply_routes."
+        )
+
+
 def _send(held: HeldSends, server: InterfaceServer) -> None:
     try:
         for layer, batch in held.take():

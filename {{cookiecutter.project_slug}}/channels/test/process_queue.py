@@ -46,13 +46,16 @@ class MemberMessages:
 
 
 async def entries_there(layer: BaseChannelLayer, queue: str) -> list[Entry]:
-    """Take the entries of a process queue up to one that is put at its end, and does not count."""
+    """Take the entries of a process queue: all up to one that is put at its end now, and does not count."""
     entries: list[Entry] = []
     while await layer.send_many_async([layer.prepare(f"{queue}end", {})]):
         entries += await layer.read_queue(queue)
-    while entries[-1:] != [Entry("end", content={})]:
+    end = Entry("end", content={})
+    # Others may have put more behind it meanwhile.
+    while end not in entries:
         entries += await read_entries(layer, queue, 1)
-    return entries[:-1]
+    entries.remove(end)
+    return entries
 
 
 async def read_entries(layer: BaseChannelLayer, queue: str, count: int) -> list[Entry]:

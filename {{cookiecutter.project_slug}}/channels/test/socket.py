@@ -9,7 +9,7 @@ from django.test import Client as DjangoClient
 
 from ..layers.base import Content
 from ..registry import DEFAULT_CHANNEL_LAYER
-from .consuming import work
+from .consuming import consume_next, require_route, work
 from .interface_server import InterfaceServer
 from .websocket import ConnectionRejected, WSClient
 
@@ -34,8 +34,16 @@ class Socket:
         return server.session(self.browser.reply_channel)
 
     def connect(self, **content: Any) -> bool:
-        """Open the socket; return whether it was accepted. What else has come waits for ``frames``."""
-        self.put("websocket.connect", **content)
+        """
+        Open the socket; return whether it was accepted. What else has come waits for ``frames``.
+
+        Raises ``AssertionError`` without a route: a test of who is refused would pass with a path that is none.
+        """
+        self.browser.send("websocket.connect", content, path=self.path)
+        consumption = consume_next(self.browser.channel_layer, ["websocket.connect"])
+        if consumption is not None:
+            require_route(consumption, self.browser.alias, "websocket.connect")
+        work(self.browser.alias)
         try:
             self.browser.take_acceptance()
         except ConnectionRejected:

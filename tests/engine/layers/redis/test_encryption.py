@@ -13,7 +13,7 @@ from channels.layers.envelope import UnreadableEntry
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.encryption import CHANGE_LIFE, LEEWAY, Cipher
 from channels.layers.redis.envelope import DEATH_DIGITS, NEVER
-from channels.test.conformance import ChannelLayerConformance
+from channels.test.conformance import SingleProcessConformance
 from channels.test.process_queue import MemberMessages
 from channels.values.turn import Turn
 
@@ -23,7 +23,7 @@ EXPIRY, GROUP_EXPIRY = 60, 86_400
 NOW = 1_700_000_000.0
 
 
-class TestEncryptedRedisChannelLayer(ChannelLayerConformance):
+class TestEncryptedRedisChannelLayer(SingleProcessConformance):
     expiry = group_expiry = 2
     many = 1_000
 
@@ -37,10 +37,6 @@ class TestEncryptedRedisChannelLayer(ChannelLayerConformance):
 
     def advance(self, layer, seconds):
         time.sleep(seconds)
-
-    def recipe(self, layer):
-        config = {"hosts": self.hosts, "prefix": layer.prefix, "symmetric_encryption_keys": ["key"]}
-        return "channels.layers.redis.RedisChannelLayer", config
 
 
 # The cipher

@@ -19,7 +19,7 @@ from ....stores import make_store, stopped
 from .traffic import QUEUE
 
 SOCKET = f"{QUEUE}1"
-FINISH = Finish(7, {}, [])
+FINISH = Finish(7)
 SILENCE = 0.3
 
 

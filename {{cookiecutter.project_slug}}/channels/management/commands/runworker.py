@@ -54,7 +54,8 @@ class Command(BaseCommand):
         """Run the workers, here or in processes of their own."""
         if options["verbosity"] > 1:
             log_all()
-        layer = self._layer(options["layer"])
+        instead = "Use 'manage.py runserver', or set WORKER_THREADS to run workers beside the interface server."
+        layer = shared_layer(options["layer"], "workers of their own", instead)
         self._channels(layer, options)
         if options["processes"] > 1 and options["reload"]:
             raise CommandError("--reload is for development and goes with one process; leave out --processes.")
@@ -69,19 +70,6 @@ class Command(BaseCommand):
             autoreload.run_with_reloader(self._run_reloaded, layer, options)
         else:
             self._run(layer, options)
-
-    def _layer(self, alias: str) -> ChannelLayerWrapper:
-        try:
-            layer = channel_layers[alias]
-        except InvalidChannelLayerError as error:
-            raise CommandError(str(error)) from error
-        if not layer.spans_processes:
-            raise CommandError(
-                "The in-memory channel layer cannot span processes, so workers of their own would never get a message. "
-                "Use 'manage.py runserver', or set WORKER_THREADS to run workers beside the interface server.",
-                returncode=2,
-            )
-        return layer
 
     def _channels(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
         """Refuse filters that leave nothing to read."""
@@ -144,6 +132,18 @@ class Command(BaseCommand):
             f"  {options['threads']} thread(s), each with up to one connection to these databases: {databases}"
         )
         self.stdout.flush()
+
+
+def shared_layer(alias: str, who: str, instead: str) -> ChannelLayerWrapper:
+    """Return a layer that processes of their own can share. Raises ``CommandError`` for any other."""
+    try:
+        layer = channel_layers[alias]
+    except InvalidChannelLayerError as error:
+        raise CommandError(str(error)) from error
+    if not layer.spans_processes:
+        text = f"The in-memory channel layer cannot span processes, so {who} would never get a message. {instead}"
+        raise CommandError(text, returncode=2)
+    return layer
 
 
 def log_all() -> None:

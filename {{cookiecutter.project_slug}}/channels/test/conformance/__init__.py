@@ -15,7 +15,7 @@ A test module says how the layer is made and how its time passes::
         def recipe(self, layer):
             return "my_package.MyChannelLayer", {"prefix": layer.prefix}
 
-A layer of a single process has ``spans_processes = False`` and needs no recipe.
+A layer of a single process has ``spans_processes = False``, takes ``SingleProcessConformance`` and needs no recipe.
 ``pytest.register_assert_rewrite("channels.test.conformance")``, before the import, makes failures readable.
 """
 
@@ -30,10 +30,10 @@ from .receiving import ReceivingPromises
 from .statistics import StatisticsPromises
 from .tickets import TicketPromises
 
-__all__ = ["ChannelLayerConformance", "pass_turns", "side_by_side", "wait_for"]
+__all__ = ["ChannelLayerConformance", "SingleProcessConformance", "pass_turns", "side_by_side", "wait_for"]
 
 
-class ChannelLayerConformance(
+class SingleProcessConformance(
     MessagePromises,
     NamePromises,
     ReceivingPromises,
@@ -42,6 +42,9 @@ class ChannelLayerConformance(
     StatisticsPromises,
     InterfacePromises,
     TicketPromises,
-    ProcessPromises,
 ):
-    """All the promises of a channel layer, as tests; see ``LayerPromises`` for what a subclass gives."""
+    """The promises of a channel layer within a single process, as tests; ``LayerPromises`` says what they need."""
+
+
+class ChannelLayerConformance(SingleProcessConformance, ProcessPromises):
+    """All the promises of a channel layer, those of several processes too."""

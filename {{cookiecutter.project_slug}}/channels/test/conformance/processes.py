@@ -27,8 +27,7 @@ class ProcessPromises(LayerPromises):
     """
     Several processes that share a layer, and what becomes of it when one of them is killed.
 
-    They are skipped for a layer whose ``spans_processes`` is False. ``lost_with_reader`` is the number of messages that
-    a reader may take along when it is killed.
+    ``lost_with_reader`` is the number of messages that a reader may take along when it is killed.
     """
 
     lost_with_reader: ClassVar[int] = 1
@@ -37,8 +36,6 @@ class ProcessPromises(LayerPromises):
     def elsewhere(self) -> Iterator[Elsewhere]:
         """Return what starts other processes that have the same layer."""
         layer = self.make_layer()
-        if not layer.spans_processes:
-            pytest.skip("This layer is one of a single process.")
         others = Elsewhere(layer, *self.recipe(layer))
         yield others
         others.end()

@@ -287,5 +287,5 @@ def test_a_finish_survives_the_death_of_its_host_and_what_others_took_is_not_sen
         [entry] = asyncio.run(entries_there(layer, queue_of(reply)))
         received = [layer.take([parts]) for _ in range(2)]
 
-    assert entry.finish == Finish(7, {}, [])
+    assert entry.finish == Finish(7)
     assert received == [Delivery(parts, {"to": parts}), None]

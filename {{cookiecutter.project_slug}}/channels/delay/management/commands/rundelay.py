@@ -14,9 +14,8 @@ from django.db import Error, connections, router
 
 from channels.delay.models import DelayedMessage
 from channels.delay.worker import SLEEP, DelayWorker
-from channels.exceptions import InvalidChannelLayerError
-from channels.management.commands.runworker import STOP_SIGNALS, log_all
-from channels.registry import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+from channels.management.commands.runworker import STOP_SIGNALS, log_all, shared_layer
+from channels.registry import DEFAULT_CHANNEL_LAYER
 from channels.values.delays import CHANNEL
 from channels.worker.signal_pipe import SignalPipe
 from channels.worker.supervisor import STOP_TIMEOUT
@@ -42,7 +41,8 @@ class Command(BaseCommand):
         """Run the worker in a thread, and wait for the signal to stop."""
         if options["verbosity"] > 1:
             log_all()
-        layer = self._layer(options["layer"])
+        instead = "'manage.py runserver', and a server with WORKER_THREADS, send delayed messages themselves."
+        layer = shared_layer(options["layer"], "a process of its own", instead)
         self._require_table()
         signals = SignalPipe(*STOP_SIGNALS)
         worker = DelayWorker(layer, options["sleep"])
@@ -64,19 +64,6 @@ class Command(BaseCommand):
                 self.stderr.write("Stopped without waiting any longer for the channel layer or the database")
                 self.stderr.flush()
                 os._exit(1)
-
-    def _layer(self, alias: str) -> ChannelLayerWrapper:
-        try:
-            layer = channel_layers[alias]
-        except InvalidChannelLayerError as error:
-            raise CommandError(str(error)) from error
-        if not layer.spans_processes:
-            raise CommandError(
-                "The in-memory channel layer cannot span processes, so a process of its own would never get a message. "
-                "'manage.py runserver', and a server with WORKER_THREADS, send delayed messages themselves.",
-                returncode=2,
-            )
-        return layer
 
     def _require_table(self) -> None:
         alias, table = router.db_for_write(DelayedMessage), DelayedMessage._meta.db_table
