@@ -5,6 +5,8 @@ Measure the engine next to its peers, on this machine, over loopback.
     python -m benchmarks run --stacks targets --rounds 3
     python -m benchmarks run --stacks 'ours-1w-*' --workloads echo,room1000 --rounds 1 --engine ../other-checkout
     python -m benchmarks run --stacks 'ours-1w-*,against-1w-*' --workloads echo,room1000,http --against ../before
+    python -m benchmarks run --stacks layers --rounds 3
+    python -m benchmarks run --stacks layers --workloads 'layer_*' --layer mylayer.MyChannelLayer
     python -m benchmarks report
     python -m benchmarks profile ours-1w-daphne room1000
     python -m benchmarks serve ours-1w-uvicorn
@@ -24,13 +26,13 @@ from .measure import measure, prepare
 from .processes import RunningStack
 from .profiling import profile
 from .report import read_runs, write_conditions, write_report
-from .stacks import all_stacks, choose, copy_engine, plan
+from .stacks import NEEDED, all_stacks, choose, copy_engine, plan
 from .tables import targets_table
 from .workloads import WORKLOADS
 
 
 def command_list(arguments):
-    for stack in all_stacks(arguments.engine).values():
+    for stack in _stacks(arguments).values():
         print(f"{stack.name:30} {stack.title}")
     print()
     for name, workload in WORKLOADS.items():
@@ -40,8 +42,8 @@ def command_list(arguments):
 def command_run(arguments):
     named = _workloads(arguments.workloads)
     stacks = prepare(_chosen(arguments, arguments.stacks))
-    only_targets = arguments.stacks == "targets" and not named
-    measurements = plan(stacks, named or WORKLOADS, only_targets)
+    needed = arguments.stacks if arguments.stacks in NEEDED and not named else None
+    measurements = plan(stacks, named or WORKLOADS, needed)
     arguments.output.mkdir(parents=True, exist_ok=True)
     before = [line["round"] for line in read_runs(arguments.output)] if arguments.append else []
     with open(arguments.output / "runs.jsonl", "a" if arguments.append else "w") as output:
@@ -51,8 +53,8 @@ def command_run(arguments):
 
 
 def command_report(arguments):
-    stacks = all_stacks(arguments.engine, arguments.against)
-    outcomes = write_report(arguments.output, {name: stack.title for name, stack in stacks.items()})
+    titles = {name: stack.title for name, stack in _stacks(arguments).items()}
+    outcomes = write_report(arguments.output, titles, arguments.page)
     if outcomes:
         print(f"\n{targets_table(outcomes)}")
     print(f"\nThe results are in {arguments.output}/")
@@ -67,13 +69,17 @@ def command_profile(arguments):
 def command_serve(arguments):
     [stack] = prepare(_chosen(arguments, arguments.stack))
     with RunningStack(stack) as running:
-        print(f"{running.http_url} Redis on {running.redis_port}, processes: {running.roles()}", flush=True)
+        print(f"{running.http_url} ports: {running.ports}, processes: {running.roles()}", flush=True)
         while True:
             time.sleep(3600)
 
 
+def _stacks(arguments):
+    return all_stacks(arguments.engine, arguments.against, arguments.layer)
+
+
 def _chosen(arguments, wanted):
-    return choose(all_stacks(arguments.engine, arguments.against), wanted)
+    return choose(_stacks(arguments), wanted)
 
 
 def _workloads(wanted):
@@ -98,14 +104,18 @@ def _parser():
         help="a checkout whose engine is measured; default: $BENCH_ENGINE, or this one",
     )
     common.add_argument("--against", help="a second checkout, measured in the same run as against-*")
+    common.add_argument("--layer", help="dotted path of a layer of your own, measured as own-layer")
     results = argparse.ArgumentParser(add_help=False)
     results.add_argument("--output", type=Path, default=BUILD / "results", help="folder of the results")
+    results.add_argument("--page", type=Path, help="a document whose table of layers is replaced by what was measured")
     commands = parser.add_subparsers(required=True)
 
     commands.add_parser("list", parents=[common]).set_defaults(function=command_list)
 
     run = commands.add_parser("run", parents=[common, results], help="measure stacks under workloads")
-    run.add_argument("--stacks", default="targets", help="names or patterns, comma-separated; 'targets', 'all'")
+    run.add_argument(
+        "--stacks", default="targets", help="names or patterns, comma-separated; 'targets', 'layers', 'all'"
+    )
     run.add_argument("--workloads", default="", help="names or patterns, comma-separated; default: all")
     run.add_argument("--rounds", type=int, default=3)
     run.add_argument("--patience", type=float, default=0, help="seconds to wait for a machine that is busy otherwise")

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from html import escape
 
 _ROW, _BAR, _LABELS, _PANEL, _GAP, _TOP = 22, 14, 215, 300, 90, 58
-_ROLES = {"server": "#4c78a8", "worker": "#f58518", "redis": "#9d9da1", "postgresql": "#b279a2"}
+_ROLES = {
+    "server": "#4c78a8",
+    "worker": "#f58518",
+    "redis": "#9d9da1",
+    "rabbitmq": "#9d755d",
+    "postgresql": "#b279a2",
+    "sender": "#54a24b",
+    "reader": "#eeca3b",
+}
 _COLOURS = {**_ROLES, "": "#8fb0d3", "ours": "#2e7d4f"}
 
 
@@ -110,16 +118,15 @@ def latency_chart(title, by_stack, order):
 
 
 def _whose(stack):
-    return "ours" if stack.startswith(("ours", "against")) else ""
+    return "ours" if stack.startswith(("ours", "against", "own")) else ""
 
 
 def chart(workload, name, by_stack, order):
     """Return the picture that suits a workload; None where there is nothing to show."""
     if name == "idle":
         return memory_chart(workload.title, by_stack, order)
-    if workload.mode == "paced":
+    if workload.mode in ("paced", "wake_up"):
         return latency_chart(workload.title, by_stack, order)
-    # The scale is drawn as one picture of all its sizes, by `curves`.
-    if name in ("quiet", "broker10", "broker1000") or workload.mode == "scale":
+    if name in ("quiet", "broker10", "broker1000"):
         return None
     return workload_chart(workload.title, workload.operation, by_stack, order)

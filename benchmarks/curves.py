@@ -1,41 +1,46 @@
-"""Figures by the number of sockets, as curves, written as SVG by hand."""
+"""Figures by the number of members, as curves, written as SVG by hand."""
 
 from .charts import picture, text
 
 _LEFT, _TOP, _PANEL, _HEIGHT, _GAP, _LINE = 24, 70, 250, 170, 74, 18
 _COLOURS = ["#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#e45756"]
 
-# What is drawn: title, figure, by what it is multiplied, digits.
-_PANELS = [
-    ("CPU µs per delivery", "cpu_us", 1, 1),
-    ("KiB per socket", "kib_per_socket", 1, 1),
-    ("sockets opened per second", "connects_per_s", 1, 0),
-    ("longest pause while opening, ms", "connect_pause_us", 1e-3, 0),
-    ("longest pause while speaking, ms", "pause_us", 1e-3, 0),
-]
+# What is drawn by the mode of workloads: panels with title, figure, by what it is multiplied, digits.
+PANELS = {
+    "scale": [
+        ("CPU µs per delivery", "cpu_us", 1, 1),
+        ("KiB per socket", "kib_per_socket", 1, 1),
+        ("sockets opened per second", "connects_per_s", 1, 0),
+        ("longest pause while opening, ms", "connect_pause_us", 1e-3, 0),
+        ("longest pause while speaking, ms", "pause_us", 1e-3, 0),
+    ],
+    "broadcasts": [("CPU µs per broadcast", "cpu_us", 1, 0), ("broadcasts per second", "rate", 1, 0)],
+}
+TITLES = {"scale": "A room by the number of its sockets", "broadcasts": "A group by the number of its members"}
 
 
-def scale_chart(title, by_sockets, order):
-    """Return the picture of ``by_sockets``, {number: {stack: figures}}; None without any figures."""
-    stacks = [stack for stack in order if any(_points(by_sockets, stack, figure) for _, figure, _, _ in _PANELS)]
+def curves(mode, by_members, order):
+    """Return the picture of ``by_members``, {number: {stack: figures}}; None without any figures."""
+    panels = PANELS[mode]
+    stacks = [stack for stack in order if any(_points(by_members, stack, figure) for _, figure, _, _ in panels)]
     if not stacks:
         return None
     colours = {stack: _COLOURS[number % len(_COLOURS)] for number, stack in enumerate(stacks)}
     parts = []
-    for number, (name, figure, factor, digits) in enumerate(_PANELS):
-        curves = {stack: _points(by_sockets, stack, figure, factor) for stack in stacks}
-        parts += _panel(_LEFT + number * (_PANEL + _GAP), name, curves, colours, digits)
+    for number, (name, figure, factor, digits) in enumerate(panels):
+        by_stack = {stack: _points(by_members, stack, figure, factor) for stack in stacks}
+        parts += _panel(_LEFT + number * (_PANEL + _GAP), name, by_stack, colours, digits)
     bottom = _TOP + _HEIGHT + 44
     for number, stack in enumerate(stacks):
         y = bottom + number * _LINE
         parts += [_line([(_LEFT, y - 4), (_LEFT + 24, y - 4)], colours[stack]), text(_LEFT + 32, y, stack)]
-    width, height = _LEFT + len(_PANELS) * (_PANEL + _GAP), bottom + len(stacks) * _LINE
-    return picture(title, width, height, parts)
+    width, height = _LEFT + len(panels) * (_PANEL + _GAP), bottom + len(stacks) * _LINE
+    return picture(TITLES[mode], width, height, parts)
 
 
-def _points(by_sockets, stack, figure, factor=1):
-    """Return pairs of a number of sockets and a value, where there is one."""
-    measured = {number: by_stack.get(stack, {}).get(figure) for number, by_stack in sorted(by_sockets.items())}
+def _points(by_members, stack, figure, factor=1):
+    """Return pairs of a number of members and a value, where there is one."""
+    measured = {number: by_stack.get(stack, {}).get(figure) for number, by_stack in sorted(by_members.items())}
     return [(number, value * factor) for number, value in measured.items() if value is not None]
 
 

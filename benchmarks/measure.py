@@ -5,7 +5,7 @@ import resource
 import time
 
 from . import figures, postgresql, procstat
-from .environments import MissingProgram, install, require_programs
+from .environments import RABBITMQ, MissingProgram, install, require_programs
 from .processes import RunningStack, StackError
 from .speed import SpeedProbe
 from .targets import BUSY
@@ -28,8 +28,10 @@ def _installed(stack):
     try:
         for name in stack.environments:
             install(name)
-        if stack.needs_postgresql:
+        if "postgresql" in stack.roles:
             postgresql.program("postgres")
+        if "rabbitmq" in stack.roles and not RABBITMQ.exists():
+            raise MissingProgram("RabbitMQ is not installed. On Debian or Ubuntu: apt-get install rabbitmq-server")
     except MissingProgram as error:
         print(f"Left out: {stack.name}. {error}", flush=True)
         return False

@@ -11,9 +11,10 @@ import urllib.error
 import urllib.request
 
 from .environments import BUILD
+from .stacks import PORTS
 
 LOGS = BUILD / "logs"
-START_TIMEOUT = 30
+START_TIMEOUT = 60
 # Then SIGKILL, as container hosts do.
 STOP_TIMEOUT = 10
 _HELLO = b"Hello, world!"
@@ -29,7 +30,7 @@ class RunningStack:
     def __init__(self, stack):
         self.stack = stack
         self.folder = LOGS / stack.name
-        self.port, self.redis_port, self.database_port = free_ports(3)
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.processes = []
 
     def __enter__(self):
@@ -37,11 +38,8 @@ class RunningStack:
         try:
             for process in self.stack.processes:
                 self._start(process)
-            self._wait_until(lambda: port_open(self.port), f"to listen on port {self.port}")
             if self.stack.hello:
                 self._wait_until(self._answers, f"to answer {self.http_url}")
-            else:
-                time.sleep(1)
         except BaseException:
             self.stop()
             raise
@@ -52,15 +50,16 @@ class RunningStack:
 
     @property
     def http_url(self):
-        return f"http://127.0.0.1:{self.port}{self.stack.hello}"
+        return f"http://127.0.0.1:{self.ports['port']}{self.stack.hello}"
 
     def ws_url(self, kind):
         """Return the URL of `echo`, or of `room` with its place for a name."""
-        return f"ws://127.0.0.1:{self.port}{getattr(self.stack, kind)}"
+        return f"ws://127.0.0.1:{self.ports['port']}{getattr(self.stack, kind)}"
 
     @property
-    def has_redis(self):
-        return any(role == "redis" for role, _ in self.processes)
+    def redis_port(self):
+        """The port of the stack's Redis; None without one."""
+        return self.ports["redis_port"] if "redis" in self.stack.roles else None
 
     def roles(self):
         """Return the ids of the processes by their role."""
@@ -83,11 +82,12 @@ class RunningStack:
     def _start(self, process):
         path = self._log(process.role)
         path.parent.mkdir(parents=True, exist_ok=True)
+        [folder] = self.expand([str(process.folder)])
         with path.open("ab") as log:
             started = subprocess.Popen(
-                [self._expand(part) for part in process.command],
-                cwd=process.folder,
-                env=os.environ | {name: self._expand(value) for name, value in process.variables.items()},
+                self.expand(process.command),
+                cwd=folder,
+                env=self.environment(process),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -98,25 +98,24 @@ class RunningStack:
             self._wait_until(lambda: started.poll() == 0, f"until {process.role} had ended")
             self.processes.pop()
         if process.listens:
-            port = int(self._expand(process.listens))
+            [port] = map(int, self.expand([process.listens]))
             self._wait_until(lambda: port_open(port), f"to listen on port {port}")
 
         if process.ready:
-            ready = [self._expand(part) for part in process.ready]
+            ready = self.expand(process.ready)
             self._wait_until(
                 lambda: subprocess.run(ready, cwd=process.folder).returncode == 0, f"until {process.role} was ready"
             )
 
-    def _expand(self, text):
-        values = {
-            "{port}": self.port,
-            "{redis_port}": self.redis_port,
-            "{database_port}": self.database_port,
-            "{folder}": self.folder,
-        }
-        for name, value in values.items():
-            text = text.replace(name, str(value))
-        return text
+    def expand(self, texts):
+        """Return texts of the stack with its ports and folder in them."""
+        for name, value in {**self.ports, "folder": self.folder}.items():
+            texts = [text.replace(f"{{{name}}}", str(value)) for text in texts]
+        return texts
+
+    def environment(self, process):
+        """Return the environment of a process."""
+        return os.environ | dict(zip(process.variables, self.expand(process.variables.values()), strict=True))
 
     def _log(self, role):
         return self.folder / f"{role}.log"

@@ -31,7 +31,7 @@ def profile(stack, workload, seconds=5, by_line=False, native=False):
     longer = {"duration": seconds + _SETTLE + 1} if "duration" in WORKLOADS[workload].options else {}
     with RunningStack(stack) as running:
         time.sleep(1)
-        before = read_commands(running.redis_port) if running.has_redis else {}
+        before = read_commands(running.redis_port) if running.redis_port else {}
         outcome = {}
         load = threading.Thread(target=lambda: outcome.update(run(WORKLOADS[workload], running, **longer)))
         load.start()
@@ -39,7 +39,7 @@ def profile(stack, workload, seconds=5, by_line=False, native=False):
             time.sleep(_SETTLE)
         files, shares = _record(running, seconds, by_line, native)
         load.join()
-        after = read_commands(running.redis_port) if running.has_redis else {}
+        after = read_commands(running.redis_port) if running.redis_port else {}
     parts = [f"# {stack.name}, {workload}: {outcome.get('ops', 'no')} operations measured\n"]
     parts += [f"CPU time of {role}: {used / seconds:.0%} of one CPU" for role, used in shares.items()]
     parts += ["", *(section(role, file.read_text("utf-8").splitlines()) for role, file in files)]

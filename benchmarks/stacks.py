@@ -1,8 +1,8 @@
 """
 What is measured: stacks of processes, as values. `processes` runs them.
 
-In commands and environments `{port}`, `{redis_port}` and `{database_port}` stand for ports that are chosen when a stack
-starts, and `{folder}` for a folder that is empty then.
+In commands, folders and environments `{folder}` stands for a folder that is empty when a stack starts, and the names in
+`PORTS` for ports that are chosen then.
 """
 
 import fnmatch
@@ -12,13 +12,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from .environments import BENCHMARKS, REPOSITORY, environment
+from .environments import BENCHMARKS, RABBITMQ, REPOSITORY, environment
 
 APPS = BENCHMARKS / "apps"
+_OWN_FOLDER = Path("{folder}")
+PORTS = ("port", "redis_port", "database_port", "rabbitmq_port", "rabbitmq_names_port", "rabbitmq_own_port")
 ENGINE_FOLDER = "{{cookiecutter.project_slug}}"
 # These need a visitor who is logged in.
 SITE_WORKLOADS = ("site_echo", "site_echo_paced", "site_room")
+# And these nothing but a channel layer.
+_GROUPS = ("layer_group10", "layer_group100", "layer_group1000")
+LAYER_WORKLOADS = ("layer_send", "layer_receive", "layer_round_trip", "layer_wake_up", *_GROUPS)
 _VISITOR, _SESSION_KEY = "ann", "sessionofthebenchmark"
 # What consumers do with each message.
 _VARIANTS = {
@@ -56,10 +62,11 @@ class Process:
 @dataclass(frozen=True)
 class Stack:
     """
-    Processes that serve `/hello`, `/echo/` and `/room/<name>/` together.
+    Processes that serve `/hello`, `/echo/` and `/room/<name>/` together, or a channel layer alone.
 
     ``environments`` are those that must be installed; ``workloads`` those that make sense, None for all but those of
-    sites. Sockets are opened with ``headers``, and ``prefix`` must stand before each message in its answer.
+    sites and of layers. Sockets are opened with ``headers``, and ``prefix`` must stand before each message in its
+    answer. ``load`` is what loads the stack, where that is not a load generator of the harness.
     """
 
     name: str
@@ -73,13 +80,15 @@ class Stack:
     dialect: str = "plain"
     headers: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
+    load: Process | None = None
 
     @property
-    def needs_postgresql(self):
-        return any(process.role == "postgresql" for process in self.processes)
+    def roles(self):
+        return {process.role for process in self.processes}
 
     def runs(self, workload):
-        return workload not in SITE_WORKLOADS if self.workloads is None else workload in self.workloads
+        special = (*SITE_WORKLOADS, *LAYER_WORKLOADS)
+        return workload not in special if self.workloads is None else workload in self.workloads
 
 
 def engine_folder(path):
@@ -116,6 +125,48 @@ def _postgresql():
     return Process("postgresql", command, REPOSITORY, ready=[*command, "--accepts"])
 
 
+def _rabbitmq():
+    """Return the processes of a broker: what knows its nodes by name, which would go on running, and itself."""
+    variables = {
+        "HOME": "{folder}",
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": "{rabbitmq_names_port}",
+        "RABBITMQ_NODENAME": "bench@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": "{rabbitmq_port}",
+        "RABBITMQ_DIST_PORT": "{rabbitmq_own_port}",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": "{folder}/plugins",
+        "RABBITMQ_MNESIA_BASE": "{folder}",
+        "RABBITMQ_LOGS": "-",
+        # It waits for work without using a CPU.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+        # Has the script become the broker, instead of its parent.
+        "NOTIFY_SOCKET": "{folder}/nobody",
+    }
+    return [
+        Process("rabbitmq", ["epmd"], _OWN_FOLDER, variables, listens="{rabbitmq_names_port}"),
+        # Where it is killed while it starts, it leaves something in its working directory.
+        Process("rabbitmq", [str(RABBITMQ)], _OWN_FOLDER, variables, listens="{rabbitmq_port}"),
+    ]
+
+
+class _Layer(NamedTuple):
+    """A layer, the processes of its broker, and how many of workers the smallest site has."""
+
+    title: str
+    url: str
+    brokers: Sequence[Process] = ()
+    workers: int = 1
+
+
+_LAYERS = {
+    "redis": _Layer("Redis", "redis://127.0.0.1:{redis_port}/0", [_redis()]),
+    "memory": _Layer("in-memory", "memory://", workers=0),
+    "ipc": _Layer("IPC", "ipc://{folder}"),
+    "rabbitmq": _Layer("RabbitMQ", "amqp://guest:guest@127.0.0.1:{rabbitmq_port}/", _rabbitmq()),
+}
+
+
 def _server(server, environment_name, app, folder, variables=()):
     """Return the process of an ASGI server."""
     arguments = {
@@ -128,23 +179,48 @@ def _server(server, environment_name, app, folder, variables=()):
 # The stacks
 
 
-def _ours(server, workers, engine, name="ours"):
-    folder = APPS / "ours"
+def _ours(server, workers, engine, name="ours", layer="redis"):
+    """Return a stack of ours; without worker processes, workers are threads beside the interface server."""
+    folder, kind = APPS / "ours", _LAYERS[layer]
     variables = {
         "PYTHONPATH": os.pathsep.join([str(folder), str(engine)]),
         "DJANGO_SETTINGS_MODULE": "settings",
-        "CHANNEL_LAYER_URL": "redis://127.0.0.1:{redis_port}/0",
+        "CHANNEL_LAYER_URL": kind.url,
+        "WORKER_THREADS": "0" if workers else "4",
     }
-    worker = _program("ours", "django-admin", f"runworker --processes {workers}")
+    worker = Process("worker", _program("ours", "django-admin", f"runworker --processes {workers}"), folder, variables)
     return Stack(
-        name=f"{name}-{workers}w-{server}",
-        title=f"this engine, {server}, {workers} worker process" + "es" * (workers > 1),
+        name=f"{_with_layer(name, layer)}-{workers}w-{server}",
+        title=f"this engine, {server}, {kind.title} layer, {workers} worker process" + "es" * (workers != 1),
         environments=["ours"],
         processes=[
-            _redis(),
-            Process("worker", worker, folder, variables),
+            *kind.brokers,
+            *[worker] * bool(workers),
             _server(server, "ours", "asgi:channel_layer", folder, variables),
         ],
+    )
+
+
+def _with_layer(name, layer):
+    return name if layer == "redis" else f"{name}-{layer}"
+
+
+def _layer_alone(layer, engine, name="ours"):
+    """Return a layer without a site, by its name; or one by the dotted path of what makes it."""
+    kind = _LAYERS.get(layer) or _Layer(layer, layer)
+    # Somebody's own layer lies where Python finds it already.
+    paths = [str(REPOSITORY), str(engine), os.environ.get("PYTHONPATH", "")]
+    variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    sender = Process("sender", _program("ours", "python", f"-m benchmarks.layer {kind.url}"), REPOSITORY, variables)
+    reader = replace(sender, role="reader", command=[*sender.command, "read"])
+    return Stack(
+        name=f"{name}-layer-{layer}" if layer in _LAYERS else "own-layer",
+        title=f"{kind.title} layer alone: a process that sends, another that reads",
+        environments=["ours"],
+        processes=[*kind.brokers, *[reader] * bool(kind.workers)],
+        workloads=LAYER_WORKLOADS,
+        hello="",
+        load=sender,
     )
 
 
@@ -168,7 +244,7 @@ def _channels4(consumer, layer, server):
 def _site(like, name, title, app, variant, server, on_postgresql):
     """Return a stack with the processes of another one, for a site in whose database a visitor is logged in."""
     folder, [environment_name] = APPS / app, like.environments
-    redis, *others = like.processes
+    brokers = [process for process in like.processes if process.role not in ("worker", "server")]
     if on_postgresql:
         name, title = f"{name}-postgres", f"{title}, on PostgreSQL"
         databases, database = [_postgresql()], {"POSTGRESQL_PORT": "{database_port}"}
@@ -186,7 +262,7 @@ def _site(like, name, title, app, variant, server, on_postgresql):
         }
         return replace(process, folder=folder, variables=variables)
 
-    processes = list(map(on_site, others))
+    processes = list(map(on_site, like.processes[len(brokers) :]))
     prepare = replace(
         processes[0], role="prepare", command=_program(environment_name, "python", "-m prepare"), ends=True
     )
@@ -194,7 +270,7 @@ def _site(like, name, title, app, variant, server, on_postgresql):
         name=f"{name}-{server}",
         title=title,
         environments=like.environments,
-        processes=[redis, *databases, prepare, *processes],
+        processes=[*brokers, *databases, prepare, *processes],
         workloads=SITE_WORKLOADS,
         echo=f"/{variant}/echo/",
         room=f"/{variant}/room/{{room}}/",
@@ -203,10 +279,11 @@ def _site(like, name, title, app, variant, server, on_postgresql):
     )
 
 
-def _ours_site(variant, server, on_postgresql, engine, name="ours"):
-    title = f"this engine, {server}, 1 worker process: a site, {_VARIANTS[variant]}"
-    like = _ours(server, 1, engine)
-    return _site(like, f"{name}-site-{variant}", title, "ours_site", variant, server, on_postgresql)
+def _ours_site(variant, server, on_postgresql, engine, name="ours", layer="redis"):
+    like = _ours(server, _LAYERS[layer].workers, engine, layer=layer)
+    title = f"{like.title}: a site, {_VARIANTS[variant]}"
+    name = f"{_with_layer(name, layer)}-site-{variant}"
+    return _site(like, name, title, "ours_site", variant, server, on_postgresql)
 
 
 def _channels4_site(variant, server, on_postgresql):
@@ -243,7 +320,7 @@ def _ceiling():
         name="ceiling",
         title="picows, a server in C: how far the load generator goes",
         environments=["load"],
-        processes=[Process("server", command)],
+        processes=[Process("server", command, listens="{port}")],
         workloads=["echo", "echo_paced", "room1000", "rooms20x50", "burst", "storm_echo", "storm_room"],
         hello="",
     )
@@ -280,22 +357,35 @@ def _socketio():
     )
 
 
-def all_stacks(engine=REPOSITORY, against=None):
-    """Return every stack by name; ``against`` is a second engine, to measure a change of the first."""
+def all_stacks(engine=REPOSITORY, against=None, own_layer=None):
+    """
+    Return every stack by name.
+
+    ``against`` is a second engine, to measure a change of the first; ``own_layer`` the dotted path of a further layer.
+    """
     engines = {"ours": engine_folder(engine)}
     if against is not None:
         engines["against"] = engine_folder(against)
     # Two engines come one right after the other, so that they are measured so.
     alike = [(server, name, folder) for server in _SERVERS for name, folder in engines.items()]
+    layers = [(server, layer, *engine) for server in _SERVERS for layer in _LAYERS for engine in engines.items()]
     sites = [(server, on_postgresql) for on_postgresql in (False, True) for server in _SERVERS]
     stacks = [
-        *(_ours(server, workers, folder, name) for workers in (1, 2) for server, name, folder in alike),
+        *(_ours(server, _LAYERS[layer].workers, folder, name, layer) for server, layer, name, folder in layers),
+        *(_ours(server, 2, folder, name) for server, name, folder in alike),
         *(
             _ours_site(variant, server, on_postgresql, folder, name)
             for on_postgresql in (False, True)
             for variant in _VARIANTS
             for server, name, folder in alike
         ),
+        *(
+            _ours_site("user", server, False, folder, name, layer)
+            for server, layer, name, folder in layers
+            if layer != "redis"
+        ),
+        *(_layer_alone(layer, folder, name) for layer in _LAYERS for name, folder in engines.items()),
+        *(_layer_alone(own_layer, engines["ours"]) for _ in [own_layer] if own_layer),
         *(_channels4_site(variant, *site) for variant in _CHANNELS4_VARIANTS for site in sites),
         *(_channels4("async", layer, server) for layer in ("redis", "pubsub") for server in _SERVERS),
         *(_channels4("sync", layer, server) for layer in ("redis", "pubsub") for server in _SERVERS),
@@ -313,11 +403,11 @@ def choose(stacks, wanted):
     """
     Return the stacks of a list of names or patterns, separated by commas, in their own order.
 
-    `all` means all, `targets` those that the targets compare. Raises ``LookupError``.
+    `all` means all, a name in `NEEDED` those in that table. Raises ``LookupError``.
     """
     chosen = set()
     for part in wanted.split(","):
-        patterns = list(TARGET_WORKLOADS) if part == "targets" else ["*" if part == "all" else part]
+        patterns = NEEDED.get(part, ["*" if part == "all" else part])
         found = {name for name in stacks for pattern in patterns if fnmatch.fnmatchcase(name, pattern)}
         if not found:
             raise LookupError(f"No stack is named {part!r}; there are {', '.join(stacks)}.")
@@ -327,8 +417,8 @@ def choose(stacks, wanted):
 
 _SCALE = ["scale1000", "scale5000", "scale15000"]
 _COMPARED = ["idle", "http", "echo", "echo_paced", "room1000", "rooms20x50", "burst", "storm_echo"]
-# Which workloads the targets need of which stacks: measuring no more halves the time.
-TARGET_WORKLOADS = {
+# Which workloads are needed of which stacks, for the targets or to compare the layers: no more saves half of the time.
+_TARGETS = {
     "ours-1w-daphne": ["quiet", *_COMPARED, *_SCALE],
     "ours-1w-uvicorn": ["quiet", *_COMPARED, "broker10", "broker1000", *_SCALE],
     "channels4-async-redis-*": _COMPARED,
@@ -342,27 +432,39 @@ TARGET_WORKLOADS = {
     },
     "ours-site-user-postgres-*": ["site_echo", "site_echo_paced"],
     "channels4-site-*": ["site_echo"],
+    "ours-ipc-1w-*": ["echo"],
+    "ours-rabbitmq-1w-*": ["echo"],
+    "ours-layer-ipc": _GROUPS,
+    "ours-layer-rabbitmq": _GROUPS,
 }
+_COMPARISON = {
+    **{f"ours-{kind}-*": ["echo", "echo_paced", "room1000"] for kind in ("1w", "memory-0w", "ipc-1w", "rabbitmq-1w")},
+    "ours-site-user-[du]*": ["site_echo"],
+    "ours-*-site-user-*": ["site_echo"],
+    "*-layer*": LAYER_WORKLOADS,
+}
+NEEDED = {"targets": _TARGETS, "layers": _COMPARISON}
 
 
-def needed_for_targets(stack, workload):
+def is_needed(stack, workload, needed):
+    """Tell whether a table of `NEEDED` has a workload of a stack."""
     return any(
         workload in workloads
-        for pattern, workloads in TARGET_WORKLOADS.items()
+        for pattern, workloads in NEEDED[needed].items()
         if fnmatch.fnmatchcase(stack.name, pattern)
     )
 
 
-def plan(stacks, workloads, only_targets=False):
+def plan(stacks, workloads, needed=None):
     """
     Return the measurements of one round as ``(workload, stack)``, in their order.
 
     The stacks of one workload are measured one right after the other, so that their ratios suffer least from a noisy
-    machine. With ``only_targets``, what no target needs is left out.
+    machine. With ``needed``, what that table of `NEEDED` does not have is left out.
     """
     return [
         (workload, stack)
         for workload in workloads
         for stack in stacks
-        if stack.runs(workload) and (not only_targets or needed_for_targets(stack, workload))
+        if stack.runs(workload) and (needed is None or is_needed(stack, workload, needed))
     ]

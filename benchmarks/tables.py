@@ -2,7 +2,25 @@
 
 from .workloads import WORKLOADS
 
-SCALE_TITLE = "A room by the number of its sockets"
+# The layers that a page compares, with the names of their stacks.
+_LAYERS = {
+    title: (f"ours-{stack}-daphne", f"ours-{stack}-uvicorn", f"ours-layer-{layer}")
+    for title, stack, layer in [
+        ("in-memory", "memory-0w", "memory"),
+        ("IPC", "ipc-1w", "ipc"),
+        ("Redis", "1w", "redis"),
+        ("RabbitMQ", "rabbitmq-1w", "rabbitmq"),
+    ]
+}
+_LAYER_COLUMNS = [
+    ("echoes per second", "echo", "rate"),
+    ("CPU time of an echo", "echo", "cpu_us"),
+    ("p99 of echoes at low load", "echo_paced", "p99_us"),
+    ("CPU time of a delivery in a room of 1,000", "room1000", "cpu_us"),
+    ("time until a sleeping worker has a message", "layer_wake_up", "p50_us"),
+]
+# Between these the table stands on the page that has it.
+_BEGIN, _END = "<!-- measured: -->\n\n", "\n\n<!-- end of what was measured -->"
 
 
 def _number(value, digits=0):
@@ -87,6 +105,7 @@ _COLUMNS = {
     "quiet": [_SHARES, _CALLS, _OTHERS],
     "broker10": [("commands per broadcast", lambda f: _number(f.get("redis_calls_per_broadcast"), 1))],
     "broker1000": [("commands per broadcast", lambda f: _number(f.get("redis_calls_per_broadcast"), 1))],
+    **{name: [*_CLOSED_LOOP, _OTHERS] for name, workload in WORKLOADS.items() if workload.kind == "layer"},
 }
 
 
@@ -133,12 +152,38 @@ def _table(heads, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def layers_table(summary):
+    """Return the table of what each layer does and costs next to Redis, on each server where there are several."""
+    rows = [
+        [title, *(_next_to_redis(summary, names, workload, figure) for _, workload, figure in _LAYER_COLUMNS)]
+        for title, names in _LAYERS.items()
+    ]
+    return _table(["", *(head for head, _, _ in _LAYER_COLUMNS)], rows)
+
+
+def _next_to_redis(summary, names, workload, figure):
+    pairs = [
+        (summary.get(workload, {}).get(name, {}).get(figure), summary.get(workload, {}).get(redis, {}).get(figure))
+        for name, redis in zip(names, _LAYERS["Redis"], strict=True)
+    ]
+    return ", ".join(_number(value / redis, 2) for value, redis in pairs if value is not None and redis)
+
+
+def with_layers_table(text, summary):
+    """Return the text of a document with another table of layers in it."""
+    before, _, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise LookupError(f"The page has no place for the table of layers: {_BEGIN!r} and below it {_END!r}.")
+    return f"{before}{_BEGIN}{layers_table(summary)}{end}{after}"
+
+
 def page(conditions, outcomes, summary, stacks, charts):
     """
     Return the whole page of results.
 
     ``summary`` is {workload: {stack: figures}}, ``stacks`` {name: title} in the order of rows, ``charts`` {workload:
-    file name}, and `scale` among them for the picture of all sizes.
+    file name}, among them the curves by their titles.
     """
     parts = ["# Results", _CONDITIONS.format(**conditions, commit=_commit(conditions["engine"]))]
     if outcomes:
@@ -150,8 +195,8 @@ def page(conditions, outcomes, summary, stacks, charts):
                 parts.append(f"![{WORKLOADS[workload].title}]({charts[workload]})")
             parts.append(workload_table(workload, summary[workload], stacks))
     measured = {stack for by_stack in summary.values() for stack in by_stack}
-    if "scale" in charts:
-        parts += [f"## {SCALE_TITLE}", f"![{SCALE_TITLE}]({charts['scale']})"]
+    for title in [title for title in charts if title not in WORKLOADS]:
+        parts += [f"## {title}", f"![{title}]({charts[title]})"]
     rows = [[f"`{name}`", title] for name, title in stacks.items() if name in measured]
     parts += ["## Stacks", _table(["name", "what"], rows)]
     return "\n\n".join(parts) + "\n"
@@ -166,8 +211,8 @@ def _commit(described):
 
 
 _CONDITIONS = """\
-Written by `make bench`; [the page above](../README.md) tells what the figures mean and how far to trust them. Stacks
-were measured side by side in up to {rounds} rounds, medians, {cpus} CPUs, Python {python}, Redis {redis}. Where a table
+Written by `make bench`; [the page above]({readme}) tells what the figures mean and how far to trust them. Stacks
+were measured side by side in up to {rounds} rounds, medians, {cpus} CPUs, Python {python}, {brokers}. Where a table
 names fewer rounds than for others, the rest was added by a shorter run (`--append`). The engine is that of {commit}.
 Ratios hold elsewhere; rates and latencies are those of this machine. A star marks a round in which other programs used
 more than a quarter of a CPU."""

@@ -14,6 +14,8 @@ from .figures import derive, typical_probe_us
 
 OURS = "ours-1w-{server}"
 AGAINST = "against-1w-{server}"
+IPC, RABBITMQ = "ours-ipc-1w-{server}", "ours-rabbitmq-1w-{server}"
+IPC_ALONE, RABBITMQ_ALONE = "ours-layer-ipc", "ours-layer-rabbitmq"
 CHANNELS4 = "channels4-async-redis-{server}"
 PUBSUB = "channels4-async-pubsub-{server}"
 BARE = "bare-{server}"
@@ -22,6 +24,7 @@ USER_POSTGRES = "ours-site-user-postgres-{server}"
 CONNECT_POSTGRES, FRESH_POSTGRES = "channels4-site-connect-postgres-{server}", "channels4-site-fresh-postgres-{server}"
 CHANNELS4_CONNECT, CHANNELS4_FRESH = "channels4-site-connect-{server}", "channels4-site-fresh-{server}"
 
+ALONE = ("",)
 # Where other programs used more, in CPUs, a measurement is disturbed.
 BUSY = 0.25
 
@@ -32,7 +35,8 @@ class Target:
     A limit for a figure of a ``stack`` of our engine, or for its ratio to the same figure ``of`` another stack or
     workload.
 
-    ``figure`` may name a part: `cpu_share.worker`. With ``every_round`` the worst round counts, not the median.
+    ``figure`` may name a part: `cpu_share.worker`. With ``every_round`` the worst round counts, not the median. Where
+    the stack has no server, ``servers`` is `ALONE`.
     """
 
     subject: str
@@ -172,6 +176,24 @@ TARGETS = [
         at_most=1.05,
     ),
     Target("memory per idle socket", "to Channels 4", "idle", "kib_per_socket", CHANNELS4, at_most=0.75),
+    Target("echo over IPC", "rate, to Redis", "echo", "rate", OURS, at_least=1.5, stack=IPC),
+    Target("echo over IPC", "CPU per operation, to Redis", "echo", "cpu_us", OURS, at_most=0.7, stack=IPC),
+    Target("echo over RabbitMQ", "rate, to Redis", "echo", "rate", OURS, at_least=0.4, stack=RABBITMQ),
+    *(
+        Target(
+            f"broadcast over {name} to {members:,} members",
+            "CPU per broadcast, to one to 10",
+            f"layer_group{members}",
+            "cpu_us",
+            stack,
+            "layer_group10",
+            at_most=1.2,
+            servers=ALONE,
+            stack=stack,
+        )
+        for name, stack in [("IPC", IPC_ALONE), ("RabbitMQ", RABBITMQ_ALONE)]
+        for members in (100, 1000)
+    ),
 ]
 
 # Of a run with ``--against``: not slower than the other engine. What two runs of one engine differ by is allowed.

@@ -22,7 +22,8 @@ class Workload:
     """
     One kind of load. ``operation`` is what rates and costs are counted by.
 
-    ``mode`` is one of the load generator's, or `http` for wrk; ``kind`` the consumer it talks to.
+    ``mode`` is one of the load generator's, or `http` for wrk; ``kind`` the consumer it talks to, or `layer` where it
+    talks to that alone.
     """
 
     title: str
@@ -112,6 +113,34 @@ WORKLOADS = {
         "room",
         {"connections": 1000, "concurrency": 100},
     ),
+    "layer_send": Workload("A layer alone: one process sends, one by one", "message", "send", "layer", {"duration": 3}),
+    "layer_receive": Workload(
+        "A layer alone: one process takes what waits, one by one", "message", "receive", "layer", {"duration": 3}
+    ),
+    "layer_round_trip": Workload(
+        "A layer alone: one process asks, another answers, closed loop",
+        "round trip",
+        "round_trip",
+        "layer",
+        {"duration": 3},
+    ),
+    "layer_wake_up": Workload(
+        "A layer alone: from the send until a worker that slept has the message, 50 a second",
+        "message",
+        "wake_up",
+        "layer",
+        {"rate": 50, "duration": 5},
+    ),
+    **{
+        f"layer_group{members}": Workload(
+            f"A layer alone: a group with {members:,} members in one process, 20 broadcasts at a time",
+            "broadcast",
+            "broadcasts",
+            "layer",
+            {"members": members, "duration": 3},
+        )
+        for members in (10, 100, 1000)
+    },
 }
 
 
@@ -120,19 +149,17 @@ def run(workload, stack, **options):
     options = {**workload.options, **options}
     if workload.mode == "http":
         return _http(stack, **options)
-    return _run(_load_command(workload, stack, options))
+    more = ["--roles", json.dumps(stack.roles()), *(f"--{name}={value}" for name, value in options.items())]
+    if load := stack.stack.load:
+        return _run([*stack.expand(load.command), workload.mode, *more], env=stack.environment(load))
+    return _run([*_load_command(workload, stack), *more])
 
 
-def _load_command(workload, stack, options):
+def _load_command(workload, stack):
     command = [environment("load") / "bin" / "python", "-m", "benchmarks.load", workload.mode]
     command += ["--url", stack.ws_url(workload.kind), "--dialect", stack.stack.dialect]
     command += ["--headers", json.dumps(dict(stack.stack.headers)), "--prefix", stack.stack.prefix]
-    command += ["--roles", json.dumps(stack.roles())]
-    if stack.has_redis:
-        command += ["--redis-port", stack.redis_port]
-    for name, value in options.items():
-        command += [f"--{name}", value]
-    return list(map(str, command))
+    return command + ([f"--redis-port={stack.redis_port}"] if stack.redis_port else [])
 
 
 def _http(stack, connections, duration):
@@ -152,9 +179,9 @@ def _children_cpu():
     return usage.ru_utime + usage.ru_stime
 
 
-def _run(command):
+def _run(command, **options):
     try:
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=_TIMEOUT)
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=_TIMEOUT, **options)
     except subprocess.TimeoutExpired as error:
         raise WorkloadError(f"not done after {_TIMEOUT} s") from error
     if done.returncode:

@@ -1,6 +1,6 @@
 from xml.etree import ElementTree
 
-from benchmarks.curves import scale_chart
+from benchmarks.curves import curves
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 BY_SOCKETS = {
@@ -10,14 +10,12 @@ BY_SOCKETS = {
 
 
 def drawn(kind, attribute, order=("b", "a", "c")):
-    picture = ElementTree.fromstring(scale_chart("Scale", BY_SOCKETS, order))
+    picture = ElementTree.fromstring(curves("scale", BY_SOCKETS, order))
     return [element.get(attribute) for element in picture.iter(f"{NAMESPACE}{kind}")]
 
 
 def texts(order=("b", "a", "c")):
-    return [
-        text.text for text in ElementTree.fromstring(scale_chart("Scale", BY_SOCKETS, order)).iter(f"{NAMESPACE}text")
-    ]
+    return [text.text for text in ElementTree.fromstring(curves("scale", BY_SOCKETS, order)).iter(f"{NAMESPACE}text")]
 
 
 def test_both_axes_begin_at_nothing_and_the_largest_values_are_at_their_ends():
@@ -43,6 +41,16 @@ def test_the_stacks_that_were_measured_are_named_in_their_order():
     assert texts()[-2:] == ["b", "a"]
 
 
+def test_a_group_is_drawn_by_the_number_of_its_members():
+    measured = {10: {"a": {"cpu_us": 140, "rate": 1700}}, 1000: {"a": {"cpu_us": 150, "rate": 1900}}}
+
+    shown = [
+        text.text for text in ElementTree.fromstring(curves("broadcasts", measured, ["a"])).iter(f"{NAMESPACE}text")
+    ]
+
+    assert shown[:6] == ["A group by the number of its members", "CPU µs per broadcast", "10", "1,000", "140", "150"]
+
+
 def test_nothing_is_drawn_of_nothing():
-    assert scale_chart("Scale", {}, ["a"]) is None
-    assert scale_chart("Scale", {1000: {"a": {"failed_rounds": ["no answer"]}}}, ["a"]) is None
+    assert curves("scale", {}, ["a"]) is None
+    assert curves("scale", {1000: {"a": {"failed_rounds": ["no answer"]}}}, ["a"]) is None

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from benchmarks.stacks import all_stacks, choose, copy_engine, engine_folder, plan
+from benchmarks.stacks import PORTS, all_stacks, choose, copy_engine, engine_folder, plan
 from benchmarks.workloads import WORKLOADS
 
 # Sites, and the stacks whose processes they have.
@@ -59,13 +59,21 @@ def test_a_second_engine_is_measured_next_to_the_first(engine):
     against = [name for name in all_stacks(engine, against=engine) if name.startswith("against")]
 
     assert against == [
-        *("against-1w-daphne", "against-1w-uvicorn", "against-2w-daphne", "against-2w-uvicorn"),
+        *("against-1w-daphne", "against-memory-0w-daphne", "against-ipc-1w-daphne", "against-rabbitmq-1w-daphne"),
+        *("against-1w-uvicorn", "against-memory-0w-uvicorn", "against-ipc-1w-uvicorn", "against-rabbitmq-1w-uvicorn"),
+        *("against-2w-daphne", "against-2w-uvicorn"),
         *("against-site-read-daphne", "against-site-read-uvicorn"),
         *("against-site-user-daphne", "against-site-user-uvicorn"),
         *("against-site-changed-daphne", "against-site-changed-uvicorn"),
         *("against-site-read-postgres-daphne", "against-site-read-postgres-uvicorn"),
         *("against-site-user-postgres-daphne", "against-site-user-postgres-uvicorn"),
         *("against-site-changed-postgres-daphne", "against-site-changed-postgres-uvicorn"),
+        *(
+            f"against-{layer}-site-user-{server}"
+            for server in ("daphne", "uvicorn")
+            for layer in ("memory", "ipc", "rabbitmq")
+        ),
+        *("against-layer-redis", "against-layer-memory", "against-layer-ipc", "against-layer-rabbitmq"),
     ]
 
 
@@ -91,7 +99,11 @@ def test_stacks_are_chosen_by_names_and_patterns_each_once(stacks):
 def test_the_targets_need_few_stacks(stacks):
     assert names(choose(stacks, "targets")) == [
         "ours-1w-daphne",
+        "ours-ipc-1w-daphne",
+        "ours-rabbitmq-1w-daphne",
         "ours-1w-uvicorn",
+        "ours-ipc-1w-uvicorn",
+        "ours-rabbitmq-1w-uvicorn",
         "ours-site-read-daphne",
         "ours-site-read-uvicorn",
         "ours-site-user-daphne",
@@ -100,6 +112,8 @@ def test_the_targets_need_few_stacks(stacks):
         "ours-site-changed-uvicorn",
         "ours-site-user-postgres-daphne",
         "ours-site-user-postgres-uvicorn",
+        "ours-layer-ipc",
+        "ours-layer-rabbitmq",
         "channels4-site-connect-daphne",
         "channels4-site-connect-uvicorn",
         "channels4-site-connect-postgres-daphne",
@@ -139,15 +153,51 @@ def test_the_stacks_of_a_workload_are_measured_one_after_the_other(stacks):
 def test_what_no_target_needs_can_be_left_out(stacks):
     chosen = choose(stacks, "targets")
 
-    assert len(plan(chosen, WORKLOADS, only_targets=True)) < len(plan(chosen, WORKLOADS)) * 0.7
-    assert ("storm_room", stacks["ours-1w-daphne"]) not in plan(chosen, WORKLOADS, only_targets=True)
+    assert len(plan(chosen, WORKLOADS, "targets")) < len(plan(chosen, WORKLOADS)) * 0.7
+    assert ("storm_room", stacks["ours-1w-daphne"]) not in plan(chosen, WORKLOADS, "targets")
 
 
-def test_sites_and_nothing_else_run_what_needs_a_visitor(stacks):
+def test_one_run_compares_all_layers_on_both_servers_and_alone(stacks):
+    planned = plan(choose(stacks, "layers"), WORKLOADS, "layers")
+
+    def measured(workload):
+        return [stack.name for name, stack in planned if name == workload]
+
+    servers = ("daphne", "uvicorn")
+    whole = [f"ours-{layer}-{server}" for server in servers for layer in ("1w", "memory-0w", "ipc-1w", "rabbitmq-1w")]
+    for workload in ("echo", "echo_paced", "room1000"):
+        assert measured(workload) == whole
+    assert len(measured("site_echo")) == len(whole)
+    assert measured("layer_wake_up") == [f"ours-layer-{layer}" for layer in ("redis", "memory", "ipc", "rabbitmq")]
+    assert measured("http") == []
+
+
+def test_workers_of_the_in_memory_layer_are_threads_of_its_only_process(stacks):
+    [server] = stacks["ours-memory-0w-daphne"].processes
+    [_, server_of_ipc] = stacks["ours-ipc-1w-daphne"].processes
+
+    assert [process.variables["WORKER_THREADS"] for process in (server, server_of_ipc)] == ["4", "0"]
+
+
+def test_a_layer_of_ones_own_is_measured_like_ours(engine, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/where/it/lies")
+
+    own = all_stacks(engine, own_layer="mylayer.MyLayer")["own-layer"]
+
+    assert [process.role for process in own.processes] == ["reader"]
+    assert list(own.load.command[-2:]) == ["benchmarks.layer", "mylayer.MyLayer"]
+    assert own.load.variables["PYTHONPATH"].endswith(f"{os.pathsep}/where/it/lies")
+    assert [workload for workload in WORKLOADS if own.runs(workload)] == [
+        workload for workload in WORKLOADS if all_stacks(engine)["ours-layer-ipc"].runs(workload)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["site", "layer"])
+def test_only_sites_run_what_needs_a_visitor_and_only_layers_alone_what_needs_nothing_else(kind, stacks):
+    special = [workload for workload in WORKLOADS if workload.startswith(f"{kind}_")]
     for name, stack in stacks.items():
         runs = [workload for workload in WORKLOADS if stack.runs(workload)]
-        assert ("-site-" in name) == (runs == ["site_echo", "site_echo_paced", "site_room"])
-        assert "-site-" in name or not any(workload.startswith("site_") for workload in runs)
+        assert runs == special if f"-{kind}-" in name else not set(runs) & set(special)
 
 
 @pytest.mark.parametrize("name", ["ours-site-user-daphne", "channels4-site-fresh-uvicorn"])
@@ -170,15 +220,20 @@ def test_a_site_on_postgresql_has_a_server_of_its_own_that_is_ready_before_its_d
 
     assert [process.role for process in site.processes] == ["redis", "postgresql", "prepare", "worker", "server"]
     assert site.processes[1].ready == [*site.processes[1].command, "--accepts"]
-    assert [(stack.needs_postgresql, stack.echo, stack.headers) for stack in (site, on_sqlite)] == [
-        (True, on_sqlite.echo, on_sqlite.headers),
-        (False, on_sqlite.echo, on_sqlite.headers),
-    ]
+    assert (site.echo, site.headers) == (on_sqlite.echo, on_sqlite.headers)
+    assert "postgresql" not in on_sqlite.roles
+
+
+def test_a_site_on_rabbitmq_has_the_broker_and_what_knows_its_name(stacks):
+    processes = stacks["ours-rabbitmq-site-user-daphne"].processes
+
+    assert [process.role for process in processes] == ["rabbitmq", "rabbitmq", "prepare", "worker", "server"]
 
 
 def test_only_ports_and_a_folder_are_left_open(stacks):
     for stack in stacks.values():
         for process in stack.processes:
             texts = [*process.command, *process.ready, *process.variables.values(), process.listens]
-            rest = [re.sub(r"\{(port|redis_port|database_port|folder)\}", "", text) for text in texts]
+            texts.append(str(process.folder))
+            rest = [re.sub(rf"\{{({'|'.join(PORTS)}|folder)\}}", "", text) for text in texts]
             assert [text for text in rest if "{" in text and "{{cookiecutter" not in text] == []

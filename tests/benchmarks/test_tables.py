@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.tables import page, targets_table, workload_table
+from benchmarks.tables import layers_table, page, targets_table, with_layers_table, workload_table
 from benchmarks.targets import Outcome, Round, Target
 
 RATE = Target("echo", "rate, to Channels 4", "echo", "rate", "channels4-{server}", at_least=1.2)
@@ -82,10 +82,50 @@ def test_lost_messages_are_a_share_of_those_wanted():
     assert "| 25.0% |" in workload_table("room1000", {"a": room}, ["a"])
 
 
+LAYERS = {
+    "echo": {
+        "ours-1w-daphne": {"rate": 1000, "cpu_us": 400},
+        "ours-1w-uvicorn": {"rate": 2000, "cpu_us": 200},
+        "ours-ipc-1w-daphne": {"rate": 1800, "cpu_us": 200},
+        "ours-ipc-1w-uvicorn": {"rate": 3000, "cpu_us": 120},
+        "ours-rabbitmq-1w-daphne": {"rounds": 0, "failed_rounds": ["no answer"]},
+    },
+    "layer_wake_up": {"ours-layer-redis": {"p50_us": 400}, "ours-layer-ipc": {"p50_us": 100}},
+}
+
+
+def test_layers_are_shown_next_to_redis_on_both_servers_or_alone():
+    assert layers_table(LAYERS).splitlines() == [
+        "|  | echoes per second | CPU time of an echo | time until a sleeping worker has a message |",
+        "| --- | ---: | ---: | ---: |",
+        "| in-memory |  |  |  |",
+        "| IPC | 1.80, 1.50 | 0.50, 0.60 | 0.25 |",
+        "| Redis | 1.00, 1.00 | 1.00, 1.00 | 1.00 |",
+        "| RabbitMQ |  |  |  |",
+    ]
+
+
+def test_a_document_gets_the_table_of_layers_in_its_place_and_stays_as_it_is_otherwise():
+    page = "Above.\n\n<!-- measured: -->\n\n| old |\n\n<!-- end of what was measured -->\n\nBelow.\n"
+
+    text = with_layers_table(page, LAYERS)
+
+    assert text == page.replace("| old |", layers_table(LAYERS))
+    with pytest.raises(LookupError, match="no place for the table of layers"):
+        with_layers_table("Above.\n", LAYERS)
+
+
 def test_a_page_names_its_conditions_shows_its_pictures_and_explains_its_stacks():
-    conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "redis": "7.0.15", "engine": "c100981"}
+    conditions = {
+        "rounds": 3,
+        "cpus": 2,
+        "python": "3.13.0",
+        "brokers": "Redis 7.0.15",
+        "engine": "c100981",
+        "readme": "../README.md",
+    }
     summary = {"quiet": {"a": {"redis_calls_per_s": 12, "rounds": 3}}}
-    charts = {"quiet": "quiet.svg", "scale": "scale.svg"}
+    charts = {"quiet": "quiet.svg", "A room by the number of its sockets": "scale.svg"}
 
     text = page(conditions, [], summary, {"a": "the first", "b": "the second"}, charts)
 
@@ -106,6 +146,6 @@ def test_a_page_names_its_conditions_shows_its_pictures_and_explains_its_stacks(
     ],
 )
 def test_a_page_names_the_commit_that_was_measured(described, words):
-    conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "redis": "7.0.15", "engine": described}
+    conditions = {"rounds": 3, "cpus": 2, "python": "3.13.0", "brokers": "", "engine": described, "readme": ""}
 
     assert f"The engine is that of {words}" in page(conditions, [], {}, {}, {})

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.stacks import all_stacks, needed_for_targets
+from benchmarks.stacks import all_stacks, is_needed
 from benchmarks.targets import OURS, PAIRED, TARGETS, Outcome, Round, Target, judge, targets_of
 from benchmarks.workloads import WORKLOADS
 
@@ -99,6 +99,23 @@ def test_a_target_may_be_about_another_stack_of_ours_than_the_bare_one():
     assert judge([ours(1, workload="site_echo")], [site]) == []
 
 
+def test_a_layer_is_compared_with_redis_on_the_same_server_and_alone_with_itself():
+    lines = [
+        *(ours(100), line("ours-ipc-1w-daphne", 170)),
+        *(
+            line("ours-layer-ipc", 1, workload=f"layer_group{members}", cpu_s=cpu)
+            for members, cpu in [(10, 2), (1000, 3)]
+        ),
+    ]
+
+    found = [(found.target.subject, found.server, found.value, found.is_met) for found in judge(lines) if found.rounds]
+
+    assert found == [
+        ("echo over IPC", "daphne", 1.7, True),
+        ("broadcast over IPC to 1,000 members", "", 1.5, False),
+    ]
+
+
 def test_an_engine_is_compared_with_another_one_where_that_was_measured():
     lines = [ours(98), line("against-1w-daphne", 100), ours(96, 2), line("against-1w-daphne", 100, 2)]
 
@@ -131,4 +148,4 @@ def test_everything_a_target_needs_is_measured_by_default(target, tmp_path):
             stack = stacks[name.format(server=server)]
             assert workload in WORKLOADS
             assert stack.runs(workload)
-            assert needed_for_targets(stack, workload)
+            assert is_needed(stack, workload, "targets")
