@@ -29,6 +29,8 @@ STACKS := targets
 WORKLOADS :=
 PATIENCE := 0
 RESULTS := benchmarks/results
+# The document whose table of layers is written anew.
+PAGE :=
 # On Python 3.13 where it is installed and no other was asked for.
 ifeq ($(origin PYTHON) $(filter bench,$(MAKECMDGOALS)),file bench)
 PYTHON := $(shell python3.13 -c 'print("python3.13")' 2>/dev/null || echo python3)
@@ -122,7 +124,7 @@ endif
 bench:
 	$(check_python)
 	@$(PYTHON) -m benchmarks run --rounds '$(ROUNDS)' --stacks '$(STACKS)' --workloads '$(WORKLOADS)' \
-		--patience '$(PATIENCE)' --output '$(RESULTS)'
+		--patience '$(PATIENCE)' --output '$(RESULTS)' $(if $(PAGE),--page '$(PAGE)')
 
 clean:
 	rm -rf build

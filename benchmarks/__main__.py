@@ -23,10 +23,11 @@ from tempfile import TemporaryDirectory
 
 from .environments import BUILD, REPOSITORY, MissingProgram, install
 from .measure import measure, prepare
+from .plans import NEEDED, choose, plan
 from .processes import RunningStack
 from .profiling import profile
 from .report import read_runs, write_conditions, write_report
-from .stacks import NEEDED, all_stacks, choose, copy_engine, plan
+from .stacks import all_stacks, copy_engine
 from .tables import targets_table
 from .workloads import WORKLOADS
 

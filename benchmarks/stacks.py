@@ -5,7 +5,6 @@ In commands, folders and environments `{folder}` stands for a folder that is emp
 `PORTS` for ports that are chosen then.
 """
 
-import fnmatch
 import os
 import shutil
 import sys
@@ -23,11 +22,11 @@ ENGINE_FOLDER = "{{cookiecutter.project_slug}}"
 # These need a visitor who is logged in.
 SITE_WORKLOADS = ("site_echo", "site_echo_paced", "site_room")
 # And these nothing but a channel layer.
-_GROUPS = ("layer_group10", "layer_group100", "layer_group1000")
-LAYER_WORKLOADS = ("layer_send", "layer_receive", "layer_round_trip", "layer_wake_up", *_GROUPS)
+GROUP_WORKLOADS = ("layer_group10", "layer_group100", "layer_group1000")
+LAYER_WORKLOADS = ("layer_send", "layer_receive", "layer_round_trip", "layer_wake_up", *GROUP_WORKLOADS)
 _VISITOR, _SESSION_KEY = "ann", "sessionofthebenchmark"
 # What consumers do with each message.
-_VARIANTS = {
+VARIANTS = {
     "read": "session read, user not asked",
     "user": "user asked",
     "changed": "session changed",
@@ -37,7 +36,7 @@ _CHANNELS4_VARIANTS = {
     "fresh": "user looked up again",
 }
 
-_SERVERS = ("daphne", "uvicorn")
+SERVERS = ("daphne", "uvicorn")
 _UVICORN = "--loop uvloop --http httptools --ws websockets-sansio --no-access-log --log-level warning"
 
 
@@ -167,13 +166,19 @@ _LAYERS = {
 }
 
 
-def _server(server, environment_name, app, folder, variables=()):
+def _told(app, *paths, **more):
+    """Return the environment of the processes of an app, with further places for modules."""
+    places = os.pathsep.join(map(str, [APPS / app, *paths]))
+    return {"PYTHONPATH": places, "DJANGO_SETTINGS_MODULE": "settings", **more}
+
+
+def _server(server, environment_name, app, folder, variables):
     """Return the process of an ASGI server."""
     arguments = {
         "daphne": f"-b 127.0.0.1 -p {{port}} -v 0 {app}",
         "uvicorn": f"--host 127.0.0.1 --port {{port}} {_UVICORN} {app}",
     }[server]
-    return Process("server", _program(environment_name, server, arguments), folder, dict(variables))
+    return Process("server", _program(environment_name, server, arguments), folder, variables)
 
 
 # The stacks
@@ -182,12 +187,7 @@ def _server(server, environment_name, app, folder, variables=()):
 def _ours(server, workers, engine, name="ours", layer="redis"):
     """Return a stack of ours; without worker processes, workers are threads beside the interface server."""
     folder, kind = APPS / "ours", _LAYERS[layer]
-    variables = {
-        "PYTHONPATH": os.pathsep.join([str(folder), str(engine)]),
-        "DJANGO_SETTINGS_MODULE": "settings",
-        "CHANNEL_LAYER_URL": kind.url,
-        "WORKER_THREADS": "0" if workers else "4",
-    }
+    variables = _told("ours", engine, CHANNEL_LAYER_URL=kind.url, WORKER_THREADS="0" if workers else "4")
     worker = Process("worker", _program("ours", "django-admin", f"runworker --processes {workers}"), folder, variables)
     return Stack(
         name=f"{_with_layer(name, layer)}-{workers}w-{server}",
@@ -226,13 +226,7 @@ def _layer_alone(layer, engine, name="ours"):
 
 def _channels4(consumer, layer, server):
     folder = APPS / "channels4"
-    variables = {
-        "PYTHONPATH": str(folder),
-        "DJANGO_SETTINGS_MODULE": "settings",
-        "REDIS_PORT": "{redis_port}",
-        "LAYER": layer,
-        "CONSUMER": consumer,
-    }
+    variables = _told("channels4", REDIS_PORT="{redis_port}", LAYER=layer, CONSUMER=consumer)
     return Stack(
         name=f"channels4-{consumer}-{layer}-{server}",
         title=f"Channels 4, {consumer} consumer, channels_redis ({layer}), {server}",
@@ -255,10 +249,7 @@ def _site(like, name, title, app, variant, server, on_postgresql):
         _, *engine = process.variables["PYTHONPATH"].split(os.pathsep)
         variables = {
             **process.variables,
-            "PYTHONPATH": os.pathsep.join([str(folder), str(APPS / "site"), *engine]),
-            **database,
-            "USERNAME": _VISITOR,
-            "SESSION_KEY": _SESSION_KEY,
+            **_told(app, APPS / "site", *engine, **database, USERNAME=_VISITOR, SESSION_KEY=_SESSION_KEY),
         }
         return replace(process, folder=folder, variables=variables)
 
@@ -281,7 +272,7 @@ def _site(like, name, title, app, variant, server, on_postgresql):
 
 def _ours_site(variant, server, on_postgresql, engine, name="ours", layer="redis"):
     like = _ours(server, _LAYERS[layer].workers, engine, layer=layer)
-    title = f"{like.title}: a site, {_VARIANTS[variant]}"
+    title = f"{like.title}: a site, {VARIANTS[variant]}"
     name = f"{_with_layer(name, layer)}-site-{variant}"
     return _site(like, name, title, "ours_site", variant, server, on_postgresql)
 
@@ -294,23 +285,21 @@ def _channels4_site(variant, server, on_postgresql):
 
 def _django(server):
     folder = APPS / "django"
-    variables = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "settings"}
-    process = _server(server, "plain", "asgi:application", folder, variables)
+    process = _server(server, "plain", "asgi:application", folder, _told("django"))
     return Stack(f"django-{server}", f"Django alone, {server}", ["plain"], [process], workloads=["http"])
 
 
 def _gunicorn(workers):
     folder = APPS / "django"
-    variables = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "settings"}
     arguments = f"-b 127.0.0.1:{{port}} -w {workers} --log-level warning wsgi:application"
-    process = Process("server", _program("plain", "gunicorn", arguments), folder, variables)
+    process = Process("server", _program("plain", "gunicorn", arguments), folder, _told("django"))
     title = f"Django alone, gunicorn, {workers} sync worker" + "s" * (workers > 1)
     return Stack(f"django-gunicorn-{workers}", title, ["plain"], [process], workloads=["http"])
 
 
 def _bare(server):
     folder = APPS / "bare"
-    process = _server(server, "plain", "app:application", folder, {"PYTHONPATH": str(folder)})
+    process = _server(server, "plain", "app:application", folder, _told("bare"))
     return Stack(f"bare-{server}", f"an application without framework or broker, {server}", ["plain"], [process])
 
 
@@ -328,7 +317,7 @@ def _ceiling():
 
 def _channels1(workers):
     folder = APPS / "channels1"
-    variables = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "settings", "REDIS_PORT": "{redis_port}"}
+    variables = _told("channels1", REDIS_PORT="{redis_port}")
     daphne = _program("channels1", "daphne", "-b 127.0.0.1 -p {port} -v 0 --force-sync asgi:channel_layer")
     worker = Process("worker", _program("channels1", "django-admin", "runworker -v 0"), folder, variables)
     return Stack(
@@ -367,16 +356,16 @@ def all_stacks(engine=REPOSITORY, against=None, own_layer=None):
     if against is not None:
         engines["against"] = engine_folder(against)
     # Two engines come one right after the other, so that they are measured so.
-    alike = [(server, name, folder) for server in _SERVERS for name, folder in engines.items()]
-    layers = [(server, layer, *engine) for server in _SERVERS for layer in _LAYERS for engine in engines.items()]
-    sites = [(server, on_postgresql) for on_postgresql in (False, True) for server in _SERVERS]
+    alike = [(server, name, folder) for server in SERVERS for name, folder in engines.items()]
+    layers = [(server, layer, *engine) for server in SERVERS for layer in _LAYERS for engine in engines.items()]
+    sites = [(server, on_postgresql) for on_postgresql in (False, True) for server in SERVERS]
     stacks = [
         *(_ours(server, _LAYERS[layer].workers, folder, name, layer) for server, layer, name, folder in layers),
         *(_ours(server, 2, folder, name) for server, name, folder in alike),
         *(
             _ours_site(variant, server, on_postgresql, folder, name)
             for on_postgresql in (False, True)
-            for variant in _VARIANTS
+            for variant in VARIANTS
             for server, name, folder in alike
         ),
         *(
@@ -387,84 +376,13 @@ def all_stacks(engine=REPOSITORY, against=None, own_layer=None):
         *(_layer_alone(layer, folder, name) for layer in _LAYERS for name, folder in engines.items()),
         *(_layer_alone(own_layer, engines["ours"]) for _ in [own_layer] if own_layer),
         *(_channels4_site(variant, *site) for variant in _CHANNELS4_VARIANTS for site in sites),
-        *(_channels4("async", layer, server) for layer in ("redis", "pubsub") for server in _SERVERS),
-        *(_channels4("sync", layer, server) for layer in ("redis", "pubsub") for server in _SERVERS),
-        *map(_django, _SERVERS),
+        *(_channels4("async", layer, server) for layer in ("redis", "pubsub") for server in SERVERS),
+        *(_channels4("sync", layer, server) for layer in ("redis", "pubsub") for server in SERVERS),
+        *map(_django, SERVERS),
         *map(_gunicorn, (1, 2)),
-        *map(_bare, _SERVERS),
+        *map(_bare, SERVERS),
         _ceiling(),
         *map(_channels1, (1, 2)),
         _socketio(),
     ]
     return {stack.name: stack for stack in stacks}
-
-
-def choose(stacks, wanted):
-    """
-    Return the stacks of a list of names or patterns, separated by commas, in their own order.
-
-    `all` means all, a name in `NEEDED` those in that table. Raises ``LookupError``.
-    """
-    chosen = set()
-    for part in wanted.split(","):
-        patterns = NEEDED.get(part, ["*" if part == "all" else part])
-        found = {name for name in stacks for pattern in patterns if fnmatch.fnmatchcase(name, pattern)}
-        if not found:
-            raise LookupError(f"No stack is named {part!r}; there are {', '.join(stacks)}.")
-        chosen |= found
-    return [stack for name, stack in stacks.items() if name in chosen]
-
-
-_SCALE = ["scale1000", "scale5000", "scale15000"]
-_COMPARED = ["idle", "http", "echo", "echo_paced", "room1000", "rooms20x50", "burst", "storm_echo"]
-# Which workloads are needed of which stacks, for the targets or to compare the layers: no more saves half of the time.
-_TARGETS = {
-    "ours-1w-daphne": ["quiet", *_COMPARED, *_SCALE],
-    "ours-1w-uvicorn": ["quiet", *_COMPARED, "broker10", "broker1000", *_SCALE],
-    "channels4-async-redis-*": _COMPARED,
-    "channels4-async-pubsub-daphne": ["room1000"],
-    "bare-*": ["http", "echo", "room1000", "storm_echo"],
-    "ceiling": ["echo", "room1000"],
-    **{
-        f"ours-site-{variant}-{server}": ["site_echo", "site_echo_paced"]
-        for variant in _VARIANTS
-        for server in _SERVERS
-    },
-    "ours-site-user-postgres-*": ["site_echo", "site_echo_paced"],
-    "channels4-site-*": ["site_echo"],
-    "ours-ipc-1w-*": ["echo"],
-    "ours-rabbitmq-1w-*": ["echo"],
-    "ours-layer-ipc": _GROUPS,
-    "ours-layer-rabbitmq": _GROUPS,
-}
-_COMPARISON = {
-    **{f"ours-{kind}-*": ["echo", "echo_paced", "room1000"] for kind in ("1w", "memory-0w", "ipc-1w", "rabbitmq-1w")},
-    "ours-site-user-[du]*": ["site_echo"],
-    "ours-*-site-user-*": ["site_echo"],
-    "*-layer*": LAYER_WORKLOADS,
-}
-NEEDED = {"targets": _TARGETS, "layers": _COMPARISON}
-
-
-def is_needed(stack, workload, needed):
-    """Tell whether a table of `NEEDED` has a workload of a stack."""
-    return any(
-        workload in workloads
-        for pattern, workloads in NEEDED[needed].items()
-        if fnmatch.fnmatchcase(stack.name, pattern)
-    )
-
-
-def plan(stacks, workloads, needed=None):
-    """
-    Return the measurements of one round as ``(workload, stack)``, in their order.
-
-    The stacks of one workload are measured one right after the other, so that their ratios suffer least from a noisy
-    machine. With ``needed``, what that table of `NEEDED` does not have is left out.
-    """
-    return [
-        (workload, stack)
-        for workload in workloads
-        for stack in stacks
-        if stack.runs(workload) and (needed is None or is_needed(stack, workload, needed))
-    ]

@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.stacks import all_stacks, is_needed
+from benchmarks.plans import is_needed
+from benchmarks.stacks import all_stacks
 from benchmarks.targets import OURS, PAIRED, TARGETS, Outcome, Round, Target, judge, targets_of
 from benchmarks.workloads import WORKLOADS
 
