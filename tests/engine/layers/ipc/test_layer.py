@@ -1,5 +1,7 @@
 """The IPC layer: the contract of all layers, and what is its own."""
 
+import time
+
 import pytest
 
 from channels.layers.ipc import IPCChannelLayer
@@ -30,3 +32,8 @@ class TestIPCChannelLayer(ChannelLayerConformance):
 
     def advance(self, layer, seconds):
         self.clock.advance(seconds)
+
+    def recipe(self, layer):
+        # That of other processes, too.
+        layer.clock = time.monotonic
+        return "channels.layers.ipc.IPCChannelLayer", {"path": str(self.path), "prefix": str(self.number), "size": SIZE}
