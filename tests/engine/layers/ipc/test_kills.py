@@ -173,7 +173,9 @@ def test_a_message_for_which_a_reader_was_woken_and_killed_waits_a_few_seconds_a
     assert time.monotonic() - began < 1
 
 
-def test_one_who_waits_already_finds_it_within_five_seconds(layer, helper):
+def test_one_who_waits_already_finds_it_when_he_looks_again_which_is_within_five_seconds(layer, monkeypatch):
+    assert readers.LOOK_AGAIN < 5
+    monkeypatch.setattr(readers, "LOOK_AGAIN", 0.3)
     received = []
     reader = threading.Thread(target=lambda: received.append(layer.receive(["jobs"], block=True, timeout=20)))
     reader.start()
@@ -185,7 +187,7 @@ def test_one_who_waits_already_finds_it_within_five_seconds(layer, helper):
     reader.join()
 
     assert received == [("jobs", {})]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 1
 
 
 def test_the_bells_of_killed_processes_are_removed_by_the_next_one(layer, helper, monkeypatch):
@@ -199,18 +201,3 @@ def test_the_bells_of_killed_processes_are_removed_by_the_next_one(layer, helper
     bells.Belfry(layer.store.folder).remove_dead()
 
     assert list(layer.store.folder.glob("bell-*")) == []
-
-
-def test_a_process_that_waits_uses_no_processor(layer, helper):
-    process = helper("waits")
-    wait_until_it_waits(layer)
-
-    def ticks():
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
-
-    before = ticks()
-    time.sleep(2 * readers.LOOK_AGAIN)
-
-    # A tick is a hundredth of a second.
-    assert ticks() - before <= 2
