@@ -1,49 +1,57 @@
 """RabbitMQ brokers for tests: ordinary processes with ports and a folder of their own."""
 
+import contextlib
+import fcntl
 import os
+import pickle
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 from .services import free_port, missing
+from .stores import make_certificates
 
 # Debian's script around it insists on another user, and on the system's folders.
-PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+# It takes no turns from others, and costs least to start. (More threads do nothing faster for one test at a time.)
+ERLANG = "+S 1:1 +SDcpu 1:1 +SDio 1 +sbwt none +sbwtdcpu none +sbwtdio none"
 
 
 class Broker:
-    """A broker without plugins; ``folder`` is an empty one of its own, ``settings`` are lines of its configuration."""
+    """A broker without plugins; ``folder`` is an empty one of its own."""
 
     host = "127.0.0.1"
 
-    def __init__(self, folder, *settings):
-        if not Path(PROGRAM).exists() or not shutil.which("erl"):
+    def __init__(self, folder):
+        if not PROGRAM.exists() or not shutil.which("erl"):
             missing("There is no RabbitMQ: apt-get install rabbitmq-server")
-        self.port, self._names_port = free_port(), free_port()
+        self.port, self.tls_port = free_port(), free_port()
+        self.authority, certificate, key = make_certificates(folder)
         self._folder = folder
         self._log_file = folder / "broker.log"
-        node = f"test{self.port}@localhost"
         configuration, plugins = folder / "rabbitmq.conf", folder / "plugins"
-        lines = [f"listeners.tcp.1 = {self.host}:{self.port}", *settings]
-        configuration.write_text("".join(f"{line}\n" for line in lines))
+        configuration.write_text(
+            f"listeners.tcp.1 = {self.host}:{self.port}\n"
+            f"listeners.ssl.1 = {self.host}:{self.tls_port}\n"
+            f"ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
+        )
         plugins.write_text("[].\n")
-        self.environment = {
+        self._node = f"test{self.port}@localhost"
+        self._environment = {
             **os.environ,
             "HOME": str(folder),
             "ERL_EPMD_ADDRESS": self.host,
-            "ERL_EPMD_PORT": str(self._names_port),
-            "RABBITMQ_NODENAME": node,
+            "ERL_EPMD_PORT": str(free_port()),
+            "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_CONFIG_FILE": str(configuration),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
             "RABBITMQ_MNESIA_BASE": str(folder),
             "RABBITMQ_LOG_BASE": str(folder),
             "RABBITMQ_LOGS": "-",
-            # With more threads than that it does nothing faster here, and takes turns from others.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2 +sbwt none +sbwtdcpu none +sbwtdio none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
             # Has the script become the broker, instead of its parent.
             "NOTIFY_SOCKET": str(folder / "nobody"),
         }
@@ -56,40 +64,78 @@ class Broker:
     def log(self):
         return self._log_file.read_text(errors="replace")
 
-    def __enter__(self):
-        self._names = subprocess.Popen(["epmd"], env=self.environment, stdout=subprocess.DEVNULL)
-        self.start()
-        return self
-
-    def __exit__(self, *exception):
-        self.kill()
-        self._names.kill()
-        self._names.wait()
-
     def start(self):
-        with self._log_file.open("ab") as log:
-            before = log.tell()
-            options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
-            self.process = subprocess.Popen([PROGRAM], env=self.environment, start_new_session=True, **options)
-        deadline = time.monotonic() + 60
-        while "Server startup complete" not in self.log[before:]:
-            assert self.process.poll() is None, self.log[before:]
-            assert time.monotonic() < deadline, self.log[before:]
+        options = {"env": self._environment, "start_new_session": True, "stdin": subprocess.DEVNULL}
+        names = subprocess.Popen(["epmd"], stdout=subprocess.DEVNULL, **options)
+        with self._log_file.open("wb") as log:
+            broker = subprocess.Popen([str(PROGRAM)], stdout=log, stderr=subprocess.STDOUT, **options)
+        self._processes = names.pid, broker.pid
+        deadline = time.monotonic() + 120
+        while "Server startup complete" not in self.log:
+            assert broker.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
             time.sleep(0.05)
 
     def kill(self):
         """Kill the broker with all that it has started."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process, 0)
 
-    def ctl(self, *arguments):
-        """Run ``rabbitmqctl`` and return what it prints."""
-        command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", *arguments]
-        return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
+    def evaluate(self, erlang):
+        """Have the broker evaluate a term, and return what it prints of the value: ``rabbitmqctl`` in a hundredth."""
+        program = next(Path("/usr/lib/erlang").glob("erts-*/bin/erl_call"))
+        cookie = (self._folder / ".erlang.cookie").read_text()
+        command = [program, "-sname", self._node, "-c", cookie, "-timeout", "30", "-e"]
+        done = subprocess.run(
+            command, input=f"{erlang}.\n", env=self._environment, check=True, capture_output=True, text=True
+        )
+        assert done.stdout.startswith("{ok, "), done.stdout
+        return done.stdout.removeprefix("{ok, ").removesuffix("}")
+
+    def have_user(self, user):
+        """Have a user, whose password is "secret"."""
+        self.evaluate(f'rabbit_auth_backend_internal:add_user(<<"{user}">>, <<"secret">>, <<"me">>)')
+
+    def permit(self, user, configure, write, read, virtual_host="/"):
+        """Say what a user may do in a virtual host."""
+        arguments = ", ".join(f'<<"{text}">>' for text in (user, virtual_host, configure, write, read, "me"))
+        self.evaluate(f"rabbit_auth_backend_internal:set_permissions({arguments})")
 
 
-def is_open(port):
-    """Say whether somebody listens on a port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+@contextlib.contextmanager
+def own_broker(folder):
+    """Run a broker for tests that stop it or take its memory."""
+    broker = Broker(folder)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.kill()
+
+
+@contextlib.contextmanager
+def shared_broker(folder):
+    """
+    Give the broker that all processes of a test run share, each of which passes the same folder.
+
+    It takes seconds of processor time to start: the first who needs it does that, and the last one ends it.
+    """
+    folder.mkdir(exist_ok=True)
+    description = folder / "broker"
+    with (folder / "turn").open("w") as turn, (folder / "users").open("w") as users:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if not description.exists():
+            broker = Broker(folder)
+            broker.start()
+            description.write_bytes(pickle.dumps(broker))
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        yield pickle.loads(description.read_bytes())
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            pickle.loads(description.read_bytes()).kill()
+            description.unlink()

@@ -18,7 +18,6 @@ ALONE = (
     "tests/score/test_score.py",
     "tests/engine/worker/test_supervisor.py",
     "tests/engine/layers/ipc/test_kills.py",
-    "tests/engine/layers/rabbitmq/test_kills.py",
     "tests/engine/layers/redis/test_failures.py",
     "tests/engine/layers/redis/test_joined_sends.py",
     "tests/engine/layers/redis/several/test_pops.py",

@@ -1,6 +1,7 @@
 """What goes wrong between a layer and its broker: each is a clear sentence, and nothing is lost that was accepted."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -8,23 +9,15 @@ import time
 import pytest
 
 from channels.exceptions import ChannelFull, ChannelLayerUnavailable, InvalidChannelLayerError
-from channels.layers.base import Delivery, Lease
+from channels.layers.base import Delivery, Entry, Lease
 from channels.layers.rabbitmq import RabbitmqChannelLayer, addresses
+from channels.layers.rabbitmq.io_thread import ANSWER_TIMEOUT
 from channels.test.conformance import wait_for
 from channels.test.process_queue import read_entries
 
+from ....brokers import own_broker
 from ....services import free_port
-
-
-@pytest.fixture
-def layer(broker, prefix):
-    return RabbitmqChannelLayer(hosts=[broker.url], prefix=prefix)
-
-
-def cut(layer):
-    for link in layer._core.publishing, layer._core.reading:
-        if link.is_open:
-            layer._core.post(link._connection.close)
+from .connections import cut, links_of
 
 
 def persistently(action):
@@ -66,18 +59,19 @@ def test_a_prefix_that_leaves_no_room_for_names_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("url", "sentence"),
     [
-        (("guest:guest", "guest:wrong"), "refuses the user 'guest' or its password"),
-        (("/", "/elsewhere"), "no virtual host 'elsewhere', or the user 'guest' may not use it"),
-        (("amqp:", "amqps:"), "cannot be reached over TLS|does not talk to us"),
-        (("127.0.0.1", "nowhere.invalid"), "is not known"),
+        ("amqp://guest:wrong@127.0.0.1:{port}", "refuses the user 'guest' or its password"),
+        ("amqp://127.0.0.1:{port}/elsewhere", "no virtual host 'elsewhere', or the user 'guest' may not use it"),
+        ("amqp://nowhere.invalid:{port}", "is not known"),
+        ("amqps://127.0.0.1:{port}", "cannot be reached over TLS"),
+        ("amqp://127.0.0.1:{tls_port}", "Does it expect amqps://"),
+        ("amqps://127.0.0.1:{tls_port}", "cannot be reached over TLS.*an authority that .ssl_ca_certs= names"),
+        ("amqps://0.0.0.0:{tls_port}?ssl_ca_certs={authority}", "cannot be reached over TLS.*for this host name"),
     ],
-    ids=["password", "virtual host", "TLS", "host"],
 )
-def test_what_is_wrong_with_an_address_is_said(broker, change, sentence):
-    url = change[1].join(broker.url.rsplit(change[0], 1))
-    layer = RabbitmqChannelLayer(hosts=[url])
+def test_what_is_wrong_with_an_address_is_said(broker, url, sentence):
+    layer = RabbitmqChannelLayer(hosts=[url.format(**vars(broker))])
 
     with pytest.raises(ChannelLayerUnavailable, match=sentence) as raised:
         layer.send("jobs", {})
@@ -86,6 +80,14 @@ def test_what_is_wrong_with_an_address_is_said(broker, change, sentence):
         layer.receive(["jobs"], block=True, timeout=0.5)
     with pytest.raises(ChannelLayerUnavailable, match=sentence):
         asyncio.run(layer.read_queue("reply.x!"))
+
+
+def test_over_tls_all_is_the_same(broker, prefix):
+    url = f"amqps://localhost:{broker.tls_port}?ssl_ca_certs={broker.authority}"
+    layer = RabbitmqChannelLayer(hosts=[url], prefix=prefix)
+    layer.send("jobs", {"number": 1})
+
+    assert wait_for(layer, "jobs") == ("jobs", {"number": 1})
 
 
 def test_an_unreachable_broker_is_told_at_once(broker):
@@ -100,14 +102,14 @@ def test_an_unreachable_broker_is_told_at_once(broker):
 
 def test_a_user_without_rights_hears_which_are_needed_and_no_others_are(broker, prefix):
     user = prefix.rstrip(":")
-    broker.ctl("add_user", user, "secret")
-    broker.ctl("set_permissions", user, "^$", ".*", ".*")
+    broker.have_user(user)
+    broker.permit(user, "^$", ".*", ".*")
     layer = RabbitmqChannelLayer(hosts=[f"amqp://{user}:secret@127.0.0.1:{broker.port}"], prefix="shop:")
 
     with pytest.raises(ChannelLayerUnavailable, match=r"403.*ACCESS_REFUSED.*set_permissions"):
         layer.send("jobs", {})
     # The documentation names these.
-    broker.ctl("set_permissions", user, "^shop:", r"^shop:|^amq\.default$", "^shop:")
+    broker.permit(user, "^shop:", r"^shop:|^amq\\.default$", "^shop:")
     layer = RabbitmqChannelLayer(hosts=[f"amqp://{user}:secret@127.0.0.1:{broker.port}"], prefix="shop:")
     layer.group_add("room", "jobs")
     layer.send_group("room", {"number": 1})
@@ -233,50 +235,57 @@ def test_a_process_queue_tells_all_in_order_although_its_connection_was_cut(laye
 
 
 def test_the_heart_beats_while_a_consumer_works(broker, prefix, monkeypatch):
-    monkeypatch.setattr(addresses, "HEARTBEAT", 1)
+    monkeypatch.setattr(addresses, "HEARTBEAT", 2)
     layer = RabbitmqChannelLayer(hosts=[broker.url], prefix=prefix)
     layer.send("jobs", {})
     layer.send_and_take([], ["jobs"], 1.0)
-    links = [link._connection for link in (layer._core.publishing, layer._core.reading)]
-    time.sleep(3.5)
-
-    assert [link._connection for link in (layer._core.publishing, layer._core.reading)] == links
-    assert all(connection.is_open for connection in links)
+    hearts = [link._connection._heartbeat_checker for link in links_of(layer)]
+    # The consumer works; the broker would close a connection that is silent for four seconds.
+    deadline = time.monotonic() + 30
+    while any(heart._heartbeat_frames_sent < 2 for heart in hearts):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 # The broker
 
 
-def test_while_the_broker_is_short_of_memory_senders_are_told_and_readers_go_on(layer, broker, prefix, caplog):
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    with own_broker(tmp_path_factory.mktemp("own")) as running:
+        yield running
+
+
+def test_while_the_broker_is_short_of_memory_senders_are_told_and_readers_go_on(own, prefix, caplog):
+    layer = RabbitmqChannelLayer(hosts=[own.url], prefix=prefix)
     for number in range(3):
         layer.send("jobs", {"number": number})
-    broker.ctl("set_vm_memory_high_watermark", "0.00001")
-    try:
-        begun = time.monotonic()
-        for _ in range(2):
-            with pytest.raises(ChannelLayerUnavailable, match="takes no messages for now: low on memory"):
-                layer.send("jobs", {"number": 3})
-        took = time.monotonic() - begun
-        received = [wait_for(layer, "jobs")[1]["number"] for _ in range(3)]
-    finally:
-        broker.ctl("set_vm_memory_high_watermark", "0.8")
+    own.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.00001)")
+    begun = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(ChannelLayerUnavailable, match="takes no messages for now: low on memory"):
+            layer.send("jobs", {"number": 3})
+    took = time.monotonic() - begun
+    received = [wait_for(layer, "jobs")[1]["number"] for _ in range(3)]
+    own.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.4)")
     persistently(lambda: layer.send("parts?a1", {}))
 
-    assert took < 2
+    assert took < ANSWER_TIMEOUT
     assert received == [0, 1, 2]
     assert any("takes no messages for now" in record.getMessage() for record in caplog.records)
     assert any("takes messages again" in record.getMessage() for record in caplog.records)
 
 
-def test_when_the_broker_comes_back_all_goes_on(layer, broker):
+def test_when_the_broker_comes_back_all_goes_on(own, prefix):
+    layer = RabbitmqChannelLayer(hosts=[own.url], prefix=prefix)
     layer.group_add("room", "reply.x!1")
     layer.group_add("room", "parts?a1")
     layer.send("jobs", {})
     layer.receive(["jobs"], block=True, timeout=1)
-    broker.kill()
+    own.evaluate("rabbit:stop()")
     with pytest.raises(ChannelLayerUnavailable):
         layer.send("jobs", {})
-    broker.start()
+    own.evaluate("rabbit:start()")
     persistently(lambda: layer.send("jobs", {"number": 1}))
     layer.send_group("room", {"number": 2})
     asyncio.run(layer.renew_groups("reply.x!", [("room", "1")]))
@@ -284,3 +293,28 @@ def test_when_the_broker_comes_back_all_goes_on(layer, broker):
     assert persistently(lambda: layer.take(["jobs"])) == Delivery("jobs", {"number": 1})
     assert layer.take(["parts?a1"]) == Delivery("parts?a1", {"number": 2})
     assert asyncio.run(read_entries(layer, "reply.x!", 1))[-1].content == {"number": 2}
+
+
+def test_a_broker_that_comes_back_empty_has_all_that_lives_within_one_renewal(broker, prefix):
+    name = prefix.rstrip(":")
+    broker.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"me">>)')
+    broker.permit("guest", ".*", ".*", ".*", name)
+    layer = RabbitmqChannelLayer(hosts=[f"{broker.url}{name}"])
+
+    async def live():
+        leases = [await layer.renew_lease("reply.x!")]
+        layer.group_add("room", "reply.x!1")
+        await layer.set_wills("reply.x!", [("1", layer.prepare("gone", {}))])
+        await read_entries(layer, "reply.x!", 1)
+        broker.evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"me">>)')
+        broker.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"me">>)')
+        broker.permit("guest", ".*", ".*", ".*", name)
+        while len(leases) < 3:
+            with contextlib.suppress(ChannelLayerUnavailable):
+                leases.append(await layer.renew_lease("reply.x!"))
+            await asyncio.sleep(0.05)
+        await layer.renew_groups("reply.x!", [("room", "1")])
+        layer.send_group("room", {"number": 1})
+        return leases, await read_entries(layer, "reply.x!", 1)
+
+    assert asyncio.run(live()) == ([Lease.NEW, Lease.NEW, Lease.KEPT], [Entry(group="room", content={"number": 1})])

@@ -10,16 +10,17 @@ from channels.test.conformance import ChannelLayerConformance
 from channels.test.conformance.receiving import ReceivingPromises
 
 
-class TestRabbitmqChannelLayer(ChannelLayerConformance):
-    expiry = group_expiry = 1
-    many = 1_000
-
+class OverTheBroker:
     @pytest.fixture(autouse=True)
     def server(self, broker):
         self.url = broker.url
 
     def make_layer(self, **options):
-        layer = RabbitmqChannelLayer(hosts=[self.url], prefix=f"test-{secrets.token_hex(6)}:", **options)
+        self.config = {"hosts": [self.url], "prefix": f"test-{secrets.token_hex(6)}:", **options}
+        return self.another()
+
+    def another(self):
+        layer = RabbitmqChannelLayer(**self.config)
         # To connect takes more than the tests allow for waiting.
         layer.group_channels("any")
         return layer
@@ -27,24 +28,19 @@ class TestRabbitmqChannelLayer(ChannelLayerConformance):
     def advance(self, layer, seconds):
         time.sleep(seconds)
 
+    def recipe(self, layer):
+        return "channels.layers.rabbitmq.RabbitmqChannelLayer", self.config
 
-class TestReadersOfSeveralProcesses(ReceivingPromises):
+
+class TestRabbitmqChannelLayer(OverTheBroker, ChannelLayerConformance):
+    expiry = group_expiry = 1
+    many = 1_000
+
+
+class TestReadersOfSeveralProcesses(OverTheBroker, ReceivingPromises):
     """The same layer as several processes have it: nothing is shared but the broker."""
 
     many = 300
 
-    @pytest.fixture(autouse=True)
-    def server(self, broker):
-        self.url = broker.url
-
-    def make_layer(self, **options):
-        self.options = {"prefix": f"test-{secrets.token_hex(6)}:", **options}
-        return self.other_process(None)
-
     def other_process(self, layer):
-        layer = RabbitmqChannelLayer(hosts=[self.url], **self.options)
-        layer.group_channels("any")
-        return layer
-
-    def advance(self, layer, seconds):
-        time.sleep(seconds)
+        return self.another()

@@ -1,6 +1,7 @@
 """Leases and last wills over a real broker: who has died is noticed, and spoken for once."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,20 +15,16 @@ from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Delivery, Lease, Ticket, UnderWay
 from channels.layers.rabbitmq import RabbitmqChannelLayer, topology, wills
 
+from .connections import cut, vanish
+
 QUEUE = "reply.a!"
-LEASE = 1.0
 
 
 @pytest.fixture
 def short(monkeypatch):
     """Leases that die soon."""
-    monkeypatch.setattr(topology, "LEASE", LEASE)
-    monkeypatch.setattr(wills, "SECOND_CHANCE", 0.5)
-
-
-@pytest.fixture
-def layer(broker, prefix):
-    return RabbitmqChannelLayer(hosts=[broker.url], prefix=prefix)
+    monkeypatch.setattr(topology, "LEASE", 1.0)
+    monkeypatch.setattr(wills, "SECOND_CHANCE", 0.1)
 
 
 @pytest.fixture
@@ -48,35 +45,35 @@ def closing(layer, number):
     return layer.prepare("websocket.disconnect", {"socket": number})._replace(reply_channel=f"{QUEUE}{number}")
 
 
-def vanish(layer):
-    """Cut the connections of a layer, and have it make no other ones."""
-    core = layer._core
-
-    async def leave():
-        for task in core._tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
-        for link in core.publishing, core.reading:
-            link._connection.close()
-
-    core.run(leave())
+def settle(layer):
+    """Wait until the broker knows which wills are void."""
+    layer._io.run(layer._io.wills._of(QUEUE).is_short())
 
 
-def cut(layer):
-    """Cut the connections of a layer."""
-    for link in layer._core.publishing, layer._core.reading:
-        layer._core.post(link._connection.close)
+def waiting(layer, queue):
+    """Return how many messages wait in a queue of the broker, None if it has no such queue."""
+    return layer._io.run(layer._io._broker.declarer.count(queue))
 
 
-def received(layer, channel, seconds=0.0):
-    """Return the content of all messages that come within some seconds."""
-    found, deadline = [], time.monotonic() + seconds
-    while True:
-        _, message = layer.receive([channel], block=seconds > 0, timeout=max(0.0, deadline - time.monotonic()))
-        if message is not None:
-            found.append(message)
-        elif time.monotonic() >= deadline:
-            return found
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def told_of_the_dead(layer, channel="websocket.disconnect"):
+    """Return what has come when the wills of the process have been carried out."""
+    names = layer._io._broker.names
+    wait_until(lambda: waiting(layer, names.wills(QUEUE)) is None)
+    found = []
+    while delivery := layer.take([channel]):
+        found.append(delivery)
+    return found
+
+
+def sockets(deliveries):
+    return sorted(delivery.content["socket"] for delivery in deliveries)
 
 
 def test_the_wills_of_a_dead_process_are_carried_out_once(short, layer, other):
@@ -86,55 +83,50 @@ def test_the_wills_of_a_dead_process_are_carried_out_once(short, layer, other):
         await layer.send_many_async([closing(layer, 1)])
 
     asyncio.run(live_and_die())
-    before = received(other, "websocket.disconnect")
+    before = other.take(["websocket.disconnect"])
+    settle(layer)
     vanish(layer)
 
-    assert before == [{"socket": 1}]
-    assert sorted(message["socket"] for message in received(other, "websocket.disconnect", 4.0)) == [0, 2]
+    assert before == Delivery("websocket.disconnect", {"socket": 1})
+    assert sockets(told_of_the_dead(other)) == [0, 2]
 
 
-def test_a_process_that_renews_its_lease_is_not_spoken_for(short, layer, other):
+def test_a_lease_is_one_word_which_each_renewal_replaces(layer, other):
+    async def live():
+        return [await layer.renew_lease(QUEUE) for _ in range(3)]
+
+    assert asyncio.run(live()) == [Lease.NEW, Lease.KEPT, Lease.KEPT]
+    assert waiting(other, other._io._broker.names.lease(QUEUE)) == 1
+
+
+def test_a_process_that_was_cut_off_and_comes_back_keeps_its_wills(layer, other):
     async def live():
         await layer.renew_lease(QUEUE)
         await layer.send_many_async([opening(layer, 1)])
-        for _ in range(10):
-            await asyncio.sleep(LEASE / 3)
-            assert await layer.renew_lease(QUEUE) is Lease.KEPT
-
-    asyncio.run(live())
-
-    assert received(other, "websocket.disconnect") == []
-
-
-def test_a_process_that_was_cut_off_and_comes_back_soon_is_not_spoken_for(short, layer, other):
-    async def live():
-        await layer.renew_lease(QUEUE)
-        await layer.send_many_async([opening(layer, 1)])
+        settle(layer)
         cut(layer)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
+        while True:
+            with contextlib.suppress(ChannelLayerUnavailable):
                 return await layer.renew_lease(QUEUE)
-            except ChannelLayerUnavailable:
-                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)
 
     assert asyncio.run(live()) is Lease.KEPT
     vanish(layer)
-    assert received(other, "websocket.disconnect", 4.0) == [{"socket": 1}]
+    wait_until(lambda: waiting(other, other._io._broker.names.wills(QUEUE)) == 1)
 
 
-def test_a_process_that_was_taken_for_dead_learns_so(short, layer, other):
+def test_a_process_that_was_taken_for_dead_learns_so_and_its_wills_are_carried_out(short, layer, other):
     async def live_and_stand_still():
         first = await layer.renew_lease(QUEUE)
         await layer.send_many_async([opening(layer, 1)])
-        await asyncio.sleep(LEASE + 1.5)
+        wait_until(lambda: waiting(other, other._io._broker.names.lease(QUEUE)) is None)
         return first, await layer.renew_lease(QUEUE)
 
     assert asyncio.run(live_and_stand_still()) == (Lease.NEW, Lease.LOST)
-    assert received(other, "websocket.disconnect", 4.0) == [{"socket": 1}]
+    assert sockets(told_of_the_dead(other)) == [1]
 
 
-def test_a_process_that_has_ended_its_lease_is_not_spoken_for_and_leaves_no_queue_behind(layer, broker, prefix):
+def test_a_process_that_has_ended_its_lease_leaves_no_queue_behind(layer, broker, prefix):
     async def live_and_end():
         await layer.renew_lease(QUEUE)
         await layer.set_wills(QUEUE, [("1", layer.prepare("http.disconnect", {}))])
@@ -142,7 +134,7 @@ def test_a_process_that_has_ended_its_lease_is_not_spoken_for_and_leaves_no_queu
 
     asyncio.run(live_and_end())
 
-    assert [name for name in broker.ctl("list_queues", "name").split() if prefix + QUEUE in name] == []
+    assert prefix + QUEUE not in broker.evaluate("rabbit_amqqueue:list_names()")
 
 
 def test_the_newest_will_counts_and_one_that_was_taken_back_does_not(short, layer, other):
@@ -153,14 +145,12 @@ def test_the_newest_will_counts_and_one_that_was_taken_back_does_not(short, laye
         await layer.renew_lease(QUEUE)
         await layer.set_wills(QUEUE, [("1", first), ("2", first)])
         await layer.set_wills(QUEUE, [("1", changed), ("2", None)])
-        # A full circle: the broker has all of it.
-        await layer.renew_lease(QUEUE)
 
     asyncio.run(live_and_die())
+    settle(layer)
     vanish(layer)
-    found = [other.take(["gone"], timeout) for timeout in (5.0, 0.5)]
 
-    assert found == [Delivery("gone", content, Ticket(2, {"a": 2})), None]
+    assert told_of_the_dead(other, "gone") == [Delivery("gone", content, Ticket(2, {"a": 2}))]
 
 
 def test_a_connect_message_that_was_refused_leaves_no_will(short, broker, prefix, other):
@@ -171,22 +161,19 @@ def test_a_connect_message_that_was_refused_leaves_no_will(short, broker, prefix
         return [len(await layer.send_many_async([opening(layer, number)])) for number in (1, 2)]
 
     refused = asyncio.run(open_two())
+    settle(layer)
     vanish(layer)
 
     assert refused == [0, 1]
-    assert received(other, "websocket.disconnect", 4.0) == [{"socket": 1}]
+    assert sockets(told_of_the_dead(other)) == [1]
 
 
 def test_the_groups_of_a_dead_process_lead_nowhere(short, layer, other, broker, prefix):
-    async def live_and_die():
-        await layer.renew_lease(QUEUE)
-
-    asyncio.run(live_and_die())
+    asyncio.run(layer.renew_lease(QUEUE))
     other.group_add("room", f"{QUEUE}1")
     vanish(layer)
-    deadline = time.monotonic() + 20
-    while f"{prefix}{QUEUE}\troom" in broker.ctl("list_bindings", "destination_name", "routing_key"):
-        assert time.monotonic() < deadline
+
+    wait_until(lambda: prefix + QUEUE not in broker.evaluate('rabbit_binding:list(<<"/">>)'))
 
 
 SERVER = """
@@ -221,12 +208,10 @@ def test_the_end_of_each_socket_is_told_once_within_15_seconds_of_a_kill(broker,
     server.send_signal(signal.SIGKILL)
     killed = time.monotonic()
     server.wait()
-    first = reader.receive(["websocket.disconnect"], block=True, timeout=15)[1]
-    took = time.monotonic() - killed
-    rest = received(reader, "websocket.disconnect", 2.0)
+    told = told_of_the_dead(reader)
 
-    assert took < 15
-    assert sorted(message["socket"] for message in [first, *rest]) == list(range(200))
+    assert time.monotonic() - killed < 15
+    assert sockets(told) == list(range(200))
 
 
 def test_readers_learn_what_the_workers_of_other_processes_have(layer, other, broker, prefix):

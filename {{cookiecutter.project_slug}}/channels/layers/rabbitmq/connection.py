@@ -7,6 +7,7 @@ Everything here runs in the I/O thread. What AMQP calls a channel is a ``Line`` 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,11 +36,21 @@ class Refused(Exception):
         super().__init__(f"{code} {text}.{rights if code == ACCESS_REFUSED else ''}")
         self.code = code
 
+    def for_users(self) -> ChannelLayerUnavailable:
+        """Return what it is for whoever uses the layer."""
+        return ChannelLayerUnavailable(f"The broker refuses: {self}")
+
 
 def give(future: asyncio.Future[Any], value: Any) -> None:
     """Give a future its result, unless nobody waits for it any more."""
     if not future.done():
         future.set_result(value)
+
+
+def call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *arguments: Any) -> None:
+    """Have a loop call something, unless it was closed, and nobody waits any more."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *arguments)
 
 
 class Line:
@@ -120,13 +131,13 @@ class Link:
     def __init__(
         self,
         addresses: Sequence[Address],
-        on_open: Callable[[], Awaitable[None]],
+        on_open: Callable[[], Awaitable[None]] | None = None,
         on_lost: Callable[[], None] = lambda: None,
         on_blocked: Callable[[], None] = lambda: None,
     ) -> None:
         # All the processes of a site do not go to the same one.
         self._addresses = random.sample(addresses, len(addresses))
-        self._on_open = on_open
+        self.on_open = on_open
         self._on_lost = on_lost
         self._on_blocked = on_blocked
         self._connection: Any = None
@@ -147,7 +158,8 @@ class Link:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
                     self._connection = await self._connect(address)
-                    await self._on_open()
+                    if self.on_open is not None:
+                        await self.on_open()
             except Exception as error:
                 self._failure = _describe(address, error)
                 self._tried.set()

@@ -14,16 +14,14 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pika
 
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Delivery
+from .broker import Broker
 from .connection import Line, Refused
-
-if TYPE_CHECKING:
-    from .core import Core
 
 # For so long, in seconds, what has come is kept for a thread that may be free soon: then others shall have it.
 GRACE = 0.1
@@ -69,8 +67,8 @@ class _Consumer:
 class Consumers:
     """The channels that threads of this process read; for the I/O thread, but where it says otherwise."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         # Guards what waiters are told: a thread stops waiting when it likes.
         self._lock = threading.Lock()
         self._waiters: dict[Waiter, None] = {}
@@ -94,7 +92,7 @@ class Consumers:
             with self._lock:
                 waiter.is_over = True
             if waiter.delivery is None:
-                self._core.post(self._close_later)
+                self._broker.post(self._close_later)
 
     def interrupt(self) -> None:
         """Wake all who wait; for any thread."""
@@ -120,18 +118,18 @@ class Consumers:
         if missing:
             consumers = [_Consumer(name) for name in missing]
             self._consumers.update(zip(missing, consumers, strict=True))
-            self._core.start(self._attach(consumers))
+            self._broker.start(self._attach(consumers))
 
     async def _attach(self, consumers: Sequence[_Consumer]) -> None:
         try:
-            await self._core.reading.ready()
+            await self._broker.reading.ready()
             line = await self._open_line()
             for consumer in consumers:
-                await self._core.have_queue(consumer.name)
+                await self._broker.have_queue(consumer.name)
                 consumer.line = line
                 await line.ask(
                     "basic_consume",
-                    queue=self._core.names.queue(consumer.name),
+                    queue=self._broker.names.queue(consumer.name),
                     on_message_callback=self._taker(consumer),
                     consumer_tag=consumer.tag,
                 )
@@ -159,7 +157,7 @@ class Consumers:
     def _hand_over(self, waiter: Waiter, consumer: _Consumer) -> None:
         with self._lock:
             while consumer.waiting and not waiter.is_over:
-                waiter.delivery = self._core.delivery(consumer.name, consumer.take())
+                waiter.delivery = self._broker.delivery(consumer.name, consumer.take())
                 waiter.is_over = waiter.delivery is not None
             if not waiter.is_over:
                 return
@@ -171,7 +169,7 @@ class Consumers:
 
     def _wake(self) -> None:
         """Let threads begin with what they were given, now that the broker has been told."""
-        self._core.reading.flush()
+        self._broker.reading.flush()
         for waiter in self._given:
             waiter.woken.set()
         self._given.clear()
@@ -199,7 +197,7 @@ class Consumers:
 
     async def get(self, names: Sequence[str]) -> Delivery | None:
         """Take a message that is there."""
-        await self._core.reading.ready()
+        await self._broker.reading.ready()
         for name in random.sample(names, len(names)):
             # What is on its way here comes before the word that there is nothing more.
             if delivery := self._kept(name) or await self._got(name) or self._kept(name):
@@ -209,14 +207,14 @@ class Consumers:
     def _kept(self, name: str) -> Delivery | None:
         consumer = self._consumers.get(name)
         while consumer is not None and consumer.waiting:
-            if delivery := self._core.delivery(name, consumer.take()):
+            if delivery := self._broker.delivery(name, consumer.take()):
                 return delivery
         return None
 
     async def _got(self, name: str) -> Delivery | None:
-        await self._core.have_queue(name)
-        while found := await self.pull(self._core.names.queue(name)):
-            if delivery := self._core.delivery(name, found[0]):
+        await self._broker.have_queue(name)
+        while found := await self.pull(self._broker.names.queue(name)):
+            if delivery := self._broker.delivery(name, found[0]):
                 return delivery
         return None
 
@@ -227,7 +225,7 @@ class Consumers:
             try:
                 found = await line.wait(lambda done: self._begin_to_pull(line.raw, queue, not put_back, done))
             except Refused:
-                self._core.declarer.forget(queue)
+                self._broker.declarer.forget(queue)
                 return None
             if not isinstance(found, tuple):
                 return None
@@ -247,7 +245,7 @@ class Consumers:
     async def _open_line(self) -> Line:
         async with self._opening:
             if self._line is None or not self._line.is_open:
-                self._line = line = await self._core.reading.line(self.lose)
+                self._line = line = await self._broker.reading.line(self.lose)
                 line.raw.add_callback(lambda frame: self._on_empty(frame), [pika.spec.Basic.GetEmpty], one_shot=False)
                 line.raw.add_on_cancel_callback(self._is_cancelled)
                 await line.ask("basic_qos", prefetch_count=PREFETCH)
@@ -257,13 +255,13 @@ class Consumers:
         """Begin anew with a channel whose queue was deleted."""
         for consumer in list(self._consumers.values()):
             if consumer.tag == frame.method.consumer_tag:
-                self._core.declarer.forget(self._core.names.queue(consumer.name))
+                self._broker.declarer.forget(self._broker.names.queue(consumer.name))
                 self._give_up({consumer.name}, None)
 
     def lose(self) -> None:
         """Begin anew with all: the connection was lost."""
         for name in self._consumers:
-            self._core.declarer.forget(self._core.names.queue(name))
+            self._broker.declarer.forget(self._broker.names.queue(name))
         lost = ChannelLayerUnavailable("The connection to the broker was lost.")
         self._give_up(set(self._consumers), lost)
 
@@ -286,7 +284,7 @@ class Consumers:
                 consumer.unwanted_since = consumer.unwanted_since or now
                 if consumer.waiting or now - consumer.unwanted_since >= IDLE:
                     consumer.is_leaving = True
-                    self._core.start(self._detach(consumer, consumer.line))
+                    self._broker.start(self._detach(consumer, consumer.line))
                 else:
                     are_idle = True
         if are_idle and not self._will_look:

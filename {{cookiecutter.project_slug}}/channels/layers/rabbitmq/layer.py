@@ -2,7 +2,7 @@
 The RabbitMQ layer.
 
 Each channel is a queue of the broker, which decides how many messages it takes and when they expire. What threads and
-event loops ask for is done by the I/O thread of their process: see ``core``.
+event loops ask for is done by the I/O thread of their process: see ``io_thread``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
-from ...values.names import queue_of, require_channel_name, require_group_name, require_readable_name
+from ...values.names import require_channel_name, require_group_name, require_readable_name
 from ..base import BaseChannelLayer, Content, Delivery, Entry, Lease, Send, UnderWay
 from ..envelope import pack_message
 from ..statistics import Statistics
 from .addresses import Address
 from .consumers import Waiter
-from .core import Answer, Core
+from .io_thread import IOThread
 from .topology import Names
 
 # The broker takes names of 255 bytes, and a channel's has 199 at most.
@@ -53,19 +53,19 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         self._names = Names(prefix)
         self.statistics: Statistics = Statistics(self.clock)
         self._making = threading.Lock()
-        self._made: Core | None = None
+        self._made: IOThread | None = None
 
     @property
-    def _core(self) -> Core:
-        core = self._made
+    def _io(self) -> IOThread:
+        made = self._made
         # Connections and threads do not outlive a fork.
-        if core is None or core.process != os.getpid():
+        if made is None or made.process != os.getpid():
             with self._making:
                 if self._made is None or self._made.process != os.getpid():
-                    self._made = Core(self, self._addresses, self._names)
+                    self._made = IOThread(self, self.statistics, self._names, self._addresses)
                     weakref.finalize(self, self._made.end)
-                core = self._made
-        return core
+                made = self._made
+        return made
 
     def encode(self, name: str, message: Content, to_group: bool) -> bytes:
         """Return the entry of a message."""
@@ -75,7 +75,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     def send_many(self, batch: Iterable[Send]) -> list[Send]:
         sends = list(batch)
-        return list(self._core.run(self._core.batches.send(sends))) if sends else []
+        return list(self._io.run(self._io.batches.send(sends))) if sends else []
 
     def take(self, channels: Sequence[str], timeout: float | None = 0.0) -> Delivery | None:
         return self._taken([require_readable_name(channel) for channel in channels], timeout)
@@ -83,15 +83,14 @@ class RabbitmqChannelLayer(BaseChannelLayer):
     def _taken(self, names: Sequence[str], timeout: float | None) -> Delivery | None:
         if not names:
             return None
-        delivery = self._core.run(self._core.consumers.get(names)) if timeout == 0 else self._wait(names, timeout)
+        delivery = self._io.run(self._io.consumers.get(names)) if timeout == 0 else self._wait(names, timeout)
         if delivery is not None:
             self.statistics.count_received(delivery.channel)
         return delivery
 
     def _wait(self, names: Sequence[str], timeout: float | None) -> Delivery | None:
-        waiter, consumers = Waiter(names), self._core.consumers
-        self._core.post(consumers.enlist, waiter)
-        consumers.wait(waiter, timeout)
+        waiter = Waiter(names)
+        self._io.wait(waiter, timeout)
         if waiter.error is not None:
             raise waiter.error
         return waiter.delivery
@@ -115,13 +114,11 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         self, batch: Sequence[Send], names: Sequence[str], timeout: float
     ) -> tuple[list[Send], Delivery | None]:
         """Send, and wait for a message meanwhile."""
-        core, waiter, answer = self._core, Waiter(names), Answer()
-        core.post(core.begin_turn, batch, waiter, answer)
-        core.consumers.wait(waiter, timeout)
+        waiter = Waiter(names)
+        answer = self._io.take_turn(batch, waiter, timeout)
         delivery = waiter.delivery
         if delivery is not None:
             self.statistics.count_received(delivery.channel)
-        answer.wait()
         error = answer.error or waiter.error
         if error is None:
             return list(answer.refused), delivery
@@ -141,94 +138,73 @@ class RabbitmqChannelLayer(BaseChannelLayer):
         return [left for send in batch for left in send.of_finish_alone()]
 
     def interrupt(self) -> None:
-        self._core.consumers.interrupt()
+        self._io.consumers.interrupt()
 
     def group_add(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
-        self._core.run(self._core.memberships.add(group, channel))
+        self._io.run(self._io.memberships.add(group, channel))
 
     def group_discard(self, group: str, channel: str) -> None:
         require_group_name(group), require_channel_name(channel)
-        self._core.run(self._core.memberships.discard(group, channel))
+        self._io.run(self._io.memberships.discard(group, channel))
 
     def group_channels(self, group: str) -> list[str]:
         """Return the channels that this process knows to be in a group: those it has put there, and its own sockets."""
-        return self._core.run(self._group_channels(require_group_name(group)))
-
-    async def _group_channels(self, group: str) -> list[str]:
-        await self._core.dead.count()
-        await self._core.memberships.drop_lapsed(group)
-        return list(self._core.memberships.known.channels(group))
+        return self._io.run(self._io.group_channels(require_group_name(group)))
 
     def flush(self) -> None:
         """Remove all groups, and the messages in all channels that this process has used."""
-        self._core.run(self._core.flush())
+        self._io.run(self._io.flush())
 
     def channel_statistics(self, channel: str) -> dict[str, Any]:
         """Return what this process has counted of a channel, and what waits in it at the broker."""
-        return self._core.run(self._channel_statistics(require_channel_name(channel)))
-
-    async def _channel_statistics(self, channel: str) -> dict[str, Any]:
-        await self._core.dead.count()
-        return self.statistics.of_channel(channel, *await self._core.pending(queue_of(channel)))
+        return self._io.run(self._io.channel_statistics(require_channel_name(channel)))
 
     def global_statistics(self) -> dict[str, Any]:
         """Return the same figures summed over all channels that this process has used."""
-        return self._core.run(self._global_statistics())
-
-    async def _global_statistics(self) -> dict[str, Any]:
-        await self._core.dead.count()
-        waiting = [await self._core.pending(channel) for channel in list(self._core.used)]
-        ages = [age for _, age in waiting]
-        return self.statistics.of_all(sum(count for count, _ in waiting), max(ages, default=0.0))
+        return self._io.run(self._io.global_statistics())
 
     def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:
-        self._core.run(self._core.workers.tell(worker, has))
+        self._io.run(self._io.workers.tell(worker, has))
 
     def end_worker(self, worker: str) -> None:
-        self._core.run(self._core.workers.end(worker))
+        self._io.run(self._io.workers.end(worker))
 
     # Event loops
 
     async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
         sends = list(batch)
-        return await self._core.gathered().send(sends) if sends else []
+        return await self._io.gathered().send(sends) if sends else []
 
     async def read_queue(self, queue: str) -> list[Entry]:
-        core = self._core
-        reader = core.process_queues.get(queue)
-        if reader is None:
-            reader = await core.run_async(core.reader_of(queue))
-        loop = asyncio.get_running_loop()
+        reader = await self._io.reader_of(queue)
         if reader.entries:
             # Where there is always more, nobody else on the loop would ever have a turn.
             await asyncio.sleep(0)
         while not reader.entries:
-            woken: asyncio.Future[None] = loop.create_future()
-            core.post(reader.want, loop, woken)
-            await woken
+            await self._io.want(reader)
         return [reader.entries.popleft() for _ in range(len(reader.entries))]
 
     async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
-        await self._core.run_async(self._core.memberships.leave(queue, list(memberships)))
+        await self._io.run_async(self._io.memberships.leave(queue, list(memberships)))
 
     async def renew_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
-        await self._core.run_async(self._core.memberships.renew(queue, list(memberships)))
+        await self._io.run_async(self._io.memberships.renew(queue, list(memberships)))
 
     async def renew_lease(self, queue: str) -> Lease:
-        return await self._core.run_async(self._core.wills.renew(queue))
+        return await self._io.run_async(self._io.renew_lease(queue))
 
     async def end_lease(self, queue: str) -> None:
-        await self._core.run_async(self._core.wills.end(queue))
+        await self._io.run_async(self._io.end_lease(queue))
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
-        await self._core.run_async(self._core.wills.set_some(queue, list(wills)))
+        await self._io.run_async(self._io.wills.set_some(queue, list(wills)))
 
     async def tend(self) -> None:
-        await self._core.run_async(self._core.dead.count())
+        await self._io.run_async(self._io.figures.count_dead())
 
     async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
-        return await self._core.run_async(self._core.workers.lost(under_way)) if under_way else []
+        return await self._io.run_async(self._io.find_lost(under_way)) if under_way else []
 
     async def statistics_async(self, channel: str) -> dict[str, Any]:
-        return await self._core.run_async(self._channel_statistics(require_channel_name(channel)))
+        return await self._io.run_async(self._io.channel_statistics(require_channel_name(channel)))

@@ -2,37 +2,89 @@
 Put channels into groups and take them out.
 
 A group is a routing key that leads to queues: those of ordinary channels, and process queues, whose readers are told
-which of their sockets are in it.
+which of their sockets are in it. The broker tells nobody where a group leads. So a process remembers what it has put
+into groups itself, and what it has read.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from ...exceptions import ChannelLayerUnavailable
 from ...values.names import local_part, queue_of
 from ..base import Entry
 from ..envelope import pack
-from .known import Known
-from .publisher import Outcome
+from .broker import Broker
 
-if TYPE_CHECKING:
-    from .core import Core
+# As many memberships are remembered.
+MOST = 100_000
+
+
+class Known:
+    """Memberships and when they lapse, by the layer's clock."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[str, float]] = {}
+        # All, those renewed last at the end.
+        self._order: dict[tuple[str, str], None] = {}
+
+    def add(self, group: str, channel: str, lapses: float) -> None:
+        """Remember a membership, or that it was renewed."""
+        self._groups.setdefault(group, {})[channel] = lapses
+        self._order.pop((group, channel), None)
+        self._order[group, channel] = None
+        if len(self._order) > MOST:
+            self.discard(*next(iter(self._order)))
+
+    def discard(self, group: str, channel: str) -> None:
+        """Forget a membership, if it is known."""
+        channels = self._groups.get(group)
+        if channels is not None and channels.pop(channel, None) is not None:
+            del self._order[group, channel]
+            if not channels:
+                del self._groups[group]
+
+    def channels(self, group: str) -> dict[str, float]:
+        """Return the channels in a group, and when each membership lapses."""
+        return self._groups.get(group, {})
+
+    def queues(self, group: str) -> set[str]:
+        """Return the queues that have members in a group."""
+        return {queue_of(channel) for channel in self.channels(group)}
+
+    def lapsed(self, group: str, now: float) -> Iterable[str]:
+        """Return the channels whose membership has lapsed."""
+        return [channel for channel, lapses in self.channels(group).items() if lapses <= now]
+
+    def of_queue(self, queue: str) -> list[tuple[str, str, float]]:
+        """Return the memberships of the channels of a queue: group, channel, and when each lapses."""
+        return [
+            (group, channel, lapses)
+            for group, channels in self._groups.items()
+            for channel, lapses in channels.items()
+            if queue_of(channel) == queue
+        ]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._groups.clear()
+        self._order.clear()
 
 
 class Memberships:
     """The groups as one process knows and changes them; for the I/O thread alone."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self.known = Known()
+        # Of each process queue that is read here, the groups that are sure to lead to it.
+        self._bound: defaultdict[str, set[str]] = defaultdict(set)
 
     async def add(self, group: str, channel: str) -> None:
         """Have a group lead to a channel."""
-        core = self._core
-        await core.publishing.ready()
+        broker = self._broker
+        await broker.publishing.ready()
         if local_part(channel):
             # The word first: it lies in front of all messages that come by the membership.
             await asyncio.gather(self._tell(group, channel, joins=True), self._bind(queue_of(channel), group))
@@ -42,7 +94,7 @@ class Memberships:
 
     async def discard(self, group: str, channel: str) -> None:
         """Have a group lead to a channel no longer."""
-        await self._core.publishing.ready()
+        await self._broker.publishing.ready()
         self.known.discard(group, channel)
         if local_part(channel):
             await self._tell(group, channel, joins=False)
@@ -51,7 +103,7 @@ class Memberships:
 
     async def leave(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         """Take closed sockets out of their groups: a group without one leads to their queue no longer."""
-        await self._core.publishing.ready()
+        await self._broker.publishing.ready()
         left = dict.fromkeys(group for group, _ in memberships)
         for group, local in memberships:
             self.known.discard(group, queue + local)
@@ -61,10 +113,10 @@ class Memberships:
 
     async def renew(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         """Renew the memberships of living sockets; if the broker has lost them, they are there again."""
-        await self._core.publishing.ready()
-        bound = self._core.process_queue(queue).bound
+        await self._broker.publishing.ready()
         for group, local in memberships:
             self.known.add(group, queue + local, self._lapses())
+            bound = self._bound[queue]
             if group not in bound:
                 await self._bind(queue, group)
                 bound.add(group)
@@ -73,62 +125,60 @@ class Memberships:
         """Take in what the reader of a process queue is told."""
         if entry.joins:
             self.known.add(entry.group, queue + entry.local, self._lapses())
-            bound = self._core.process_queue(queue).bound
+            bound = self._bound[queue]
             if entry.group not in bound:
                 # It may have been unbound just when this socket was about to join.
                 bound.add(entry.group)
-                self._core.start(self._bind(queue, entry.group))
+                self._broker.start(self._bind(queue, entry.group))
         else:
             self.known.discard(entry.group, queue + entry.local)
             if queue not in self.known.queues(entry.group):
-                self._core.start(self._unbind(queue, entry.group))
+                self._broker.start(self._unbind(queue, entry.group))
 
     async def drop_lapsed(self, group: str) -> None:
         """Have a group lead no longer to channels whose memberships nobody has renewed."""
-        for channel in self.known.lapsed(group, self._core.layer.clock()):
+        for channel in self.known.lapsed(group, self._broker.layer.clock()):
             self.known.discard(group, channel)
             if not local_part(channel):
                 await self._unbind(channel, group)
 
     async def drop_unread(self, queue: str, age: float) -> None:
         """Take a queue out of its groups: a message that came so many seconds ago has expired in it."""
-        layer = self._core.layer
+        layer = self._broker.layer
         for group, channel, lapses in self.known.of_queue(queue):
             if lapses - layer.group_expiry <= layer.clock() - age:
                 self.known.discard(group, channel)
                 if not local_part(channel):
                     await self._unbind(queue, group)
 
+    def forget_all(self) -> None:
+        """Take note that all groups are gone."""
+        self.known.clear()
+        self._bound.clear()
+
+    def be_unsure(self, queue: str) -> None:
+        """Be no longer sure which groups lead to a process queue: the connection was lost, or it is read no longer."""
+        self._bound.pop(queue, None)
+
     def _lapses(self) -> float:
-        return self._core.layer.clock() + self._core.layer.group_expiry
+        return self._broker.layer.clock() + self._broker.layer.group_expiry
 
     async def _bind(self, queue: str, group: str) -> None:
-        core = self._core
-        core.use(queue)
-        arguments = core.message_queue(queue)
-        await core.declarer.bound_queue(core.names.queue(queue), arguments, core.names.groups, group)
+        broker = self._broker
+        broker.use(queue)
+        arguments = broker.message_queue(queue)
+        await broker.declarer.bound_queue(broker.names.queue(queue), arguments, broker.names.groups, group)
 
     async def _unbind(self, queue: str, group: str) -> None:
-        core = self._core
-        if queue.endswith("!"):
-            core.process_queue(queue).bound.discard(group)
-        await core.declarer.ask(
-            "queue_unbind", queue=core.names.queue(queue), exchange=core.names.groups, routing_key=group
+        broker = self._broker
+        if queue in self._bound:
+            self._bound[queue].discard(group)
+        await broker.declarer.ask(
+            "queue_unbind", queue=broker.names.queue(queue), exchange=broker.names.groups, routing_key=group
         )
 
     async def _tell(self, group: str, channel: str, joins: bool) -> None:
         """Tell the reader of a process queue who joins or leaves."""
         queue = queue_of(channel)
-        packed = pack(local_part(channel), group, None, joins, self._core.layer.max_message_size)
-        await self.tell_reader(queue, self._core.stamps.put_on(packed))
-
-    async def tell_reader(self, queue: str, body: bytes, kind: str = "") -> None:
-        """Tell the reader of a process queue something beside its messages."""
-        core = self._core
-        for _ in range(2):
-            outcome = await core.published("", core.names.members(queue), body, kind)
-            if outcome is Outcome.TAKEN:
-                return
-            core.declarer.forget(core.names.members(queue))
-            await core.have_members(queue)
-        raise ChannelLayerUnavailable(f"The reader of {queue} could not be told of a change.", uncertain=True)
+        packed = pack(local_part(channel), group, None, joins, self._broker.layer.max_message_size)
+        await self._broker.tell_reader(queue, packed)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..base import Entry
-from .connection import Line, Refused
-from .gathered import call_in
-
-if TYPE_CHECKING:
-    from .core import Core
+from .broker import Broker
+from .connection import Line, Refused, call_in
+from .memberships import Memberships
 
 # So many seconds lie between two batches, at least.
 GAP = 0.003
@@ -28,14 +26,17 @@ PREFETCH = 100
 class ProcessQueue:
     """The process queue that this process reads; for the I/O thread, but for ``entries``."""
 
-    def __init__(self, core: Core, name: str) -> None:
-        self._core = core
+    def __init__(self, broker: Broker, name: str, memberships: Memberships, hear: Callable[[str, bytes], None]) -> None:
+        self._broker = broker
+        self._memberships = memberships
+        # Takes in what a worker process says of what it has.
+        self._hear = hear
         self._name = name
         self._line: Line | None = None
         self._opening = asyncio.Lock()
         self._tag = f"{name}.{id(self):x}"
         self._is_attached = False
-        self._stays = core.layer.get_capacity(name) >= 10 * PREFETCH
+        self._stays = broker.layer.get_capacity(name) >= 10 * PREFETCH
         self._messages: deque[tuple[int, Entry]] = deque()
         self._changes: deque[tuple[int, Entry]] = deque()
         # The number of the last message that has come, by which all are acknowledged.
@@ -47,22 +48,20 @@ class ProcessQueue:
         self._read_at = 0.0
         # What the reader may take: single operations on a deque are atomic.
         self.entries: deque[Entry] = deque()
-        # The groups that are sure to lead here.
-        self.bound: set[str] = set()
 
     def want(self, loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
         """Wake somebody when there are ``entries``, or when none can come. What is read is there for others, too."""
         self._wanting.append((loop, woken))
         if not self._is_reading:
             self._is_reading = True
-            self._core.start(self._read_for_all())
+            self._broker.start(self._read_for_all())
 
     async def _read_for_all(self) -> None:
         error: Exception | None = None
         try:
             await self._read()
         except Refused as refused:
-            error = self._core.refusal(refused)
+            error = refused.for_users()
         except Exception as failure:
             error = failure
         self._is_reading = False
@@ -78,19 +77,19 @@ class ProcessQueue:
                 self._is_attached = True
                 await line.ask(
                     "basic_consume",
-                    queue=self._core.names.queue(self._name),
+                    queue=self._broker.names.queue(self._name),
                     on_message_callback=self._take_message,
                     consumer_tag=self._tag,
                 )
                 # Its reader hears nothing before there is something to read.
-                self._core.layer.outage.is_over("reads")
+                self._broker.layer.outage.is_over("reads")
             if not self._messages and not self._changes:
                 await self._arrived.wait()
             await self._keep_pace()
             self._arrived.clear()
             if self._changes:
                 # Messages that were sent before them may still be on their way.
-                await line.ask("queue_declare", queue=self._core.names.queue(self._name), passive=True)
+                await line.ask("queue_declare", queue=self._broker.names.queue(self._name), passive=True)
             if not self._stays:
                 self._is_attached = False
                 await line.ask("basic_cancel", consumer_tag=self._tag)
@@ -113,7 +112,7 @@ class ProcessQueue:
         entries = list(self._in_order(is_all))
         count = sum(entry.is_message for entry in entries)
         if count:
-            self._core.layer.statistics.count_received(self._name, count)
+            self._broker.statistics.count_received(self._name, count)
         self.entries.extend(entries)
 
     def _in_order(self, is_all: bool) -> Iterator[Entry]:
@@ -132,21 +131,21 @@ class ProcessQueue:
 
     async def _drain_changes(self, line: Line) -> None:
         # The broker answers behind what it has sent before.
-        members = self._core.names.members(self._name)
+        members = self._broker.names.members(self._name)
         while (await line.ask("queue_declare", queue=members, passive=True)).message_count:
             pass
 
     async def open(self) -> Line:
         """Return the line, and be told of memberships from now on."""
-        await self._core.reading.ready()
+        await self._broker.reading.ready()
         async with self._opening:
             if self._line is None or not self._line.is_open:
-                await self._core.have_queue(self._name)
-                await self._core.have_members(self._name)
-                line = await self._core.reading.line(self.lose)
+                await self._broker.have_queue(self._name)
+                await self._broker.have_members(self._name)
+                line = await self._broker.reading.line(self.lose)
                 await line.ask(
                     "basic_consume",
-                    queue=self._core.names.members(self._name),
+                    queue=self._broker.names.members(self._name),
                     on_message_callback=self._take_change,
                 )
                 # From now on a change is here before any message that is sent after it.
@@ -160,9 +159,9 @@ class ProcessQueue:
         """Begin anew: the connection was lost, or a queue. What has come and was not acknowledged comes again."""
         self._messages.clear()
         self._is_attached, self._last = False, 0
-        self.bound.clear()
-        for name in self._core.names.queue(self._name), self._core.names.members(self._name):
-            self._core.declarer.forget(name)
+        self._memberships.be_unsure(self._name)
+        for name in self._broker.names.queue(self._name), self._broker.names.members(self._name):
+            self._broker.declarer.forget(name)
         self._arrived.set()
 
     def close(self) -> None:
@@ -175,11 +174,10 @@ class ProcessQueue:
         self._messages.clear()
         self._changes.clear()
         self.entries.clear()
-        self.bound.clear()
 
     def _take_message(self, raw: Any, method: Any, properties: Any, body: bytes) -> None:
         self._last = method.delivery_tag
-        if read := self._core.entry(self._name, body):
+        if read := self._broker.entry(self._name, body):
             self._messages.append(read)
             self._arrived.set()
         elif self._line is not None:
@@ -188,10 +186,10 @@ class ProcessQueue:
     def _take_change(self, raw: Any, method: Any, properties: Any, body: bytes) -> None:
         raw.basic_ack(method.delivery_tag)
         if properties.type == "has":
-            self._core.workers.hear(self._name, self._core.stamps.take_off(body)[1])
-        elif read := self._core.entry(self._name, body):
+            self._hear(self._name, self._broker.stamps.take_off(body)[1])
+        elif read := self._broker.entry(self._name, body):
             self._changes.append(read)
-            self._core.memberships.told(self._name, read[1])
+            self._memberships.told(self._name, read[1])
             self._arrived.set()
 
 

@@ -14,17 +14,16 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Lease, Send
 from ..envelope import packed_send
+from .broker import Broker
 from .connection import Line, give
+from .consumers import Consumers
 from .publisher import Outcome
 from .topology import kept_queue, lease_queue
-
-if TYPE_CHECKING:
-    from .core import Core
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +36,16 @@ AGAIN = 0.5
 class Wills:
     """The wills and the lease of this process, and those of others that have died; for the I/O thread alone."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, broker: Broker, consumers: Consumers) -> None:
+        self._broker = broker
+        self._consumers = consumers
         self._own: dict[str, _OwnWills] = {}
         # The process queues whose lease this process has at the broker.
         self._leases: set[str] = set()
 
     def _of(self, queue: str) -> _OwnWills:
         if queue not in self._own:
-            self._own[queue] = _OwnWills(self._core, queue)
+            self._own[queue] = _OwnWills(self._broker, queue)
         return self._own[queue]
 
     async def set(self, queue: str, local: str, will: Send) -> asyncio.Future[Outcome]:
@@ -59,7 +59,7 @@ class Wills:
 
     async def set_some(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
         """Do either for several connections."""
-        await self._core.publishing.ready()
+        await self._broker.publishing.ready()
         told = []
         for local, will in wills:
             if will is None:
@@ -73,47 +73,46 @@ class Wills:
 
     async def renew(self, queue: str) -> Lease:
         """Say that this process is alive; return what was known of it."""
-        core = self._core
-        await core.publishing.ready()
-        lease = core.names.lease(queue)
+        broker = self._broker
+        await broker.publishing.ready()
+        lease = broker.names.lease(queue)
         is_new = queue not in self._leases
         if is_new:
-            await core.declarer.queue(lease, lease_queue(core.names))
+            await broker.declarer.queue(lease, lease_queue(broker.names))
             await self._of(queue).open()
         elif self._of(queue).has_lost:
             # The connection was lost, and with it perhaps what the broker had.
             is_new = await self._of(queue).is_short()
-        outcome = await core.published("", lease, queue.encode())
+        outcome = await broker.published("", lease, queue.encode())
         if outcome is Outcome.NO_QUEUE:
             self._leases.discard(queue)
-            core.declarer.forget(lease)
-            if await core.declarer.count(core.names.ended(queue)) is not None:
-                await self._drop(queue)
+            broker.declarer.forget(lease)
+            if await broker.declarer.count(broker.names.ended(queue)) is not None:
+                self._drop(queue)
                 return Lease.LOST
             return await self.renew(queue)
         if outcome is not Outcome.TAKEN:
             raise ChannelLayerUnavailable("The broker was not told that this process lives.")
-        if (await core.declarer.count(lease) or 0) > 1:
+        if (await broker.declarer.count(lease) or 0) > 1:
             # The word from before, which has to go before it dies.
-            await core.consumers.pull(lease)
+            await self._consumers.pull(lease)
         self._leases.add(queue)
         return Lease.NEW if is_new else Lease.KEPT
 
     async def end(self, queue: str) -> None:
         """Leave nothing behind: consumers have been told of the end of all connections."""
-        core = self._core
-        await core.publishing.ready()
-        await core.declarer.remove(core.names.lease(queue))
-        await self._drop(queue)
-        for name in core.names.wills(queue), core.names.queue(queue), core.names.members(queue):
-            await core.declarer.remove(name)
+        broker = self._broker
+        await broker.publishing.ready()
+        await broker.declarer.remove(broker.names.lease(queue))
+        self._drop(queue)
+        for name in broker.names.wills(queue), broker.names.queue(queue), broker.names.members(queue):
+            await broker.declarer.remove(name)
 
-    async def _drop(self, queue: str) -> None:
+    def _drop(self, queue: str) -> None:
         self._leases.discard(queue)
         own = self._own.pop(queue, None)
         if own is not None:
             own.close()
-        self._core.drop_process_queue(queue)
 
     def lose_data(self) -> None:
         """Take note that everything was removed from the layer."""
@@ -123,22 +122,23 @@ class Wills:
 
     async def watch(self) -> None:
         """Be told of leases that have died."""
-        core = self._core
-        await core.declarer.queue(core.names.leases, kept_queue())
-        line = await core.reading.line()
+        broker = self._broker
+        await broker.publishing.ready()
+        await broker.declarer.queue(broker.names.leases, kept_queue())
+        line = await broker.reading.line()
         await line.ask("basic_qos", prefetch_count=1)
 
         def take(raw: Any, method: Any, properties: Any, body: bytes) -> None:
-            core.start(self._execute(line, method.delivery_tag, body.decode()))
+            broker.start(self._execute(line, method.delivery_tag, body.decode()))
 
-        await line.ask("basic_consume", queue=core.names.leases, on_message_callback=take)
+        await line.ask("basic_consume", queue=broker.names.leases, on_message_callback=take)
 
     async def _execute(self, line: Line, number: int, queue: str) -> None:
         """Carry out the wills of a process that has not come back; until that is done, others may have to."""
-        core, names = self._core, self._core.names
+        broker, names = self._broker, self._broker.names
         await asyncio.sleep(SECOND_CHANCE)
-        await core.declarer.queue(names.ended(queue), kept_queue())
-        if await core.declarer.remove(names.lease(queue), if_empty=True):
+        await broker.declarer.queue(names.ended(queue), kept_queue())
+        if await broker.declarer.remove(names.lease(queue), if_empty=True):
             told = 0
             while left := await self._carry_out(queue):
                 told += left.told
@@ -148,23 +148,23 @@ class Wills:
             text = "Interface process %s has died; consumers hear of the end of %d connections"
             logger.warning(text, queue, told)
             for name in names.queue(queue), names.members(queue), names.wills(queue):
-                await core.declarer.remove(name)
+                await broker.declarer.remove(name)
         else:
-            await core.declarer.remove(names.ended(queue))
+            await broker.declarer.remove(names.ended(queue))
         if line.is_open:
             line.raw.basic_ack(number)
 
     async def _carry_out(self, queue: str) -> _Left | None:
         """Send the wills that the broker has got back; None if it has no queue for them."""
-        core = self._core
-        name = core.names.wills(queue)
-        found = await core.declarer.look(name)
+        broker = self._broker
+        name = broker.names.wills(queue)
+        found = await broker.declarer.look(name)
         if found is None:
             return None
         if found.consumer_count:
             # The process stands still, and its connection is not over yet.
             return _Left(0, True)
-        line, wills = await core.reading.line(), defaultdict[str, list[Any]](list)
+        line, wills = await broker.reading.line(), defaultdict[str, list[Any]](list)
 
         def take(raw: Any, method: Any, properties: Any, body: bytes) -> None:
             wills[properties.headers["l"]].append((method.delivery_tag, properties.headers["c"], body))
@@ -183,15 +183,15 @@ class Wills:
         return _Left(sum(sent), not all(sent))
 
     async def _send(self, channel: str, body: bytes) -> bool:
-        core = self._core
+        broker = self._broker
         for _ in range(2):
-            outcome = await core.published("", core.names.queue(channel), body)
+            outcome = await broker.published("", broker.names.queue(channel), body)
             if outcome is not Outcome.NO_QUEUE:
                 break
-            core.declarer.forget(core.names.queue(channel))
-            await core.have_queue(channel)
+            broker.declarer.forget(broker.names.queue(channel))
+            await broker.have_queue(channel)
         if outcome is Outcome.TAKEN:
-            core.layer.statistics.count_sent(channel)
+            broker.statistics.count_sent(channel)
         return outcome is Outcome.TAKEN
 
 
@@ -205,8 +205,8 @@ class _Left(NamedTuple):
 class _OwnWills:
     """The wills of the connections of this process, which the broker holds as long as it lives."""
 
-    def __init__(self, core: Core, queue: str) -> None:
-        self._core = core
+    def __init__(self, broker: Broker, queue: str) -> None:
+        self._broker = broker
         self._queue = queue
         self._line: Line | None = None
         self._opening = asyncio.Lock()
@@ -221,10 +221,10 @@ class _OwnWills:
         async with self._opening:
             if self._line is not None and self._line.is_open:
                 return
-            core, name = self._core, self._core.names.wills(self._queue)
-            await core.reading.ready()
-            await core.declarer.queue(name, kept_queue())
-            self._line = line = await core.reading.line(self._lose)
+            broker, name = self._broker, self._broker.names.wills(self._queue)
+            await broker.reading.ready()
+            await broker.declarer.queue(name, kept_queue())
+            self._line = line = await broker.reading.line(self._lose)
             await line.ask("basic_consume", queue=name, on_message_callback=self._take)
 
     async def set(self, local: str, will: Send) -> asyncio.Future[Outcome]:
@@ -232,12 +232,12 @@ class _OwnWills:
         await self.open()
         self._count += 1
         number = self._numbers[local] = self._count
-        core = self._core
-        body = core.stamps.put_on(packed_send(will, core.layer.max_message_size))
+        broker = self._broker
+        body = broker.stamps.put_on(packed_send(will, broker.layer.max_message_size))
         headers = {"l": local, "c": will.name, "n": number}
         told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        name = core.names.wills(self._queue)
-        core.publisher.publish("", name, body, lambda outcome: give(told, outcome), headers=headers)
+        name = broker.names.wills(self._queue)
+        broker.publisher.publish("", name, body, lambda outcome: give(told, outcome), headers=headers)
         return told
 
     def forget(self, local: str) -> None:
@@ -264,13 +264,13 @@ class _OwnWills:
         self.has_lost = False
         if self._line is not None:
             # It answers behind all that it gives to us again.
-            await self._line.ask("queue_declare", queue=self._core.names.wills(self._queue), passive=True)
+            await self._line.ask("queue_declare", queue=self._broker.names.wills(self._queue), passive=True)
         return len(self._tags) < len(self._numbers)
 
     def _lose(self) -> None:
         self._tags.clear()
         self.has_lost = True
-        self._core.declarer.forget(self._core.names.wills(self._queue))
+        self._broker.declarer.forget(self._broker.names.wills(self._queue))
 
     def close(self) -> None:
         """Give all wills back to the broker."""

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import ormsgpack
 
 from ...values.names import queue_of
 from ..base import UnderWay
 from ..under_way import pack_messages, unpack_messages
+from .broker import Broker
 from .topology import LEASE
-
-if TYPE_CHECKING:
-    from .core import Core
 
 # By so many seconds the clocks of two machines may differ without a message being taken for lost.
 CLOCK_LEEWAY = 5.0
@@ -28,8 +25,8 @@ CLOCK_LEEWAY = 5.0
 class Workers:
     """What workers have, told and heard; for the I/O thread alone."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         # Who was told what a worker has, and would go on to believe it.
         self._told: defaultdict[str, set[str]] = defaultdict(set)
         # By worker and process queue: until when that is believed, and what the worker has.
@@ -43,7 +40,7 @@ class Workers:
                 by_queue[queue_of(message.reply_channel)].append(message)
         for queue in self._told[worker] | set(by_queue):
             packed = ormsgpack.packb([worker, pack_messages(by_queue[queue])])
-            await self._core.memberships.tell_reader(queue, self._core.stamps.put_on(packed), "has")
+            await self._broker.tell_reader(queue, packed, "has")
         self._told[worker] = {queue for queue, messages in by_queue.items() if messages}
 
     async def end(self, worker: str) -> None:
@@ -64,13 +61,12 @@ class Workers:
             del self._heard[key]
         self._heard[worker, queue] = now + LEASE, {(message.reply_channel, message.number) for message in has}
 
-    async def lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
-        """Return those of some messages that neither wait in a channel nor are with a worker that lives."""
-        core = self._core
-        await core.reading.ready()
-        ages = {channel: await core.oldest(channel) for channel in {message.channel for message in under_way}}
-        for queue in {queue_of(message.reply_channel) for message in under_way}:
-            await core.process_queue(queue).look()
+    def lost(self, under_way: Sequence[UnderWay], ages: Mapping[str, float | None]) -> list[UnderWay]:
+        """
+        Return those of some messages that neither wait in a channel nor are with a worker that lives.
+
+        ``ages`` says for how many seconds the first message of each channel has waited, None where there is none.
+        """
         now = time.monotonic()
         with_workers = {key for until, keys in self._heard.values() if until >= now for key in keys}
         return [
@@ -84,4 +80,4 @@ class Workers:
         """Say so of a message that is not older than the oldest one in its channel."""
         if oldest is None:
             return False
-        return message.seconds <= min(oldest + CLOCK_LEEWAY, self._core.layer.expiry)
+        return message.seconds <= min(oldest + CLOCK_LEEWAY, self._broker.layer.expiry)
