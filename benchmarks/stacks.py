@@ -137,8 +137,6 @@ def _rabbitmq():
         "RABBITMQ_ENABLED_PLUGINS_FILE": "{folder}/plugins",
         "RABBITMQ_MNESIA_BASE": "{folder}",
         "RABBITMQ_LOGS": "-",
-        # It waits for work without using a CPU.
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         # Has the script become the broker, instead of its parent.
         "NOTIFY_SOCKET": "{folder}/nobody",
     }
@@ -363,15 +361,11 @@ def all_stacks(engine=REPOSITORY, against=None, own_layer=None):
         *(_ours(server, _LAYERS[layer].workers, folder, name, layer) for server, layer, name, folder in layers),
         *(_ours(server, 2, folder, name) for server, name, folder in alike),
         *(
-            _ours_site(variant, server, on_postgresql, folder, name)
+            _ours_site(variant, server, on_postgresql, folder, name, layer)
             for on_postgresql in (False, True)
             for variant in VARIANTS
-            for server, name, folder in alike
-        ),
-        *(
-            _ours_site("user", server, False, folder, name, layer)
             for server, layer, name, folder in layers
-            if layer != "redis"
+            if layer == "redis" or (variant == "user" and not on_postgresql)
         ),
         *(_layer_alone(layer, folder, name) for layer in _LAYERS for name, folder in engines.items()),
         *(_layer_alone(own_layer, engines["ours"]) for _ in [own_layer] if own_layer),

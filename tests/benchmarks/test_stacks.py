@@ -46,16 +46,15 @@ def test_a_second_engine_is_measured_next_to_the_first(engine):
         *("against-1w-uvicorn", "against-memory-0w-uvicorn", "against-ipc-1w-uvicorn", "against-rabbitmq-1w-uvicorn"),
         *("against-2w-daphne", "against-2w-uvicorn"),
         *("against-site-read-daphne", "against-site-read-uvicorn"),
-        *("against-site-user-daphne", "against-site-user-uvicorn"),
+        *(
+            f"against{layer}-site-user-{server}"
+            for server in ("daphne", "uvicorn")
+            for layer in ("", "-memory", "-ipc", "-rabbitmq")
+        ),
         *("against-site-changed-daphne", "against-site-changed-uvicorn"),
         *("against-site-read-postgres-daphne", "against-site-read-postgres-uvicorn"),
         *("against-site-user-postgres-daphne", "against-site-user-postgres-uvicorn"),
         *("against-site-changed-postgres-daphne", "against-site-changed-postgres-uvicorn"),
-        *(
-            f"against-{layer}-site-user-{server}"
-            for server in ("daphne", "uvicorn")
-            for layer in ("memory", "ipc", "rabbitmq")
-        ),
         *("against-layer-redis", "against-layer-memory", "against-layer-ipc", "against-layer-rabbitmq"),
     ]
 
