@@ -52,7 +52,7 @@ help:
 	@echo "make demo     make a project in $(SITE) and run its Procfile on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "make demo-redis    the same over Redis"
 	@echo "make test     run every test (TESTS=tests/engine PYTHON=... DJANGO=... TOOLS=build/other)"
-	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 SEED=... QUICK=1 BUSY=2)"
+	@echo "make score    run the reliability scorecard (ROWS=S-01,S-07 LAYER=ipc SEED=... QUICK=1 BUSY=2)"
 	@echo "make test-together    without those that need the machine for themselves"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
@@ -98,7 +98,7 @@ test-together: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m pytest -n 3 --dist loadfile -m "not alone" $(TESTS)
 
 score: $(TOOLS)/installed
-	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(BUSY),--busy $(BUSY))
+	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(LAYER),--layer $(LAYER)) $(if $(BUSY),--busy $(BUSY))
 
 check: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m ruff format --check

@@ -1,5 +1,5 @@
 """
-Run the scorecard: ``python -m score [--rows S-01,S-07] [--seed N] [--quick] [--busy N] [--json FILE]``.
+Run the scorecard: ``python -m score [--rows S-01,S-07] [--seed N] [--layer ipc] [--quick] [--busy N] [--json FILE]``.
 
 Exits with 0 if none of the rows that were run has failed.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from .busy import busy_loops
 from .rows import ROWS
 from .run import run
-from .session import Session
+from .session import LAYERS, Session
 from .table import Report, as_json, as_text
 from .versions import versions
 
@@ -31,12 +31,12 @@ def main(arguments=None):
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="score-") as folder,
-        Session(Path(folder), options.seed, options.quick) as session,
+        Session(Path(folder), options.seed, options.quick, options.layer) as session,
         busy_loops(options.busy),
     ):
         outcomes = run(ROWS, options.rows, session, _tell)
         seconds = round(time.monotonic() - started, 1)
-        report = Report(outcomes, options.seed, options.quick, versions(session.valkey), seconds, options.busy)
+        report = Report(outcomes, options.seed, options.quick, versions(session), seconds, options.busy, options.layer)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(as_json(report))
     print(as_text(report))
@@ -47,6 +47,7 @@ def _parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m score", description="Run the reliability scorecard.")
     parser.add_argument("--rows", type=_ids, default=[row.id for row in ROWS], help="ids, separated by commas")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="repeats the choices of a run")
+    parser.add_argument("--layer", choices=LAYERS, default=LAYERS[0], help=f"the channel layer, {LAYERS[0]}")
     parser.add_argument("--quick", action="store_true", help="smaller counts, in a few minutes")
     parser.add_argument("--busy", type=int, default=0, metavar="N", help="beside so many busy loops")
     parser.add_argument("--json", type=Path, default=JSON, metavar="FILE", help=f"where the figures go, {JSON}")

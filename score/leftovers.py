@@ -30,7 +30,7 @@ def two_rounds(session):
             asyncio.run(_come_and_go(server.port, sockets))
             time.sleep(SETTLED)
             counts.append(_count(stage, pids))
-        names = _keys(stage)
+        names = stage.keys()
     left = {name: counts[2][name] - counts[0][name] for name in ("keys", "files", "threads", "rows")}
     return {"sockets": count, **left, "names": sorted(names)[:20], "counts": counts}
 
@@ -42,18 +42,12 @@ def _count(stage, pids):
     with contextlib.closing(sqlite3.connect(database_file)) as database:
         rows = database.execute("SELECT count(*) FROM django_session").fetchone()[0]
     return {
-        "keys": len(_keys(stage)),
+        "keys": len(stage.keys()),
         "files": len(files),
         "threads": sum(map(count_threads, pids)),
         "rows": rows,
         "sizes": list(map(resident_size, pids)),
     }
-
-
-def _keys(stage):
-    client = stage.valkey.client()
-    with contextlib.closing(client):
-        return [key.decode() for key in client.scan_iter(f"{stage.folder.name}:*", count=1000)]
 
 
 async def _come_and_go(port, count):

@@ -1,8 +1,13 @@
-"""A store that goes away and comes back, with its data or without: S-07, S-08."""
+"""
+A store that goes away and comes back, with its data or without: S-07, S-08.
+
+The IPC layer has no server that could go away; its folder can be deleted under all of its processes.
+"""
 
 import asyncio
 import contextlib
 import json
+import shutil
 import time
 
 from websockets.asyncio.client import connect
@@ -108,23 +113,37 @@ class _Lost:
 
 def _outage(session, kind, sockets):
     kind = kind()
+    if session.layer == "ipc":
+        if kind.keeps:
+            return None
+        with session.stage() as stage:
+            return _live_through(kind, sockets, stage, lambda: _delete(stage.folder / "ipc"))
     with session.own_valkey(**kind.config) as valkey, session.stage(valkey) as stage:
-        workers, server = stage.start_workers(2, "--threads", "2"), stage.serve()
+        return _live_through(kind, sockets, stage, lambda: _restart(valkey))
 
-        async def live_through():
-            rooms = Rooms(server.port, sockets)
-            await rooms.open()
-            assert await rooms.recover(PATIENCE), "The rooms hear nothing even before the outage."
-            back = await asyncio.to_thread(_restart, valkey)
-            found = await kind.measure(rooms, back)
-            codes = list(rooms.closed.values())
-            await rooms.close()
-            return {**found, "dropped_sockets": len(codes), "cut_sockets": len(codes) - codes.count(1012)}
 
-        found = asyncio.run(live_through())
-        assert ("registered again" in server.log) is not kind.keeps, "The store has not done what this row is about."
-        ended = [process for process in (server, *workers) if process.process.poll() is not None]
+def _live_through(kind, sockets, stage, outage):
+    workers, server = stage.start_workers(2, "--threads", "2"), stage.serve()
+
+    async def live_through():
+        rooms = Rooms(server.port, sockets)
+        await rooms.open()
+        assert await rooms.recover(PATIENCE), "The rooms hear nothing even before the outage."
+        back = await asyncio.to_thread(outage)
+        found = await kind.measure(rooms, back)
+        codes = list(rooms.closed.values())
+        await rooms.close()
+        return {**found, "dropped_sockets": len(codes), "cut_sockets": len(codes) - codes.count(1012)}
+
+    found = asyncio.run(live_through())
+    assert ("registered again" in server.log) is not kind.keeps, "The store has not done what this row is about."
+    ended = [process for process in (server, *workers) if process.process.poll() is not None]
     return {**found, "sockets": sockets, "ended_processes": len(ended)}
+
+
+def _delete(folder):
+    shutil.rmtree(folder)
+    return time.monotonic()
 
 
 def _restart(valkey):

@@ -11,14 +11,17 @@ from tests.services import free_port
 from .accounts import Account, drops_of
 from .stage import on_stage
 
+LAYERS = ("redis", "ipc")
+
 
 class Session:
-    """One run of the scorecard. Its store is started when a row first asks for one."""
+    """One run of the scorecard, over one channel layer. Its store is started when a row first asks for one."""
 
-    def __init__(self, folder, seed, quick=False):
+    def __init__(self, folder, seed, quick=False, layer=LAYERS[0]):
         self.folder = folder
         self.seed = seed
         self.quick = quick
+        self.layer = layer
         self.accounts = []
         self._numbers = itertools.count(1)
         self._stack = contextlib.ExitStack()
@@ -57,9 +60,11 @@ class Session:
                 server.stop()
 
     def stage(self, valkey=None, options="", **environment):
-        """Make a site for a row, with a prefix of its own in the store."""
+        """Make a site for a row, with a prefix of its own in the store, or a folder for its messages."""
         folder = self.folder / f"site{next(self._numbers)}"
-        return on_stage(folder, valkey or self.valkey, options, **environment)
+        if self.layer == "ipc":
+            return on_stage(folder, None, f"ipc://{folder}/ipc?prefix=channels", options, **environment)
+        return on_stage(folder, valkey or self.valkey, None, options, **environment)
 
     def account(self, name, stage, visitors):
         """Put down what visitors have lost, and what the layer says of it; return that."""

@@ -19,14 +19,16 @@ class Stage(Site):
     """
     The processes of one site.
 
-    ``options`` go into the URL of the channel layer, ``environment`` into that of the processes.
+    ``url`` is that of the channel layer if it is another one than Redis, ``options`` go into it, and ``environment``
+    into that of the processes.
     """
 
-    def __init__(self, folder, valkey, stack, options="", environment=()):
+    def __init__(self, folder, valkey, stack, url=None, options="", environment=()):
         folder.mkdir()
-        super().__init__(folder, valkey, stack)
+        super().__init__(folder, valkey, stack, url)
         shutil.copytree(SITE, folder / "site_code", dirs_exist_ok=True)
-        self.environment["CHANNEL_LAYER_URL"] += options
+        self._url += options
+        self.environment["CHANNEL_LAYER_URL"] = self._url
         self.environment.update(environment)
         self._numbers = itertools.count(1)
 
@@ -38,12 +40,14 @@ class Stage(Site):
         """Start worker processes, one after the other."""
         return [self.work(*arguments) for _ in range(count)]
 
-    def layer(self):
-        """Return a channel layer of this process on the same messages."""
-        from channels.layers.redis import RedisChannelLayer
-        from channels.layers.url import from_url
-
-        return RedisChannelLayer(**from_url(self.environment["CHANNEL_LAYER_URL"])["CONFIG"])
+    def keys(self):
+        """Return the names of all that lies in the store."""
+        if self.valkey is None:
+            layer = self.layer()
+            return [key.decode() for key in layer.store.visit(layer, lambda visit: visit.keys(b""))]
+        client = self.valkey.client()
+        with contextlib.closing(client):
+            return [key.decode() for key in client.scan_iter(f"{self.folder.name}:*", count=1000)]
 
     def ends(self):
         """Return what the disconnect consumers have written down: pairs of reply channel and close code."""
@@ -51,7 +55,7 @@ class Stage(Site):
 
 
 @contextlib.contextmanager
-def on_stage(folder, valkey, options="", **environment):
+def on_stage(folder, valkey, url=None, options="", **environment):
     """Make a site, and end its processes afterwards."""
     with contextlib.ExitStack() as stack:
-        yield Stage(folder, valkey, stack, options, environment)
+        yield Stage(folder, valkey, stack, url, options, environment)

@@ -89,6 +89,7 @@ class Report:
     seconds: float = 0.0
     # How many other processes kept the machine busy meanwhile.
     busy: int = 0
+    layer: str = "redis"
 
     @property
     def failed(self):
@@ -101,7 +102,7 @@ def as_text(report):
     size = "quick: smaller counts than the targets are meant for" if report.quick else "full size"
     size += f", beside {report.busy} busy loops" if report.busy else ""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    lines = [f"Reliability scorecard ({size}), seed {report.seed}", versions, ""]
+    lines = [f"Reliability scorecard ({size}) over {report.layer}, seed {report.seed}", versions, ""]
     lines.append(_line("row", "what", "target", "result", "verdict", "seconds"))
     lines.append(_line("----", "-" * _WHAT_WIDTH, "-" * _TARGET_WIDTH, "-" * _RESULT_WIDTH, "-------", "-------"))
     lines += [line for outcome in report.outcomes for line in _lines(outcome)]
@@ -135,6 +136,7 @@ def as_json(report):
         "seed": report.seed,
         "quick": report.quick,
         "busy": report.busy,
+        "layer": report.layer,
         "versions": report.versions,
         "seconds": report.seconds,
     }

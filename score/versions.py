@@ -13,15 +13,19 @@ _PACKAGES = {
     "Twisted": "Twisted",
     "uvicorn": "uvicorn",
     "websockets": "websockets",
-    "redis-py": "redis",
 }
 
 
-def versions(valkey):
-    """Return the versions of everything that figures depend on, by name; ``valkey`` is a running server."""
+def versions(session):
+    """Return the versions of everything that figures depend on, by name."""
+    if session.layer == "ipc":
+        store = {"lmdb": version("lmdb")}
+    else:
+        server = session.valkey.client().info("server")
+        store = {"redis-py": version("redis"), "Valkey": server["valkey_version"]}
     return {
         "template": json.loads((REPOSITORY / "cookiecutter.json").read_text())["_template_version"],
         "Python": platform.python_version(),
         **{name: version(package) for name, package in _PACKAGES.items()},
-        "Valkey": valkey.client().info("server")["valkey_version"],
+        **store,
     }

@@ -30,6 +30,7 @@ class Site:
 
     def __init__(self, folder, valkey, stack, url=None):
         self.folder = folder
+        self.valkey = valkey
         self._url = url or f"redis://{valkey.host}:{valkey.port}/0?prefix={folder.name}:"
         self._stack = stack
         self._numbers = itertools.count(1)

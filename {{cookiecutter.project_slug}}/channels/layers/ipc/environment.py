@@ -22,6 +22,7 @@ import lmdb
 
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from .folder import describe_space, free_space, keeps_reserved_space, prepare_folder
+from .gate import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +44,11 @@ class _About(NamedTuple):
 
 
 class Environment:
-    """An open map. ``size`` is that of the map, whatever was asked for."""
+    """An open map, and its gate. ``size`` is that of the map, whatever was asked for."""
 
     def __init__(self, folder: Path, size: int, map_: lmdb.Environment, users: int) -> None:
         self.map = map_
+        self.gate = Gate(_open_file(folder / "gate"))
         self.size = size
         self._path = folder / _DATA
         self._users = users
@@ -59,6 +61,7 @@ class Environment:
     def close(self) -> None:
         """Close it. Nobody may be using it."""
         self.map.close()
+        self.gate.close()
         os.close(self._users)
 
 

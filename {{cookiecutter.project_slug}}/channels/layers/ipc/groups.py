@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...exceptions import ChannelLayerUnavailable
 from ...values.names import local_part, queue_of
 from ..envelope import pack
 from .counts import count_dropped
 from .leases import has_ended, has_lease
 from .queues import CHANGE, drop_dead, push, push_message
-from .visit import TIME, Visit, below, key, parts_of
+from .visit import TIME, NoRoom, Visit, below, key, parts_of
 
 # For so long, in seconds, a process may not know yet that a member of its has left.
 LEFT_LIFE = 60.0
@@ -125,8 +124,7 @@ def _queues(visit: Visit, group: str) -> list[str]:
 
 def _join(visit: Visit, group: str, queue: str, local: str) -> None:
     lapses = TIME.pack(visit.now + visit.layer.group_expiry)
-    if not visit.take_room(3 * (len(group) + len(queue) + 40) + len(local), False):
-        raise ChannelLayerUnavailable(visit.layer.store.describe_full())
+    visit.require_room(3 * (len(group) + len(queue) + 40) + len(local))
     visit.put(key("g", group, queue), lapses)
     visit.put(key("r", queue, group), b"")
     if local:
@@ -143,7 +141,7 @@ def _leave(visit: Visit, group: str, queue: str) -> None:
 def _tell(visit: Visit, group: str, channel: str, joins: bool) -> None:
     packed = pack(local_part(channel), group, None, joins, visit.layer.max_message_size)
     if not push(visit, queue_of(channel), packed, CHANGE):
-        raise ChannelLayerUnavailable(visit.layer.store.describe_full())
+        raise NoRoom
 
 
 def _unpacked(time: bytes) -> float:

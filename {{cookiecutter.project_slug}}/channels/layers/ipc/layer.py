@@ -68,8 +68,8 @@ class IPCChannelLayer(BaseChannelLayer):
         # Whole pages, whatever their size is.
         size -= size % 65_536
         self.store = store_of(prepare_folder(Path(path or default_path()).absolute() / prefix, size), size)
-        self.statistics: Losses = Losses(self)
-        self._reader = ThreadReader(self, self._tend_when_due)
+        self.statistics: Losses = Losses(self.store, self)
+        self._reader = ThreadReader(self.store, self, self._tend_when_due)
         self._readers: dict[tuple[asyncio.AbstractEventLoop, str], QueueReader] = {}
         self._sweep = Sweep()
         self._next_look = time.monotonic() + LOOK_AGAIN
@@ -81,10 +81,6 @@ class IPCChannelLayer(BaseChannelLayer):
     def describe_full(self, channel: str) -> str:
         """Say why a message was refused: because of the map, if that was full lately."""
         return self.store.describe_trouble() or super().describe_full(channel)
-
-    def warn_dropped(self, queue: str, reason: str, advice: str, number: int) -> None:
-        """Warn of messages that a visit has dropped and counted."""
-        self.statistics.warn(queue, reason, advice, number)
 
     # Sending
 
@@ -260,7 +256,7 @@ class IPCChannelLayer(BaseChannelLayer):
             # Loops that have ended keep their readers, and nobody asks for them again.
             for ended in [where for where in list(self._readers) if where[0].is_closed()]:
                 self._readers.pop(ended, None)
-            reader = self._readers[loop, queue] = QueueReader(self, queue, loop)
+            reader = self._readers[loop, queue] = QueueReader(self.store, self, queue, loop)
         return reader
 
     # What processes do for all others

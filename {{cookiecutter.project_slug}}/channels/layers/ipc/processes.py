@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from ...exceptions import ChannelLayerUnavailable
 from ..base import Lease, Send, UnderWay
 from ..envelope import packed_send
 from ..under_way import pack_messages, unpack_messages
@@ -42,8 +41,7 @@ def set_wills(visit: Visit, queue: str, wills: Iterable[tuple[str, Send | None]]
             visit.delete(key("w", queue, local))
             continue
         packed = will.name.encode() + b"\n" + packed_send(will, visit.layer.max_message_size)
-        if not visit.take_room(len(packed) + len(queue) + len(local), False):
-            raise ChannelLayerUnavailable(visit.layer.store.describe_full())
+        visit.require_room(len(packed) + len(queue) + len(local))
         visit.put(key("w", queue, local), packed)
 
 

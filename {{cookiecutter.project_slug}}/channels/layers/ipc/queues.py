@@ -1,21 +1,24 @@
 """
-The queues of the map: one for each channel, and one for all the channels behind a process queue.
+The queues of the map, one for each channel, and one for all the channels behind a process queue; and who waits at them.
 
 An entry is its kind, the time of its death, and what ``layers.envelope`` has packed. Changes of memberships share the
 queue with messages, so that their order holds; they live as long as the membership, and do not count as messages.
 Entries are numbered. A queue that is empty leaves nothing in the map.
+
+A reader that finds nothing leaves its bell at its queues in the same visit, so whoever puts something there later finds
+it. Each bell at a queue is rung once, and one for each message: it is taken away as it is found.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...values.names import prefix_of
 from .counts import count, count_dropped
-from .visit import Visit, below, key
-from .waiting import wake_one
+from .visit import Visit, below, key, parts_of
 
 MESSAGE, CHANGE = b"m", b"c"
 _HEAD = struct.Struct(">cd")
@@ -149,6 +152,32 @@ def waiting_in(visit: Visit, queue: str) -> tuple[dict[str, int], float]:
     """Return how many messages wait in a queue, by the name they are counted by, and for how long the oldest has."""
     oldest = age(visit, queue)
     return {prefix_of(queue): count_messages(visit, queue)}, oldest or 0.0
+
+
+def leave_bell(visit: Visit, queues: Iterable[str], bell: str) -> None:
+    """Leave a bell at some queues."""
+    for queue in queues:
+        visit.put(key("s", queue, bell), b"")
+
+
+def take_bell_back(visit: Visit, queues: Iterable[str], bell: str) -> list[str]:
+    """Take a bell away from its queues; return those at which it was rung."""
+    return [queue for queue in queues if not visit.delete(key("s", queue, bell))]
+
+
+def wake_one(visit: Visit, queue: str) -> None:
+    """Have the first reader that waits at a queue woken when this visit is over."""
+    if bell := take_first_bell(visit, queue):
+        visit.to_wake.append((queue, bell))
+
+
+def take_first_bell(visit: Visit, queue: str) -> str | None:
+    """Take the first bell away from a queue."""
+    where = visit.first(below("s", queue))
+    if where is None:
+        return None
+    visit.delete(where)
+    return parts_of(where)[1]
 
 
 def _load(visit: Visit, queue: str) -> _Queue:

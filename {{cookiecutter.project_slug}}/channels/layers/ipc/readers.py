@@ -14,20 +14,17 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ...values.names import require_readable_name
 from ...values.turn import Turn
-from ..base import Delivery, Entry
+from ..base import BaseChannelLayer, Delivery, Entry
 from ..envelope import UnreadableEntry, unpack
-from . import groups, leases, queues, waiting
+from . import groups, leases, queues
 from .bells import Bell
 from .counts import count, count_dropped
 from .queues import MESSAGE
+from .store import Store
 from .visit import Visit
-
-if TYPE_CHECKING:
-    from .layer import IPCChannelLayer
 
 # Whoever waits looks again after so many seconds, and looks for dead processes then.
 LOOK_AGAIN = 3.0
@@ -39,7 +36,8 @@ QUEUE_BATCH_SIZE = 2**20
 class ThreadReader:
     """What the threads of a layer wait with; ``tend`` is called now and then while they do."""
 
-    def __init__(self, layer: IPCChannelLayer, tend: Callable[[], None]) -> None:
+    def __init__(self, store: Store, layer: BaseChannelLayer, tend: Callable[[], None]) -> None:
+        self._store = store
         self._layer = layer
         self._tend = tend
         self._waiting: set[Bell] = set()
@@ -58,16 +56,16 @@ class ThreadReader:
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         interruptions = self._interruptions
         self._tend()
-        bell = self._layer.store.bell() if names and timeout != 0 else None
+        bell = self._store.bell() if names and timeout != 0 else None
 
         def step(visit: Visit) -> tuple[bool, tuple[str, bytes] | None]:
             will_wait = before(visit) and bell is not None
             popped = self._pop_any(visit, names, finishes)
             if popped is None and will_wait and bell is not None:
-                waiting.wait(visit, names, bell.name)
+                queues.leave_bell(visit, names, bell.name)
             return will_wait, popped
 
-        will_wait, popped = self._layer.store.visit(self._layer, step)
+        will_wait, popped = self._store.visit(self._layer, step)
         if popped is not None:
             delivery = self._delivery(popped)
             # One that nobody can read is passed over.
@@ -85,13 +83,13 @@ class ThreadReader:
     def _wait(
         self, names: Sequence[str], bell: Bell, deadline: float, interruptions: int, finishes: bool
     ) -> Delivery | None:
-        store, is_over = self._layer.store, False
+        is_over = False
 
         def step(visit: Visit) -> tuple[str, bytes] | None:
-            rung = waiting.retire(visit, names, bell.name)
+            rung = queues.take_bell_back(visit, names, bell.name)
             popped = self._pop_any(visit, names, finishes)
             if popped is None and not is_over:
-                waiting.wait(visit, names, bell.name)
+                queues.leave_bell(visit, names, bell.name)
             else:
                 _hand_over(visit, rung)
             return popped
@@ -105,8 +103,8 @@ class ThreadReader:
                 is_over = self._interruptions != interruptions or time.monotonic() >= deadline
                 self._tend()
                 # Another one if the folder was made anew.
-                bell = store.bell()
-                popped = store.visit(self._layer, step)
+                bell = self._store.bell()
+                popped = self._store.visit(self._layer, step)
                 if popped is not None and (delivery := self._delivery(popped)):
                     return delivery
                 if is_over:
@@ -114,7 +112,9 @@ class ThreadReader:
         except BaseException:
             # A signal handler may raise anywhere in here, KeyboardInterrupt for example.
             self._waiting.discard(bell)
-            store.visit(self._layer, lambda visit: _hand_over(visit, waiting.retire(visit, names, bell.name)))
+            self._store.visit(
+                self._layer, lambda visit: _hand_over(visit, queues.take_bell_back(visit, names, bell.name))
+            )
             raise
 
     def _pop_any(self, visit: Visit, names: Sequence[str], finishes: bool) -> tuple[str, bytes] | None:
@@ -134,7 +134,7 @@ class ThreadReader:
             entry = unpack(packed)
         except UnreadableEntry as error:
             text = str(error)
-            self._layer.store.visit(self._layer, lambda visit: count_dropped(visit, name, "unreadable", advice=text))
+            self._store.visit(self._layer, lambda visit: count_dropped(visit, name, "unreadable", advice=text))
             return None
         return Delivery(name, entry.content or {}, entry.ticket)
 
@@ -142,7 +142,8 @@ class ThreadReader:
 class QueueReader:
     """What one event loop reads one process queue with."""
 
-    def __init__(self, layer: IPCChannelLayer, queue: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, store: Store, layer: BaseChannelLayer, queue: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._store = store
         self._layer = layer
         self._queue = queue
         self._loop = loop
@@ -178,12 +179,12 @@ class QueueReader:
 
     def _pop(self) -> bool:
         """Take what is there; return False if that is nothing, and the bell will ring."""
-        belfry = self._layer.store.belfry
+        belfry = self._store.belfry
         if self._bell is None or not self._bell.hangs_in(belfry):
             self.close()
-            self._bell = self._layer.store.new_bell()
+            self._bell = self._store.new_bell()
             self._loop.add_reader(self._bell.fileno(), self._wake)
-        popped, told = self._layer.store.visit(self._layer, self._step)
+        popped, told = self._store.visit(self._layer, self._step)
         self._popped += popped
         self._ready += told
         self._is_to_restate = False
@@ -205,7 +206,7 @@ class QueueReader:
         if messages:
             count(visit, queue, done=messages, read=1)
         if not taken and not told and self._bell is not None:
-            waiting.wait(visit, [queue], self._bell.name)
+            queues.leave_bell(visit, [queue], self._bell.name)
         return taken, told
 
     def _told_anew(self, visit: Visit) -> list[Entry]:
@@ -222,7 +223,7 @@ class QueueReader:
                 self._ready.append(unpack(packed))
             except UnreadableEntry as error:
                 text = str(error)
-                self._layer.store.visit(
+                self._store.visit(
                     self._layer,
                     lambda visit: count_dropped(visit, self._queue, "unreadable", advice=text),  # noqa: B023
                 )
@@ -255,7 +256,7 @@ def _hand_over(visit: Visit, rung: Sequence[str]) -> None:
     """Wake others for what a reader was woken for, and has not taken."""
     for queue in rung:
         if queues.holds_something(visit, queue):
-            waiting.wake_one(visit, queue)
+            queues.wake_one(visit, queue)
 
 
 def _nothing(visit: Visit) -> bool:

@@ -14,18 +14,18 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 import lmdb
 
 from ...exceptions import ChannelLayerUnavailable
-from . import counts, waiting
+from ...values.names import prefix_of
+from ..base import BaseChannelLayer
+from ..statistics import DropLog
+from . import counts, queues
 from .bells import Belfry, Bell
 from .environment import BROKEN, Environment, discard, open_environment
-from .visit import Visit
-
-if TYPE_CHECKING:
-    from .layer import IPCChannelLayer
+from .visit import Dropped, NoRoom, Visit
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,11 @@ T = TypeVar("T")
 
 # For so long, in seconds, want of room explains why a message is refused.
 _HINT_LIFE = 10.0
+_ADVICE = {"expired": "Is a worker or interface server reading it?"}
+
+# Of this process, one visits one map at a time. Reentrant: a signal handler may send, and a discarded object, in the
+# middle of a visit.
+_lock = threading.RLock()
 
 
 class MapIsFull(ChannelLayerUnavailable):
@@ -45,49 +50,69 @@ class Store:
     def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
         self.size = size
-        # Reentrant: a signal handler may send, and a discarded object, in the middle of a visit.
-        self._lock = threading.RLock()
         self._environment: Environment | None = None
         self._belfry: Belfry | None = None
         self._local = threading.local()
         self._visit: Visit | None = None
         self._was_full = -_HINT_LIFE
+        self._log = DropLog(time.monotonic)
 
-    def visit(self, layer: IPCChannelLayer, step: Callable[[Visit], T]) -> T:
+    def visit(self, layer: BaseChannelLayer, step: Callable[[Visit], T]) -> T:
         """
         Do something with the map, all of it or nothing, and wake who waits for it.
 
         Raises ``ChannelLayerUnavailable``, also for a map that is full.
         """
-        with self._lock:
+        with _lock:
             if self._visit is not None:
                 return step(self._visit)
+            environment = self._opened()
             try:
-                with self._opened().map.begin(write=True) as transaction:
-                    visit = self._visit = Visit(transaction, layer)
-                    result = step(visit)
-                    counts.save(visit)
-            except lmdb.MapFullError as error:
-                raise self._full() from error
+                visit, result = self._pass_gate(environment, layer, step)
+            except (lmdb.MapFullError, NoRoom) as error:
+                self._was_full = time.monotonic()
+                raise MapIsFull(self._describe_full()) from error
             except lmdb.Error as error:
                 raise self._failed(error) from error
-            finally:
-                self._visit = None
+            if visit.was_full:
+                self._was_full = time.monotonic()
         for queue, bell in visit.to_wake:
             self._wake(layer, queue, bell)
         for dropped in visit.dropped:
-            layer.warn_dropped(*dropped)
+            self.warn(layer, dropped)
         return result
 
-    def _wake(self, layer: IPCChannelLayer, queue: str, bell: str | None) -> None:
+    def _pass_gate(
+        self, environment: Environment, layer: BaseChannelLayer, step: Callable[[Visit], T]
+    ) -> tuple[Visit, T]:
+        try:
+            environment.gate.enter()
+            with environment.map.begin(write=True) as transaction:
+                visit = self._visit = Visit(transaction, layer, self.size)
+                result = step(visit)
+                counts.save(visit)
+            return visit, result
+        finally:
+            self._visit = None
+            environment.gate.leave()
+
+    def _wake(self, layer: BaseChannelLayer, queue: str, bell: str | None) -> None:
         while bell is not None and not self.belfry.ring(bell):
             # Its reader was killed. The next one.
-            bell = self.visit(layer, lambda visit: waiting.take_one(visit, queue))
+            bell = self.visit(layer, lambda visit: queues.take_first_bell(visit, queue))
+
+    def warn(self, layer: BaseChannelLayer, dropped: Dropped) -> None:
+        """Warn of messages that reached nobody, once a minute per channel and reason."""
+        queue, reason, advice, number = dropped
+        if not advice:
+            advice = layer.describe_full(queue) if reason.startswith("full") else _ADVICE.get(reason, "")
+        with _lock:
+            self._log.warn(prefix_of(queue), reason, advice, number)
 
     @property
     def belfry(self) -> Belfry:
         """The bells of the folder."""
-        with self._lock:
+        with _lock:
             self._opened()
             return cast(Belfry, self._belfry)
 
@@ -115,7 +140,7 @@ class Store:
 
     def look_after(self) -> None:
         """Find out whether the folder is still the one that others use, and whether others can ring our bells."""
-        with self._lock:
+        with _lock:
             if self._environment is None or self._belfry is None or self._visit is not None:
                 return
             if not self._environment.is_current():
@@ -127,20 +152,15 @@ class Store:
                 self._belfry.close()
                 self._belfry = Belfry(self.folder)
 
-    def describe_full(self) -> str:
-        """Say that there is no room."""
+    def describe_trouble(self) -> str:
+        """Say why messages are refused, if it was for want of room lately."""
+        return self._describe_full() if time.monotonic() - self._was_full < _HINT_LIFE else ""
+
+    def _describe_full(self) -> str:
         return (
             f"The map of the IPC channel layer in {self.folder} ({self.size >> 20} MiB) is full. Start more workers to "
             "empty its channels, or give it more: ipc:///path?size=… (in bytes)."
         )
-
-    def describe_trouble(self) -> str:
-        """Say why messages are refused, if it was for want of room lately."""
-        return self.describe_full() if time.monotonic() - self._was_full < _HINT_LIFE else ""
-
-    def note_full(self) -> None:
-        """Take note that there was no room."""
-        self._was_full = time.monotonic()
 
     def _opened(self) -> Environment:
         if self._environment is None:
@@ -157,20 +177,10 @@ class Store:
             self._belfry.close()
         self._environment = self._belfry = None
 
-    def hold(self) -> None:
-        """Let nobody visit the map until ``release``: a process is forked."""
-        self._lock.acquire()
-
-    def release(self, in_child: bool) -> None:
-        """Go on. What the parent has opened is its own: a child opens all of it anew."""
-        if in_child:
-            self._local = threading.local()
-            self._close()
-        self._lock.release()
-
-    def _full(self) -> MapIsFull:
-        self.note_full()
-        return MapIsFull(self.describe_full())
+    def forget(self) -> None:
+        """Leave to the process from which this one was forked what it has opened."""
+        self._local = threading.local()
+        self._close()
 
     def _failed(self, error: lmdb.Error) -> ChannelLayerUnavailable:
         self._close()
@@ -183,35 +193,24 @@ class Store:
 
 
 _stores: weakref.WeakValueDictionary[Path, Store] = weakref.WeakValueDictionary()
-_making = threading.Lock()
 
 
 def store_of(folder: Path, size: int) -> Store:
     """Return what this process has of a folder."""
-    with _making:
+    with _lock:
         store = _stores.get(folder)
         if store is None:
             store = _stores[folder] = Store(folder, size)
         return store
 
 
-def _before_fork() -> None:
-    _making.acquire()
-    _held.extend(_stores.values())
-    for store in _held:
-        store.hold()
+def _forget_all() -> None:
+    try:
+        for store in _stores.values():
+            store.forget()
+    finally:
+        _lock.release()
 
 
-def _after_fork(in_child: bool) -> None:
-    for store in _held:
-        store.release(in_child)
-    _held.clear()
-    _making.release()
-
-
-_held: list[Store] = []
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=lambda: _after_fork(in_child=False),
-    after_in_child=lambda: _after_fork(in_child=True),
-)
+# Nobody is visiting a map while a process is forked, and the new one opens its own.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forget_all)

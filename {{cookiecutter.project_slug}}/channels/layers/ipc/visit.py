@@ -6,7 +6,7 @@ says what is kept there:
 
     Q  queue                  numbers of the first and the next entry, and of messages
     e  queue, number          an entry, see ``queues``
-    s  queue, bell            a reader that waits, see ``waiting``
+    s  queue, bell            a reader that waits, see ``queues``
     g  group, queue           when the last membership of a queue lapses
     m  group, queue, local    when that of a channel of a process queue does
     r  queue, group           the same the other way round
@@ -24,10 +24,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from .layer import IPCChannelLayer
+from ..base import BaseChannelLayer
 
 TIME = struct.Struct(">d")
 # Of all pages of the map, messages may fill the first part, and what is known of groups and processes the second:
@@ -37,6 +36,10 @@ _SHARE_OF_ALL = 0.85
 # What a value takes beside itself and its key, in bytes, and how full its page is at least.
 _OVERHEAD = 32
 _LEAST_FILLED = 0.5
+
+
+class NoRoom(Exception):
+    """Is raised in a visit that has no room for what it must keep, so that nothing of it happens."""
 
 
 class Dropped(NamedTuple):
@@ -50,14 +53,16 @@ class Dropped(NamedTuple):
 
 class Visit:
     """
-    What one step reads and writes. ``transaction`` is that of LMDB.
+    What one step of a layer reads and writes. ``transaction`` is that of LMDB, whose map has ``size`` bytes.
 
     ``now`` is the time of the whole step. ``to_wake`` are the queues and bells of readers that are to be woken when it
-    is done, ``dropped`` what is to be warned of, ``counted`` what ``counts`` is to save.
+    is done, ``dropped`` what is to be warned of, ``counted`` what ``counts`` is to save. ``was_full`` says that there
+    was no room for something.
     """
 
     __slots__ = (
         "_room",
+        "_size",
         "_transaction",
         "counted",
         "delete",
@@ -68,10 +73,12 @@ class Visit:
         "pop",
         "put",
         "to_wake",
+        "was_full",
     )
 
-    def __init__(self, transaction: Any, layer: IPCChannelLayer) -> None:
+    def __init__(self, transaction: Any, layer: BaseChannelLayer, size: int) -> None:
         self._transaction = transaction
+        self._size = size
         self.get, self.put, self.delete = transaction.get, transaction.put, transaction.delete
         self.pop = transaction.pop
         self.layer = layer
@@ -80,6 +87,7 @@ class Visit:
         self.to_wake: list[tuple[str, str]] = []
         self.dropped: list[Dropped] = []
         self.counted: dict[str, list[int]] = {}
+        self.was_full = False
         # The bytes that are free before messages, and before everything, are refused; not known before it is asked for.
         self._room: list[float] = []
 
@@ -128,15 +136,19 @@ class Visit:
             stat = self._transaction.stat()
             page = stat["psize"]
             used = (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * page
-            whole = self.layer.store.size
-            self._room = [whole * _SHARE_OF_ALL - used, whole * _SHARE_OF_MESSAGES - used, page]
+            self._room = [self._size * _SHARE_OF_ALL - used, self._size * _SHARE_OF_MESSAGES - used, page]
         needed = (size + _OVERHEAD) / _LEAST_FILLED if size * 2 < self._room[2] else size + self._room[2]
         if self._room[message] < needed:
-            self.layer.store.note_full()
+            self.was_full = True
             return False
         self._room[0] -= needed
         self._room[1] -= needed
         return True
+
+    def require_room(self, size: int) -> None:
+        """Take room for something that is no message. Raises ``NoRoom``."""
+        if not self.take_room(size, message=False):
+            raise NoRoom
 
 
 def key(kind: str, *parts: str) -> bytes:
