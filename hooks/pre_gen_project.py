@@ -16,7 +16,7 @@ LONGEST = {"project_name": 100, "project_slug": 50, "description": 200, "author_
 # Packages of the generated project, and what it imports: a folder of that name would hide them.
 TAKEN = {
     *("channels", "chat", "config", "tests", "manage"),
-    *("asgiref", "autobahn", "daphne", "django", "environ", "lmdb", "ormsgpack", "psycopg", "pytest", "redis"),
+    *("asgiref", "autobahn", "daphne", "django", "environ", "lmdb", "ormsgpack", "pika", "psycopg", "pytest", "redis"),
     *("twisted", "uvicorn", "whitenoise"),
 }
 HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)

@@ -60,8 +60,8 @@ class Findings:
 
 def fuzz(session):
     """Throw mutated requests, frames and stored envelopes at sites, until one does not serve any more (S-22)."""
-    if session.layer == "ipc":
-        # Nobody else can put anything into its store.
+    if session.layer != "redis":
+        # Its envelopes are thrown at a server of Redis.
         return None
     count, chance, findings = session.size(10_000, 1_000), session.random("S-22"), Findings()
     kinds = {"http": _throw_requests, "websocket": _throw_frames, "envelopes": _throw_envelopes}

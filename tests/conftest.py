@@ -28,7 +28,9 @@ ALONE = (
 def pytest_collection_modifyitems(items):
     """Mark the tests that `make test` runs one by one, after all others."""
     for item in items:
-        if item.nodeid.startswith(ALONE) or "uses_no_processor" in item.name:
+        # Another broker would cost more than the test.
+        uses_no_processor = "uses_no_processor" in item.name and "/rabbitmq/" not in item.nodeid
+        if item.nodeid.startswith(ALONE) or uses_no_processor:
             item.add_marker("alone")
 
 

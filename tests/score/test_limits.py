@@ -47,6 +47,10 @@ GOOD = {
         "reasons": "50 unfinished by killed workers",
     },
     "S-08": {"zombies": 0, "cut_sockets": 0, "ended_processes": 0, "dropped_sockets": 0, "sockets": 200},
+    "S-09": {
+        **{"recovery_from_cut": 1.1, "recovery_from_restart": 3.2},
+        **{"dropped_sockets": 0, "ended_processes": 0, "sockets": 200},
+    },
     "S-10": {"kills": 200, "ends": 204, "sent": 3000, "repeated": 0, "lost": 20, "unfinished": 21, "slowest": 0.2},
     "S-12": {"daphne": 25.0, "uvicorn": 25.0, "sockets": 2000},
     "S-14": {
@@ -127,6 +131,9 @@ BAD = [
     ("S-05", {"sent": 1}),
     ("S-06", {"surplus": 10}),
     ("S-08", {"dropped_sockets": 200, "cut_sockets": 200}),
+    ("S-09", {"recovery_from_cut": 5.1}),
+    ("S-09", {"recovery_from_restart": 15.1}),
+    ("S-09", {"recovery_from_restart": None}),
     ("S-10", {"repeated": 1}),
     ("S-10", {"lost": 22}),
     ("S-10", {"unfinished": 205}),

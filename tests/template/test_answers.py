@@ -121,6 +121,7 @@ def test_braces_typed_at_the_prompt_are_text(bake):
         ({"database": "postgres"}, ["PostgreSQL"]),
         ({"channel_layer": "redis"}, ["Redis"]),
         ({"channel_layer": "redis", "database": "postgres"}, ["PostgreSQL", "Redis"]),
+        ({"channel_layer": "rabbitmq"}, ["RabbitMQ"]),
     ],
 )
 def test_what_has_to_run_before_the_site_is_said_with_the_commands(bake, capfd, answers, needed):
@@ -166,6 +167,7 @@ def test_the_slug_follows_from_the_name(bake, name, slug):
         ("django", "a package the project itself uses"),
         ("daphne", "a package the project itself uses"),
         ("redis", "a package the project itself uses"),
+        ("pika", "a package the project itself uses"),
         ("lmdb", "a package the project itself uses"),
     ],
 )
@@ -224,7 +226,9 @@ def test_every_bad_answer_is_named_at_once(bake, capfd):
     assert [line.split()[1] for line in refused.splitlines()] == ["project_slug", "domain_name", "email"]
 
 
-@pytest.mark.parametrize(("layer", "is_refused"), [("ipc", True), ("memory", False), ("redis", False)])
+@pytest.mark.parametrize(
+    ("layer", "is_refused"), [("ipc", True), ("memory", False), ("redis", False), ("rabbitmq", False)]
+)
 def test_on_windows_the_layer_that_it_does_not_have_is_refused(layer, is_refused):
     source = (REPOSITORY / "hooks" / "pre_gen_project.py").read_text("utf-8")
     names = {"__name__": "hook"}

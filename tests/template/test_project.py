@@ -49,12 +49,13 @@ def test_every_combination_names_what_it_needs(combination):
     assert ("uvicorn" in requirements) == (answers["interface_server"] == "uvicorn")
     assert ("redis" in requirements) == (answers["channel_layer"] == "redis")
     assert ("lmdb" in requirements) == (answers["channel_layer"] == "ipc")
+    assert ("pika" in requirements) == (answers["channel_layer"] == "rabbitmq")
     assert ("worker: " in (project / "Procfile").read_text("utf-8")) == (answers["channel_layer"] != "memory")
     assert ("psycopg" in requirements) == (answers["database"] == "postgres")
     assert f"web: {answers['interface_server']} " in (project / "Procfile").read_text("utf-8")
     variables = read_env(project / ".env")
     assert variables["DATABASE_URL"].split(":")[0] == answers["database"]
-    assert variables["CHANNEL_LAYER_URL"].split(":")[0] == answers["channel_layer"]
+    assert variables["CHANNEL_LAYER_URL"].startswith(QUESTIONS["_channel_layers"][answers["channel_layer"]]["url"])
 
 
 def test_choices_change_no_code(project, combination):

@@ -297,8 +297,7 @@ def test_when_the_broker_comes_back_all_goes_on(own, prefix):
 
 def test_a_broker_that_comes_back_empty_has_all_that_lives_within_one_renewal(broker, prefix):
     name = prefix.rstrip(":")
-    broker.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"me">>)')
-    broker.permit("guest", ".*", ".*", ".*", name)
+    broker.have_virtual_host(name)
     layer = RabbitmqChannelLayer(hosts=[f"{broker.url}{name}"])
 
     async def live():
@@ -306,9 +305,7 @@ def test_a_broker_that_comes_back_empty_has_all_that_lives_within_one_renewal(br
         layer.group_add("room", "reply.x!1")
         await layer.set_wills("reply.x!", [("1", layer.prepare("gone", {}))])
         await read_entries(layer, "reply.x!", 1)
-        broker.evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"me">>)')
-        broker.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"me">>)')
-        broker.permit("guest", ".*", ".*", ".*", name)
+        broker.empty(name)
         while len(leases) < 3:
             with contextlib.suppress(ChannelLayerUnavailable):
                 leases.append(await layer.renew_lease("reply.x!"))

@@ -28,19 +28,19 @@ class OverTheBroker:
     def advance(self, layer, seconds):
         time.sleep(seconds)
 
+
+class TestRabbitmqChannelLayer(OverTheBroker, ChannelLayerConformance):
+    expiry = group_expiry = 1
+    many = 500
+
     def recipe(self, layer):
         return "channels.layers.rabbitmq.RabbitmqChannelLayer", self.config
 
 
-class TestRabbitmqChannelLayer(OverTheBroker, ChannelLayerConformance):
-    expiry = group_expiry = 1
-    many = 1_000
+class TestReadersWithConnectionsOfTheirOwn(OverTheBroker, ReceivingPromises):
+    """Those of several processes: nothing is shared but the broker."""
 
-
-class TestReadersOfSeveralProcesses(OverTheBroker, ReceivingPromises):
-    """The same layer as several processes have it: nothing is shared but the broker."""
-
-    many = 300
+    many = 200
 
     def other_process(self, layer):
         return self.another()
