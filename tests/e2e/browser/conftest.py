@@ -35,9 +35,10 @@ def site(project):
     (project / "db.sqlite3").unlink(missing_ok=True)
     site.manage("migrate")
     site.manage("collectstatic", "--noinput")
+    site.work()
     site.start()
     yield site
-    site.stop()
+    site.close()
 
 
 @pytest.fixture
