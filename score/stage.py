@@ -44,7 +44,9 @@ class Stage(Site):
         """Return the names of all that lies in the store."""
         if self.valkey is None:
             layer = self.layer()
-            return [key.decode() for key in layer.store.visit(layer, lambda visit: visit.keys(b""))]
+            keys = layer.store.visit(layer, lambda visit: visit.keys(b""))
+            # Who has left a group is known for a minute.
+            return [key.decode() for key in keys if not key.startswith(b"l")]
         client = self.valkey.client()
         with contextlib.closing(client):
             return [key.decode() for key in client.scan_iter(f"{self.folder.name}:*", count=1000)]

@@ -35,9 +35,12 @@ def site(project):
     (project / "db.sqlite3").unlink(missing_ok=True)
     site.manage("migrate")
     site.manage("collectstatic", "--noinput")
-    site.start()
-    yield site
-    site.stop()
+    try:
+        site.work()
+        site.start()
+        yield site
+    finally:
+        site.close()
 
 
 @pytest.fixture

@@ -15,20 +15,20 @@ PASSWORD = "river-stone-77"
 
 
 class Site:
-    """A project served as in production, by one interface server with its workers inside."""
+    """A project served as in production, by an interface server and by workers, which stay when that is restarted."""
 
     def __init__(self, project):
         self.project = project
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
+        self.workers = []
         self.environment = clean_environment() | {
             "DEBUG": "false",
             "USE_HTTPS": "false",
             "ALLOWED_HOSTS": "127.0.0.1",
             "SITE_NAME": "Riverside",
             "SITE_DESCRIPTION": "Where the people by the river talk to each other.",
-            "WORKER_THREADS": "4",
         }
 
     def manage(self, *arguments, code=None):
@@ -43,16 +43,21 @@ class Site:
             capture_output=True,
         )
 
+    def work(self):
+        """Start two worker processes."""
+        self.workers = [self._run("manage.py", "runworker", "--threads", "2") for _ in range(2)]
+
     def start(self):
-        log = (self.project / "server.log").open("ab")
-        server = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "config.asgi:channel_layer"]
-        self.process = subprocess.Popen(
-            [sys.executable, *server], cwd=self.project, env=self.environment, stdout=log, stderr=log
-        )
-        deadline = time.monotonic() + 30
+        self.process = self._run("-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "config.asgi:channel_layer")
+        deadline = time.monotonic() + 120
         while not self.answers():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log
             time.sleep(0.1)
+
+    def _run(self, *command):
+        with (self.project / "server.log").open("ab") as log:
+            command = [sys.executable, *command]
+            return subprocess.Popen(command, cwd=self.project, env=self.environment, stdout=log, stderr=log)
 
     def answers(self):
         try:
@@ -69,6 +74,14 @@ class Site:
         self.send_signal(number)
         self.process.wait(30)
         self.process = None
+
+    def close(self):
+        """Stop everything."""
+        self.stop()
+        for worker in self.workers:
+            worker.terminate()
+        for worker in self.workers:
+            worker.wait(30)
 
     @property
     def log(self):
