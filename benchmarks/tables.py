@@ -1,5 +1,6 @@
 """The results as Markdown."""
 
+from .targets import BUSY
 from .workloads import WORKLOADS
 
 # The layers that a page compares, with the names of their stacks.
@@ -158,7 +159,18 @@ def layers_table(summary):
         [title, *(_next_to_redis(summary, names, workload, figure) for _, workload, figure in _LAYER_COLUMNS)]
         for title, names in _LAYERS.items()
     ]
-    return _table(["", *(head for head, _, _ in _LAYER_COLUMNS)], rows)
+    table = _table(["", *(head for head, _, _ in _LAYER_COLUMNS)], rows)
+    shares = [
+        summary[workload][name].get("other_share", 0)
+        for _, workload, _ in _LAYER_COLUMNS
+        for names in _LAYERS.values()
+        for name in names
+        if name in summary.get(workload, {})
+    ]
+    busy = max(shares, default=0)
+    if busy <= BUSY:
+        return table
+    return f"{table}\n\nOther programs used up to {busy:.1f} CPUs meanwhile, so this is a trial: ratios may be far off."
 
 
 def _next_to_redis(summary, names, workload, figure):

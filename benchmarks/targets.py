@@ -53,6 +53,12 @@ class Target:
     scale: float = 1
     stack: str = OURS
 
+    @property
+    def sides(self):
+        """What has to be measured: stacks, still without a server, and workloads."""
+        own, other = (self.stack, self.workload), (self.of, self.of_workload or self.workload)
+        return [own, other] if self.of else [own]
+
     def is_met_by(self, value):
         if self.at_least is not None:
             return value >= self.at_least
@@ -215,7 +221,7 @@ def targets_of(lines):
 
 
 def judge(lines, targets=None):
-    """Return an ``Outcome`` for every target and server whose workload was run, from the measurements of one run."""
+    """Return an ``Outcome`` for every target and server of which all sides were tried, from the lines of one run."""
     targets = targets_of(lines) if targets is None else targets
     probe_us = typical_probe_us(lines)
     measured = {
@@ -228,24 +234,18 @@ def judge(lines, targets=None):
     outcomes = []
     for target in targets:
         for server in target.servers:
-            if (target.stack.format(server=server), target.workload) not in tried:
-                continue
-            rounds = [_round(target, server, measured, number) for number in numbers]
-            outcomes.append(Outcome(target, server, [one for one in rounds if one is not None]))
+            if all((name.format(server=server), workload) in tried for name, workload in target.sides):
+                rounds = [_round(target, server, measured, number) for number in numbers]
+                outcomes.append(Outcome(target, server, [one for one in rounds if one is not None]))
     return outcomes
 
 
 def _round(target, server, measured, number):
-    ours = measured.get((number, target.stack.format(server=server), target.workload), {})
-    value = _figure(ours, target.figure)
-    if not target.of:
-        return None if value is None else Round(value * target.scale, _is_disturbed(ours))
-    other_stack, other_workload = target.of.format(server=server), target.of_workload or target.workload
-    other = measured.get((number, other_stack, other_workload), {})
-    other_value = _figure(other, target.figure)
-    if value is None or not other_value:
+    sides = [measured.get((number, name.format(server=server), workload), {}) for name, workload in target.sides]
+    value, *others = [_figure(figures, target.figure) for figures in sides]
+    if value is None or not all(others):
         return None
-    return Round(value / other_value, _is_disturbed(ours) or _is_disturbed(other))
+    return Round(value / others[0] if others else value * target.scale, any(map(_is_disturbed, sides)))
 
 
 def _figure(figures, name):

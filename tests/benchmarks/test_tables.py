@@ -105,6 +105,15 @@ def test_layers_are_shown_next_to_redis_on_both_servers_or_alone():
     ]
 
 
+def test_figures_of_a_busy_machine_say_so_themselves():
+    echoes = {**LAYERS["echo"], "ours-ipc-1w-daphne": {"rate": 1800, "cpu_us": 200, "other_share": 1.96}}
+
+    *table, _, sentence = layers_table({**LAYERS, "echo": echoes}).splitlines()
+
+    assert table == layers_table(LAYERS).splitlines()
+    assert sentence == "Other programs used up to 2.0 CPUs meanwhile, so this is a trial: ratios may be far off."
+
+
 def test_a_document_gets_the_table_of_layers_in_its_place_and_stays_as_it_is_otherwise():
     page = "Above.\n\n<!-- measured: -->\n\n| old |\n\n<!-- end of what was measured -->\n\nBelow.\n"
 

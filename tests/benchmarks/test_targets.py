@@ -143,9 +143,7 @@ def test_everything_a_target_needs_is_measured_by_default(target, tmp_path):
     assert (target.at_least is None) != (target.at_most is None)
 
     for server in target.servers:
-        sides = [(target.stack, target.workload)]
-        sides += [(target.of, target.of_workload or target.workload)] if target.of else []
-        for name, workload in sides:
+        for name, workload in target.sides:
             stack = stacks[name.format(server=server)]
             assert workload in WORKLOADS
             assert stack.runs(workload)
