@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-_ROW, _BAR, _LABELS, _PANEL, _GAP, _TOP = 22, 14, 215, 300, 90, 58
+_ROW, _BAR, _LABELS, _PANEL, _GAP, _TOP = 22, 14, 250, 300, 90, 58
 _ROLES = {
     "server": "#4c78a8",
     "worker": "#f58518",

@@ -14,7 +14,7 @@ PANELS = {
         ("longest pause while opening, ms", "connect_pause_us", 1e-3, 0),
         ("longest pause while speaking, ms", "pause_us", 1e-3, 0),
     ],
-    "broadcasts": [("CPU µs per broadcast", "cpu_us", 1, 0), ("broadcasts per second", "rate", 1, 0)],
+    "broadcasts": [("CPU µs per broadcast", "cpu_us", 1, 0)],
 }
 TITLES = {"scale": "A room by the number of its sockets", "broadcasts": "A group by the number of its members"}
 

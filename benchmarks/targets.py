@@ -188,7 +188,7 @@ TARGETS = [
     *(
         Target(
             f"broadcast over {name} to {members:,} members",
-            "CPU per broadcast, to one to 10",
+            "CPU per broadcast, to a group of 10",
             f"layer_group{members}",
             "cpu_us",
             stack,
