@@ -35,10 +35,12 @@ def site(project):
     (project / "db.sqlite3").unlink(missing_ok=True)
     site.manage("migrate")
     site.manage("collectstatic", "--noinput")
-    site.work()
-    site.start()
-    yield site
-    site.close()
+    try:
+        site.work()
+        site.start()
+        yield site
+    finally:
+        site.close()
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ class Site:
         self.project = project
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process = self.workers = None
+        self.process = None
+        self.workers = []
         self.environment = clean_environment() | {
             "DEBUG": "false",
             "USE_HTTPS": "false",
@@ -44,7 +45,7 @@ class Site:
 
     def work(self):
         """Start two worker processes."""
-        self.workers = self._run("manage.py", "runworker", "--processes", "2", "--threads", "2")
+        self.workers = [self._run("manage.py", "runworker", "--threads", "2") for _ in range(2)]
 
     def start(self):
         self.process = self._run("-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "config.asgi:channel_layer")
@@ -77,8 +78,10 @@ class Site:
     def close(self):
         """Stop everything."""
         self.stop()
-        self.workers.terminate()
-        self.workers.wait(30)
+        for worker in self.workers:
+            worker.terminate()
+        for worker in self.workers:
+            worker.wait(30)
 
     @property
     def log(self):

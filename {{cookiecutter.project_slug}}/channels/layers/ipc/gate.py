@@ -60,7 +60,7 @@ class Gate:
         """Wait until no other process is inside; one thread of this process at a time."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
+        except OSError:
             self._wait_to_enter()
 
     def leave(self) -> None:
