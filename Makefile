@@ -99,9 +99,10 @@ $(DEMO)/cookiecutter:
 test: test-together
 	$(TOOLS)/bin/python -m pytest -m alone $(TESTS) || [ $$? -eq 5 ]
 
-# Without the tests that need the machine for themselves. A third file uses the time for which the others wait.
+# Without the tests that need the machine for themselves. Most of them wait most of the time, so there are more processes
+# than cores; each gets a file or a class at a time, in the order of tests/conftest.py.
 test-together: $(TOOLS)/installed
-	$(TOOLS)/bin/python -m pytest -n 3 --dist loadfile -m "not alone" $(TESTS)
+	$(TOOLS)/bin/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder -m "not alone" $(TESTS)
 
 score: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(BUSY),--busy $(BUSY))
