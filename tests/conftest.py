@@ -17,12 +17,17 @@ ALONE = (
     "tests/deploy/test_deploy.py",
     "tests/deploy/test_kills.py::test_what_killed_workers_lose",
     "tests/deploy/test_kills.py::test_with_ordering",
-    "tests/deploy/test_store_failures.py",
+    "tests/deploy/test_store_failures.py::test_a_slow_store",
+    "tests/deploy/test_store_failures.py::test_sockets_outlive_a_redis_that_is_stopped",
+    "tests/deploy/test_store_failures.py::test_want_of_memory",
     "tests/deploy/test_workers.py::test_forty_stops",
-    "tests/score/test_score.py",
-    "tests/engine/layers/redis/test_failures.py",
+    "tests/score/test_score.py::test_the_command_measures",
+    "tests/engine/layers/redis/test_failures.py::test_a_slow_store",
+    "tests/engine/layers/redis/test_failures.py::test_a_store_that_pauses",
     "tests/engine/layers/redis/test_joined_sends.py",
-    "tests/engine/layers/redis/several/test_pops.py",
+    "tests/engine/layers/redis/several/test_pops.py::test_an_event_loop_waits",
+    "tests/engine/layers/redis/several/test_pops.py::test_messages_go_where",
+    "tests/engine/layers/redis/several/test_pops.py::test_silent_hosts_keep",
 )
 # The files that take longest begin first: one of them begun last would go on when all others have ended.
 LONGEST = (
