@@ -24,6 +24,11 @@ def add_navigation(app, page, source):
             source[0] += "\n".join(["", "```{toctree}", ":hidden:", caption, *pages, "```", ""])
 
 
+def name_files(app, page, source):
+    """Name the files of the repository that a page leads to: they are no pages of the site."""
+    source[0] = re.sub(r"\[([^\]]+)\]\(\.\./([^)]+)\)", r"\1 (`\2`)", source[0])
+
+
 def name_language(app, page, template, context, doctree):
     """Say in which language a page is written: its name ends in that, unless it is English."""
     context["language"] = page.partition(".")[2] or "en"
@@ -37,6 +42,7 @@ def add_front_page(app, error):
 
 def setup(app):
     app.connect("source-read", add_navigation)
+    app.connect("source-read", name_files)
     app.connect("html-page-context", name_language)
     app.connect("build-finished", add_front_page)
     return {"parallel_read_safe": True}

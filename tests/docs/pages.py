@@ -7,6 +7,8 @@ which no reader of the page sees:
     <!-- continues -->          it goes on where the block above it has ended
     <!-- given: message -->     a reader has this where the block goes; `GIVEN` makes it
     <!-- not run: reason -->    nothing runs it: code of another version, say
+    <!-- file: talk/models.py -->
+                                it is the whole of this file of a project, from this heading on; `write_step` writes it
 
 Two of them stand in one comment with a semicolon in between.
 """
@@ -23,7 +25,7 @@ from channels import channel_layers
 from channels.message import Message
 from chat.models import Room
 
-from ..baking import REPOSITORY, repository_files
+from ..baking import FOLDER, REPOSITORY, repository_files
 
 PAGES = [path.as_posix() for path in repository_files() if path.suffix == ".md"]
 
@@ -48,6 +50,7 @@ class Block:
     page: str
     number: int
     line: int
+    heading: str
     language: str
     text: str
     marks: dict
@@ -62,7 +65,8 @@ def blocks_of(page, language=None):
     blocks = []
     for number, found in enumerate(_BLOCK.finditer(text), 1):
         line = text.count("\n", 0, found.start(3)) + 1
-        blocks.append(Block(page, number, line, found[2], found[3], _marks(found[1] or "")))
+        heading = re.findall(r"^#+ (.+)$", text[: found.start()], re.MULTILINE)[-1:]
+        blocks.append(Block(page, number, line, "".join(heading), found[2], found[3], _marks(found[1] or "")))
     fences = re.findall(r"^ *```", text, re.MULTILINE)
     assert len(fences) == 2 * len(blocks), (
         f"{page} has a block that is set in, or does not begin and end with ``` alone."
@@ -74,6 +78,8 @@ def namespaces_of(page):
     """Run the Python of a page; return each block with the names that there were at its end."""
     ran, names = [], {}
     for block in blocks_of(page, "python"):
+        if "file" in block.marks:
+            continue
         names = _run(block, dict(names) if "continues" in block.marks else {})
         ran.append((block, names))
     return ran
@@ -87,9 +93,40 @@ def program(page, name):
     raise AssertionError(f"No block of {page} defines {name}.")
 
 
+def steps_of(page):
+    """Return the files of a project that a page writes, after each of its headings that writes some."""
+    steps, files = {}, {}
+    for block in blocks_of(page, "python"):
+        if "file" in block.marks:
+            _compile(block)
+            files = {**files, block.marks["file"]: block.text}
+            steps[block.heading] = files
+    return steps
+
+
 def defined_in(block):
     """Return the names that a block itself makes at its top level."""
     return _stored(_compile(block))
+
+
+def table_rows(page, heading=""):
+    """Return the cells of each row of the tables of a page, or of those below a heading, without their headings."""
+    text = (REPOSITORY / page).read_text("utf-8")
+    if heading:
+        text = re.split(rf"^#+ {re.escape(heading)}\n", text, flags=re.MULTILINE)[1].split("\n## ")[0]
+    tables = re.findall(r"^\|[-|: ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in row[1:-1].split(" | ")] for table in tables for row in table.splitlines()]
+
+
+def first_column(page, heading=""):
+    """Return the code in the first column of the tables of a page."""
+    return [name for row in table_rows(page, heading) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def engine_sources():
+    """Return the text of each module of the engine, by its path in there."""
+    engine = REPOSITORY / FOLDER / "channels"
+    return {path.relative_to(engine).as_posix(): path.read_text("utf-8") for path in sorted(engine.rglob("*.py"))}
 
 
 def _marks(note):
