@@ -123,6 +123,15 @@ def first_column(page, heading=""):
     return [name for row in table_rows(page, heading) for name in re.findall(r"`([^`]+)`", row[0])]
 
 
+def measured(heading, figure, stack):
+    """Return what the last run of the benchmarks says, by the heading of its page, of a figure of a stack."""
+    results = "benchmarks/results/README.md"
+    part = (REPOSITORY / results).read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    [columns] = [line.split(" | ") for line in re.findall(r"^\| (stack .+) \|$", part, re.MULTILINE)]
+    [cells] = [row for row in table_rows(results, heading) if row[0] == f"`{stack}`"]
+    return cells[columns.index(figure)]
+
+
 def engine_sources():
     """Return the text of each module of the engine, by its path in there."""
     engine = REPOSITORY / FOLDER / "channels"
