@@ -27,7 +27,9 @@ from chat.models import Room
 
 from ..baking import FOLDER, REPOSITORY, repository_files
 
-PAGES = [path.as_posix() for path in repository_files() if path.suffix == ".md"]
+# Pages in other languages, and those whose code they have: it is not run again.
+TRANSLATIONS = {"README.zh-CN.md": "README.md", "docs/start.zh-CN.md": "docs/start.md"}
+PAGES = [path.as_posix() for path in repository_files() if path.suffix == ".md" and path.as_posix() not in TRANSLATIONS]
 
 # What a block may be given, each made when it is asked for.
 GIVEN = {
