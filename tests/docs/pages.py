@@ -7,10 +7,9 @@ which no reader of the page sees:
     <!-- continues -->          it goes on where the block above it has ended
     <!-- given: message -->     a reader has this where the block goes; `GIVEN` makes it
     <!-- not run: reason -->    nothing runs it: code of another version, say
-    <!-- file: talk/models.py -->
-                                it is the whole of this file of a project, from this heading on; `write_step` writes it
 
-Two of them stand in one comment with a semicolon in between.
+Two of them stand in one comment with a semicolon in between. A block below a line that is the name of a file and a
+colon (`talk/models.py`:) is all of this file of a project, from its heading on; the fixture `write_step` writes it.
 """
 
 import builtins
@@ -42,7 +41,9 @@ GIVEN = {
     "user": lambda: get_user_model().objects.create_user("anna"),
 }
 
-_BLOCK = re.compile(r"(?:^<!-- ((?:(?!-->).)+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:^`([\w/]+\.py)`:\n\n)?(?:^<!-- ((?:(?!-->).)+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclasses.dataclass
@@ -53,6 +54,7 @@ class Block:
     number: int
     line: int
     heading: str
+    file: str | None
     language: str
     text: str
     marks: dict
@@ -66,9 +68,10 @@ def blocks_of(page, language=None):
     text = (REPOSITORY / page).read_text("utf-8")
     blocks = []
     for number, found in enumerate(_BLOCK.finditer(text), 1):
-        line = text.count("\n", 0, found.start(3)) + 1
-        heading = re.findall(r"^#+ (.+)$", text[: found.start()], re.MULTILINE)[-1:]
-        blocks.append(Block(page, number, line, "".join(heading), found[2], found[3], _marks(found[1] or "")))
+        file, note, written_in, code = found.groups()
+        line = text.count("\n", 0, found.start(4)) + 1
+        headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", text[: found.start()]), re.MULTILINE)
+        blocks.append(Block(page, number, line, "".join(headings[-1:]), file, written_in, code, _marks(note or "")))
     fences = re.findall(r"^ *```", text, re.MULTILINE)
     assert len(fences) == 2 * len(blocks), (
         f"{page} has a block that is set in, or does not begin and end with ``` alone."
@@ -80,7 +83,7 @@ def namespaces_of(page):
     """Run the Python of a page; return each block with the names that there were at its end."""
     ran, names = [], {}
     for block in blocks_of(page, "python"):
-        if "file" in block.marks:
+        if block.file:
             continue
         names = _run(block, dict(names) if "continues" in block.marks else {})
         ran.append((block, names))
@@ -99,9 +102,8 @@ def steps_of(page):
     """Return the files of a project that a page writes, after each of its headings that writes some."""
     steps, files = {}, {}
     for block in blocks_of(page, "python"):
-        if "file" in block.marks:
-            _compile(block)
-            files = {**files, block.marks["file"]: block.text}
+        if block.file:
+            files = {**files, block.file: block.text}
             steps[block.heading] = files
     return steps
 

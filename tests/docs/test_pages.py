@@ -8,7 +8,7 @@ from ..baking import REPOSITORY
 from . import pages
 from .pages import PAGES, blocks_of, defined_in, namespaces_of, program, steps_of
 
-MARKS = {"continues", "file", "given", "not run"}
+MARKS = {"continues", "given", "not run"}
 # In which a block can be written, and what looks at it: besides this module, for consumers, the tests of its page.
 LANGUAGES = {"python": "tests/docs/test_pages.py", "console": "tests/docs/test_console.py"}
 WITH_PYTHON = [page for page in PAGES if blocks_of(page, "python")]
@@ -37,7 +37,7 @@ def test_the_consumers_of_a_page_get_messages_in_a_test_of_that_page(page):
     asked = tests.read_text("utf-8") if tests.is_file() else ""
 
     for block in blocks_of(page, "python"):
-        consumers = consumers_of(block) if "file" not in block.marks else []
+        consumers = [] if block.file else consumers_of(block)
         named = any(f'"{page}", "{name}"' in asked for name in defined_in(block))
         assert not consumers or named, (
             f"{block} defines the consumer {consumers[0]}. Show in {tests.relative_to(REPOSITORY)} that it does "

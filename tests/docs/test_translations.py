@@ -22,9 +22,10 @@ def targets_of(page):
 
 
 def test_it_has_the_code_and_the_commands(page, original):
-    assert [(block.language, block.marks, block.text) for block in blocks_of(page)] == [
-        (block.language, block.marks, block.text) for block in blocks_of(original)
-    ]
+    def code(page):
+        return [(block.file, block.language, block.marks, block.text) for block in blocks_of(page)]
+
+    assert code(page) == code(original)
 
 
 def test_it_has_the_parts_and_the_rows(page, original):
