@@ -9,7 +9,7 @@ which no reader of the page sees:
     <!-- not run: reason -->    nothing runs it: code of another version, say
 
 Two of them stand in one comment with a semicolon in between. A block below a line that is the name of a file and a
-colon (`talk/models.py`:) is all of this file of a project, from its heading on; the fixture `write_step` writes it.
+colon (`talk/models.py`:) is all of this file of an app, from its heading on; the fixture `write_step` writes it.
 """
 
 import builtins

@@ -1,5 +1,6 @@
 """The pages have every setting that the engine reads, with its default."""
 
+import ast
 import re
 from dataclasses import fields
 
@@ -35,13 +36,12 @@ def test_the_defaults_on_the_page_are_those_of_the_code():
 
 def test_every_limit_of_interface_servers_is_explained_with_its_default():
     limits = {field.name: field.default for field in fields(Limits) if field.name != "session_size"}
-    explained = {
-        name: default
-        for names, defaults, *_ in table_rows("docs/interface.md", "Limits")
-        for name, default in zip(re.findall(r"\w+", names), defaults.split(", "), strict=True)
-    }
+    explained = {}
+    for names, defaults, *_ in table_rows("docs/interface.md", "Limits"):
+        values = ast.literal_eval(f"[{defaults.replace('`', '')}]")
+        explained |= zip(re.findall(r"\w+", names), values, strict=True)
 
-    assert {name: f"{value:g}" if type(value) is float else str(value) for name, value in limits.items()} == explained
+    assert explained == {name: list(value) if type(value) is tuple else value for name, value in limits.items()}
 
 
 def test_the_variables_of_the_environment_are_on_the_page():

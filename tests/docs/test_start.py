@@ -7,9 +7,6 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from ..baking import FOLDER, REPOSITORY
-from .pages import steps_of
-
 # A model's table is made, and what is saved is committed.
 with_tables = pytest.mark.django_db(transaction=True)
 
@@ -27,14 +24,6 @@ def open_as(open_socket):
         return socket
 
     return open_as
-
-
-def test_one_line_of_the_project_s_routing_is_new():
-    [text] = {files["config/routing.py"] for files in steps_of("docs/start.md").values()}
-    routes = [line for line in text.splitlines() if "talk" not in line]
-
-    project = (REPOSITORY / FOLDER / "config" / "routing.py").read_text("utf-8").splitlines()
-    assert routes == [line for line in project[project.index(routes[0]) :] if line.strip()[:1] != "#"]
 
 
 def test_an_empty_consumer_answers_nothing(write_step, open_socket, capsys):
