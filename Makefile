@@ -13,6 +13,8 @@ SITE := $(DEMO)/my_chat
 TOOLS := build/tools
 DJANGO :=
 TESTS := tests
+# Its own, for it needs nothing of the others.
+DOCS_TOOLS := build/docs-tools
 UV := $(shell command -v uv)
 
 ifdef UV
@@ -46,7 +48,7 @@ rm -rf $(1)
 $(call make_venv,$(1))
 endef
 
-.PHONY: help demo demo-redis .procfile .free-port test test-together score check format bench clean
+.PHONY: help demo demo-redis .procfile .free-port test test-together score check format docs bench clean
 
 help:
 	@echo "make demo     make a project in $(SITE) and serve it on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -56,6 +58,7 @@ help:
 	@echo "make test-together    without those that need the machine for themselves"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
+	@echo "make docs     make a site of docs/ in build/docs; every warning is an error"
 	@echo "make bench    measure the engine next to its peers (ROUNDS=$(ROUNDS), STACKS=..., WORKLOADS=...)"
 	@echo "make clean    remove build/"
 
@@ -123,6 +126,19 @@ ifndef UV
 	$(call install,$(TOOLS)) "pip>=25.1"
 endif
 	$(call install,$(TOOLS)) --group dev $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
+
+docs: $(DOCS_TOOLS)/installed
+	$(DOCS_TOOLS)/bin/python -m sphinx --quiet --nitpicky --fail-on-warning --fresh-env --doctree-dir build/doctrees docs build/docs
+	@echo "The site is in build/docs: open build/docs/index.html."
+
+$(DOCS_TOOLS)/installed: pyproject.toml
+	@mkdir -p $(DOCS_TOOLS)
+	$(call new_venv,$(DOCS_TOOLS))
+ifndef UV
+	$(call install,$(DOCS_TOOLS)) "pip>=25.1"
+endif
+	$(call install,$(DOCS_TOOLS)) --group docs
 	@touch $@
 
 # Makes its environments itself, in build/bench.
