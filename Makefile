@@ -13,6 +13,8 @@ SITE := $(DEMO)/my_chat
 TOOLS := build/tools
 DJANGO :=
 TESTS := tests
+# Its own, for it needs nothing of the others.
+DOCS_TOOLS := build/docs-tools
 UV := $(shell command -v uv)
 
 ifdef UV
@@ -48,7 +50,7 @@ rm -rf $(1)
 $(call make_venv,$(1))
 endef
 
-.PHONY: help demo demo-redis .free-port test test-together score check format bench clean
+.PHONY: help demo demo-redis .free-port test test-together score check format docs bench clean
 
 help:
 	@echo "make demo     make a project in $(SITE) and run its Procfile on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -58,6 +60,7 @@ help:
 	@echo "make test-together    without those that need the machine for themselves"
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the code into shape"
+	@echo "make docs     make a site of docs/ in build/docs; every warning is an error"
 	@echo "make bench    measure the engine next to its peers (ROUNDS=$(ROUNDS), STACKS=..., WORKLOADS=...)"
 	@echo "make clean    remove build/"
 
@@ -95,9 +98,10 @@ $(DEMO)/cookiecutter:
 test: test-together
 	$(TOOLS)/bin/python -m pytest -m alone $(TESTS) || [ $$? -eq 5 ]
 
-# Without the tests that need the machine for themselves. A third file uses the time for which the others wait.
+# Without the tests that need the machine for themselves. Most of them wait most of the time, so there are more processes
+# than cores; each gets a file or a class at a time, in the order of tests/conftest.py.
 test-together: $(TOOLS)/installed
-	$(TOOLS)/bin/python -m pytest -n 3 --dist loadfile -m "not alone" $(TESTS)
+	$(TOOLS)/bin/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder -m "not alone" $(TESTS)
 
 score: $(TOOLS)/installed
 	$(TOOLS)/bin/python -m score $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(LAYER),--layer $(LAYER)) $(if $(BUSY),--busy $(BUSY))
@@ -118,6 +122,19 @@ ifndef UV
 	$(call install,$(TOOLS)) "pip>=25.1"
 endif
 	$(call install,$(TOOLS)) --group dev $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
+
+docs: $(DOCS_TOOLS)/installed
+	$(DOCS_TOOLS)/bin/python -m sphinx --quiet --nitpicky --fail-on-warning --fresh-env --doctree-dir build/doctrees docs build/docs
+	@echo "The site is in build/docs: open build/docs/index.html."
+
+$(DOCS_TOOLS)/installed: pyproject.toml
+	@mkdir -p $(DOCS_TOOLS)
+	$(call new_venv,$(DOCS_TOOLS))
+ifndef UV
+	$(call install,$(DOCS_TOOLS)) "pip>=25.1"
+endif
+	$(call install,$(DOCS_TOOLS)) --group docs
 	@touch $@
 
 # Makes its environments itself, in build/bench.

@@ -76,7 +76,7 @@ def run(project, *arguments, check=True, **environment):
 def clean_environment():
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "SYSTEMROOT", "TMPDIR") if name in os.environ}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return kept | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+    return kept | {"PATH": path, "PYTHONUTF8": "1"}
 
 
 def read_env(path):

@@ -51,15 +51,30 @@ def test_no_file_names_a_place_on_this_machine():
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_links_lead_to_files_that_exist(document):
-    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document))
+def test_links_lead_to_files_and_headings_that_exist(document):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text_of(document)):
+        page = REPOSITORY / document.parent / target if target else REPOSITORY / document
 
-    assert [target for target in targets if not (REPOSITORY / document.parent / target).exists()] == []
+        assert page.exists(), f"{document} leads to {target}, which is not there"
+        assert not anchor or anchor in anchors_of(page), f"{document} leads to {target}#{anchor}, which is no heading"
+
+
+def text_of(page):
+    """Return the text of a page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors_of(page):
+    """Return what GitHub, and the site of the documents, call the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_the_folders_and_files_a_document_names_exist(document):
-    named = re.findall(r"`((?:[\w{}.-]+/)+[\w.-]*)`", read(document))
+    text = read(document)
+    # Those that it has its reader write stand alone in a line, above their text.
+    named = {*re.findall(r"`((?:[\w{}.-]+/)+[\w.-]*)`", text)} - {*re.findall(r"^`(\S+)`:$", text, re.MULTILINE)}
     paths = [f"/{path.as_posix()}" for path in FILES]
 
     for name in named:

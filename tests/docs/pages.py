@@ -8,7 +8,8 @@ which no reader of the page sees:
     <!-- given: message -->     a reader has this where the block goes; `GIVEN` makes it
     <!-- not run: reason -->    nothing runs it: code of another version, say
 
-Two of them stand in one comment with a semicolon in between.
+Two of them stand in one comment with a semicolon in between. A block below a line that is the name of a file and a
+colon (`talk/models.py`:) is all of this file of an app, from its heading on; the fixture `write_step` writes it.
 """
 
 import builtins
@@ -23,9 +24,11 @@ from channels import channel_layers
 from channels.message import Message
 from chat.models import Room
 
-from ..baking import REPOSITORY, repository_files
+from ..baking import FOLDER, REPOSITORY, repository_files
 
-PAGES = [path.as_posix() for path in repository_files() if path.suffix == ".md"]
+# Pages in other languages, and those whose code they have: it is not run again.
+TRANSLATIONS = {"README.zh-CN.md": "README.md", "docs/start.zh-CN.md": "docs/start.md"}
+PAGES = [path.as_posix() for path in repository_files() if path.suffix == ".md" and path.as_posix() not in TRANSLATIONS]
 
 # What a block may be given, each made when it is asked for.
 GIVEN = {
@@ -38,7 +41,9 @@ GIVEN = {
     "user": lambda: get_user_model().objects.create_user("anna"),
 }
 
-_BLOCK = re.compile(r"(?:^<!-- ((?:(?!-->).)+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:^`([\w/]+\.py)`:\n\n)?(?:^<!-- ((?:(?!-->).)+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclasses.dataclass
@@ -48,6 +53,8 @@ class Block:
     page: str
     number: int
     line: int
+    heading: str
+    file: str | None
     language: str
     text: str
     marks: dict
@@ -61,8 +68,10 @@ def blocks_of(page, language=None):
     text = (REPOSITORY / page).read_text("utf-8")
     blocks = []
     for number, found in enumerate(_BLOCK.finditer(text), 1):
-        line = text.count("\n", 0, found.start(3)) + 1
-        blocks.append(Block(page, number, line, found[2], found[3], _marks(found[1] or "")))
+        file, note, written_in, code = found.groups()
+        line = text.count("\n", 0, found.start(4)) + 1
+        headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", text[: found.start()]), re.MULTILINE)
+        blocks.append(Block(page, number, line, "".join(headings[-1:]), file, written_in, code, _marks(note or "")))
     fences = re.findall(r"^ *```", text, re.MULTILINE)
     assert len(fences) == 2 * len(blocks), (
         f"{page} has a block that is set in, or does not begin and end with ``` alone."
@@ -74,6 +83,8 @@ def namespaces_of(page):
     """Run the Python of a page; return each block with the names that there were at its end."""
     ran, names = [], {}
     for block in blocks_of(page, "python"):
+        if block.file:
+            continue
         names = _run(block, dict(names) if "continues" in block.marks else {})
         ran.append((block, names))
     return ran
@@ -87,9 +98,48 @@ def program(page, name):
     raise AssertionError(f"No block of {page} defines {name}.")
 
 
+def steps_of(page):
+    """Return the files of a project that a page writes, after each of its headings that writes some."""
+    steps, files = {}, {}
+    for block in blocks_of(page, "python"):
+        if block.file:
+            files = {**files, block.file: block.text}
+            steps[block.heading] = files
+    return steps
+
+
 def defined_in(block):
     """Return the names that a block itself makes at its top level."""
     return _stored(_compile(block))
+
+
+def table_rows(page, heading=""):
+    """Return the cells of each row of the tables of a page, or of those below a heading, without their headings."""
+    text = (REPOSITORY / page).read_text("utf-8")
+    if heading:
+        text = re.split(rf"^#+ {re.escape(heading)}\n", text, flags=re.MULTILINE)[1].split("\n## ")[0]
+    tables = re.findall(r"^\|[-|: ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in row[1:-1].split(" | ")] for table in tables for row in table.splitlines()]
+
+
+def first_column(page, heading=""):
+    """Return the code in the first column of the tables of a page."""
+    return [name for row in table_rows(page, heading) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def measured(heading, figure, stack):
+    """Return what the last run of the benchmarks says, by the heading of its page, of a figure of a stack."""
+    results = "benchmarks/results/README.md"
+    part = (REPOSITORY / results).read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    [columns] = [line.split(" | ") for line in re.findall(r"^\| (stack .+) \|$", part, re.MULTILINE)]
+    [cells] = [row for row in table_rows(results, heading) if row[0] == f"`{stack}`"]
+    return cells[columns.index(figure)]
+
+
+def engine_sources():
+    """Return the text of each module of the engine, by its path in there."""
+    engine = REPOSITORY / FOLDER / "channels"
+    return {path.relative_to(engine).as_posix(): path.read_text("utf-8") for path in sorted(engine.rglob("*.py"))}
 
 
 def _marks(note):

@@ -69,6 +69,8 @@ CHECKS = {
     r"(\.venv/bin/|build/tools/bin/)?python[0-9.]*": lambda words: check_python(words[1:]),
     "daphne|uvicorn|hypercorn|granian": check_server,
     "make": lambda words: check_make(words[1:]),
+    # The shell's own.
+    r"cd|\.": lambda words: None,
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ..baking import REPOSITORY
 from . import pages
-from .pages import PAGES, blocks_of, defined_in, namespaces_of, program
+from .pages import PAGES, blocks_of, defined_in, namespaces_of, program, steps_of
 
 MARKS = {"continues", "given", "not run"}
 # In which a block can be written, and what looks at it: besides this module, for consumers, the tests of its page.
@@ -33,16 +33,31 @@ def test_the_python_of_a_page_runs(page, db):
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_the_consumers_of_a_page_get_messages_in_a_test_of_that_page(page):
-    tests = REPOSITORY / "tests" / "docs" / f"test_{page.rpartition('/')[2].removesuffix('.md').lower()}.py"
+    tests = module_for(page)
     asked = tests.read_text("utf-8") if tests.is_file() else ""
 
     for block in blocks_of(page, "python"):
-        consumers = consumers_of(block)
+        consumers = [] if block.file else consumers_of(block)
         named = any(f'"{page}", "{name}"' in asked for name in defined_in(block))
         assert not consumers or named, (
             f"{block} defines the consumer {consumers[0]}. Show in {tests.relative_to(REPOSITORY)} that it does "
             f'what the page says; serve("{page}", "{consumers[0]}") makes a site of the block.'
         )
+
+
+@pytest.mark.parametrize("page", [page for page in WITH_PYTHON if steps_of(page)])
+def test_each_step_of_a_page_that_writes_files_is_tried(page):
+    asked = module_for(page).read_text("utf-8")
+
+    for step in steps_of(page):
+        assert f'"{page}", "{step}"' in asked, (
+            f'Try in {module_for(page)} what is there by then: write_step("{page}", "{step}")'
+        )
+
+
+def module_for(page):
+    name = page.rpartition("/")[2].removesuffix(".md").lower().replace(".", "_")
+    return REPOSITORY / "tests" / "docs" / f"test_{name}.py"
 
 
 def consumers_of(block):
