@@ -66,7 +66,7 @@ class Broker:
 
     def start(self):
         options = {"env": self._environment, "start_new_session": True, "stdin": subprocess.DEVNULL}
-        names = subprocess.Popen(["epmd"], stdout=subprocess.DEVNULL, **options)
+        names = subprocess.Popen(["epmd"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
         with self._log_file.open("wb") as log:
             broker = subprocess.Popen([str(PROGRAM)], stdout=log, stderr=subprocess.STDOUT, **options)
         self._processes = names.pid, broker.pid
