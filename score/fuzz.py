@@ -141,7 +141,7 @@ async def _exchange(port, parts):
 
 def _throw_envelopes(stage, server, chance, findings):
     """Put entries into the store behind the layer's back, and wait until they have been read."""
-    from channels.layers.redis.envelope import VERSION
+    from channels.layers.envelope import VERSION
 
     client = stage.valkey.client()
     with contextlib.closing(client):

@@ -9,9 +9,10 @@ import pytest
 
 from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers.base import Entry
+from channels.layers.envelope import UnreadableEntry
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.encryption import CHANGE_LIFE, LEEWAY, Cipher
-from channels.layers.redis.envelope import DEATH_DIGITS, NEVER, UnreadableEntry
+from channels.layers.redis.envelope import DEATH_DIGITS, NEVER
 from channels.test.conformance import SingleProcessConformance
 from channels.test.process_queue import MemberMessages
 from channels.values.turn import Turn

@@ -25,7 +25,7 @@ import ormsgpack
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ...exceptions import InvalidChannelLayerError
-from .envelope import UnreadableEntry
+from ..envelope import UnreadableEntry
 
 # By so much an entry may be older than its life, in seconds: several stores may not agree on the time.
 LEEWAY = 10.0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
 from ..base import Entry, Lease, Send, UnderWay
+from ..under_way import unpack_messages
 from . import scripts
 from .connections import StoreIsFull
 from .hosts import StoreHost
@@ -15,7 +16,6 @@ from .joined_sends import JoinedSends, Pace
 from .loop_connection import LoopConnection
 from .scripts import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
-from .under_way import unpack_messages
 
 # As much an interface server takes from its process queue at once.
 QUEUE_BATCH = 100

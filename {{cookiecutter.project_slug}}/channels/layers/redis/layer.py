@@ -11,11 +11,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...exceptions import InvalidMessage
-from ...values.names import local_part, prefix_of, queue_of, require_channel_name, require_group_name
+from ...values.names import prefix_of, queue_of, require_channel_name, require_group_name
 from ..base import BaseChannelLayer, Content, Delivery, Entry, Lease, Send, UnderWay
+from ..envelope import pack_message
 from .counts import StoreCounts, statistics_of
-from .envelope import pack
 from .event_loops import HostForLoops
 from .hosts import Host, RedisHost, StoreHost
 from .store import ANSWER_TIMEOUT, BLOCK, Store
@@ -75,10 +74,7 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def encode(self, name: str, message: Content, to_group: bool) -> bytes:
         """Return the entry of a message. It is sealed when it is written: only then is the store's time known."""
-        if not isinstance(message, dict):
-            raise InvalidMessage(f"The content of a message is a dict, not {type(message).__name__}.")
-        local, group = ("", name) if to_group else (local_part(name), "")
-        return pack(local, group, message, False, self.max_message_size)
+        return pack_message(name, message, to_group, self.max_message_size)
 
     def describe_full(self, channel: str) -> str:
         """Say why a message was refused: because of the store, if there was something wrong with it lately."""

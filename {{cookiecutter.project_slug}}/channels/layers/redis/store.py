@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from ...values.names import local_part, queue_of
 from ..base import BaseChannelLayer, Delivery, Entry, Send
+from ..envelope import UnreadableEntry, pack, packed_send, unpack
 from .counts import Counts, StoreCounts
-from .envelope import NEVER, UnreadableEntry, pack, split, unpack, with_extras
+from .envelope import NEVER, split
 from .hosts import StoreHost
 from .memory import Memory
 
@@ -70,9 +71,10 @@ class Store:
     def send_arguments(self, host: StoreHost, sends: Sequence[Send], done: str = "") -> list[Any]:
         """Return what the script that sends is told; ``done`` is what a worker has finished with."""
         capacity_of, is_sealed = self._layer.get_capacity, self.cipher is not None
+        max_size = self._layer.max_message_size
         arguments: list[Any] = [*self.head, done, *self._usual_capacities]
         for send in sends:
-            name, packed = send.name, self._packed(send)
+            name, packed = send.name, packed_send(send, max_size)
             if send.to_group:
                 arguments += ("g", name, self._sealed(host, "g", name, packed) if is_sealed else packed)
                 continue
@@ -105,16 +107,9 @@ class Store:
         """Return a last will as the store keeps it: the channel, a line break, the entry. Its time is not known yet."""
         if will is None:
             return b""
-        packed = self._packed(will)
+        packed = packed_send(will, self._layer.max_message_size)
         content = packed if self.cipher is None else self.cipher.seal("c", will.name, None, packed)
         return will.name.encode() + b"\n" + content
-
-    def _packed(self, send: Send) -> bytes:
-        """Return the entry of a send to a channel, with what comes beside its content."""
-        packed: bytes = send.content or pack(local_part(send.name), "", None, False, self._layer.max_message_size)
-        if send.ticket is None and send.finish is None:
-            return packed
-        return with_extras(packed, send.ticket, send.finish)
 
     def _sealed(self, host: StoreHost, kind: str, name: str, packed: bytes) -> bytes:
         return packed if self.cipher is None else self.cipher.seal(kind, name, host.seconds(), packed)

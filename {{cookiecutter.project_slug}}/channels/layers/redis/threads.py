@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from ...exceptions import ChannelLayerUnavailable
 from ...values.names import prefix_of
 from ..base import Delivery, Send, UnderWay
+from ..under_way import pack_messages, unpack_messages
 from . import keyspace, scripts
 from .connections import Command, StoreIsFull, packed, refusal
 from .counts import Figures
@@ -20,7 +21,6 @@ from .hosts import StoreHost
 from .reader import Reader, readable
 from .scripts import SEND
 from .store import BLOCK, LEASE, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
-from .under_way import pack_messages, unpack_messages
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Pack what a worker process is working on, for the store."""
+"""Pack what a worker process is working on, for a layer that keeps it in a store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import ormsgpack
 
-from ..base import UnderWay
+from .base import UnderWay
 
 
 def pack_messages(messages: Sequence[UnderWay]) -> bytes:
