@@ -35,8 +35,9 @@ _known: dict[tuple[Any, ...], _Known] = {}
 
 def user_logged_in(session: Any) -> Any:
     """Return the user that is logged in to a session, an anonymous one if nobody is. The session stays as it is."""
-    login = (*map(session.get, KEYS), settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    row = _row_of(session)
+    key, backend, shown = map(session.get, KEYS)
+    row = None if key is None else _row_of(backend, key)
+    login = (key, backend, shown, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     known = _known.get(login)
     if known is not None and row is not None and known.row == row:
         return copy.copy(known.user)
@@ -49,13 +50,10 @@ def user_logged_in(session: Any) -> Any:
     return user
 
 
-def _row_of(session: Any) -> Any:
-    """Return the row that the user of a login is made of; None without one, or where the user depends on more."""
-    backend, key = session.get(auth.BACKEND_SESSION_KEY), session.get(auth.SESSION_KEY)
-    if key is None or backend not in settings.AUTHENTICATION_BACKENDS:
-        return None
+def _row_of(backend: str, key: str) -> Any:
+    """Return the row that the user of a login is made of; None where there is none, or the user depends on more."""
     model = auth.get_user_model()
-    if not _is_plain(backend, model):
+    if backend not in settings.AUTHENTICATION_BACKENDS or not _is_plain(backend, model):
         return None
     connection, primary = connections[model._default_manager.db], model._meta.pk
     value = primary.get_db_prep_value(primary.to_python(key), connection)
