@@ -213,7 +213,7 @@ class _Outbox:
         """
         Let wait what may be sent again after a failure: all of it, or only what tells a connection.
 
-        What may have been sent all the same is counted; what a failure has taken along that nobody has expected is logged.
+        What may have been sent all the same is counted; what a failure that nobody expects has taken along is logged.
         """
         if isinstance(error, ChannelLayerUnavailable):
             if not error.uncertain:
