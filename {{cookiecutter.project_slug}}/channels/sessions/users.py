@@ -9,7 +9,6 @@ checked) may depend on more, and is asked each time.
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.contrib import auth
 from django.db import connections
 from django.db.models import QuerySet
+from django.db.models.base import ModelState
 from django.db.models.manager import BaseManager
 from django.utils.module_loading import import_string
 
@@ -40,14 +40,22 @@ def user_logged_in(session: Any) -> Any:
     login = (key, backend, shown, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     known = _known.get(login)
     if known is not None and row is not None and known.row == row:
-        return copy.copy(known.user)
+        return _copy(known.user)
     user = auth.get_user(_Request(session))  # type: ignore[arg-type]
     if row is not None and user.is_authenticated:
         if len(_known) >= MOST_KNOWN:
             _known.pop(next(iter(_known)), None)
         # The row was read first: if it has changed since, the user is looked up again the next time.
-        _known[login] = _Known(row, copy.copy(user))
+        _known[login] = _Known(row, _copy(user))
     return user
+
+
+def _copy(user: Any) -> Any:
+    """Do what ``copy.copy`` does, which takes the long way of pickling."""
+    copied = type(user).__new__(type(user))
+    copied.__dict__.update(user.__dict__, _state=ModelState())
+    copied._state.__dict__.update(user._state.__dict__, fields_cache={})
+    return copied
 
 
 def _row_of(backend: str, key: str) -> Any:
