@@ -174,7 +174,7 @@ class SocketMessages:
         # It may have got there, too, if this is cancelled; if not, it will be found to be lost.
         self._dispatching = taken = True
         try:
-            taken = await dispatch(process.layer, send, patience, outage_patience, self._is_under_way)
+            taken = await dispatch(process.layer, send, patience, outage_patience, lambda: lane.has(number))
         finally:
             self._dispatching = False
             if taken:
@@ -182,6 +182,3 @@ class SocketMessages:
             else:
                 lane.finish(number)
         return taken
-
-    def _is_under_way(self, send: Send) -> bool:
-        return send.ticket is not None and send.ticket.number is not None and self._lane.has(send.ticket.number)
