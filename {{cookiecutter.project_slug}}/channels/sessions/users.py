@@ -52,7 +52,7 @@ def user_logged_in(session: Any) -> Any:
 
 def _copy(user: Any) -> Any:
     """Do what ``copy.copy`` does, which takes the long way of pickling."""
-    copied = type(user).__new__(type(user))
+    copied: Any = object.__new__(type(user))
     copied.__dict__.update(user.__dict__, _state=ModelState())
     copied._state.__dict__.update(user._state.__dict__, fields_cache={})
     return copied
