@@ -44,7 +44,7 @@ class Channel:
         delay that makes no sense it raises ``ValueError``, and without that app ``ImproperlyConfigured``.
         """
         name, content = self.name, _require_dict(self.name, content)
-        if seconds := require_delay(delay):
+        if delay != 0 and (seconds := require_delay(delay)):
             if not apps.is_installed("channels.delay"):
                 raise ImproperlyConfigured(
                     f"A message to {name!r} is to be sent {delay} seconds later; the app for that is not installed. "
@@ -98,13 +98,11 @@ class Group:
 
 
 def _send(channel_layer: AnyLayer, name: str, content: Content, immediately: bool, to_group: bool) -> None:
-    layer = layer_behind(channel_layer)
-    send, held = layer.prepare(name, content, to_group), held_sends()
-    if held is not None:
-        if not to_group and (origin := held.origin_of(layer, content)):
-            send = send._replace(ticket=origin.ticket_along())
-        if not immediately and held.hold(layer, send):
-            return
+    layer, held = layer_behind(channel_layer), held_sends()
+    ticket = None if held is None or to_group else held.ticket_along(layer, content)
+    send = layer.prepare(name, content, to_group, ticket)
+    if held is not None and not immediately and held.hold(layer, send):
+        return
     if layer.send_many([send]):
         raise layer.ChannelFull(layer.describe_full(name))
 

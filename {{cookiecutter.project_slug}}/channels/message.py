@@ -32,8 +32,10 @@ class Message:
         self.origin = origin
         self.channel = Channel.known(channel_name, channel_layer)
         self.channel_layer = channel_layer
-        reply_channel = content.get("reply_channel")
-        self.reply_channel = Channel(reply_channel, channel_layer=channel_layer) if reply_channel else None
+        name = content.get("reply_channel")
+        # That of an open connection was made by its interface server.
+        checked = Channel if origin is None else Channel.known
+        self.reply_channel = checked(name, channel_layer=channel_layer) if name else None
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]

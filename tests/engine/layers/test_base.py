@@ -115,7 +115,7 @@ def test_no_memory_is_spent_on_the_capacities_of_channels_with_random_ends():
         layer.get_capacity(f"parts?{number}")
         layer.get_capacity(f"reply.x!{number}")
 
-    assert len(layer._capacities) == 1
+    assert len(layer.capacities) == 1
 
 
 def test_the_error_of_a_full_channel_tells_what_to_do():

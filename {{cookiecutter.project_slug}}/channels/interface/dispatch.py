@@ -18,7 +18,7 @@ async def dispatch(
     send: Send,
     patience: float = 0.0,
     outage_patience: float = 0.0,
-    is_wanted: Callable[[Send], bool] | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> bool:
     """
     Send one prepared message; return False if the layer has not taken it.
@@ -49,5 +49,5 @@ async def dispatch(
         if left <= 0:
             return False
         await asyncio.sleep(min(pauses.next(), left))
-        if is_wanted is not None and not is_wanted(send):
+        if not is_wanted():
             return False

@@ -42,14 +42,16 @@ class Lane:
         """Take note that a message is on its way into its channel."""
         self._under_way[number] = (channel, math.inf)
 
-    def arrive(self, number: int | None, now: float) -> None:
-        """Take note that a message has got into its channel, or is there once more, if it is still under way."""
-        if number in self._under_way:
-            self._under_way[number] = (self._under_way[number][0], now)
+    def arrive(self, number: int, now: float) -> bool:
+        """Take note that a message has got into its channel, or is there once more; return whether it is under way."""
+        known = self._under_way.get(number)
+        if known is not None:
+            self._under_way[number] = (known[0], now)
+        return known is not None
 
-    def finish(self, number: int | None) -> str:
+    def finish(self, number: int) -> str:
         """Take note that a message is under way no more; return its channel, empty if it was not."""
-        channel = self._under_way.pop(number, ("", 0.0))[0] if number is not None else ""
+        channel, _ = self._under_way.pop(number, ("", 0.0))
         if not self._under_way:
             # An empty dict keeps its table until it is cleared, and most sockets are idle.
             self._under_way.clear()

@@ -160,7 +160,8 @@ class Replies:
                         yield self._broadcast, local, content
                 continue
             for entry in some:
-                yield (self._reply if entry.is_message else self._change_membership), entry
+                is_message = entry.content is not None or entry.finish is not None
+                yield (self._reply if is_message else self._change_membership), entry
 
     def _broadcast(self, local: str, content: Content) -> None:
         if local in self._connections:

@@ -41,7 +41,8 @@ class SocketMessages:
 
     async def connect(self, scope: Scope) -> bool:
         """Send the connect message; return whether the layer has taken it. Raises ``MessageTooLarge``."""
-        send = self._prepared("websocket.connect", self._socket.connect_message(scope))
+        layer, message = self._process.layer, self._socket.connect_message(scope)
+        send = layer.prepare("websocket.connect", message, ticket=Ticket(message["order"], self._session))
         return await self._dispatch(send._replace(reply_channel=self._socket.reply_channel, will=self.will()), 0)
 
     # Frames
@@ -55,13 +56,14 @@ class SocketMessages:
         """Send a frame; return 0, or the code to close the socket with if that cannot be done."""
         process, socket = self._process, self._socket
         message = socket.receive_message(frame)
+        number: int = message["order"]
         try:
-            send = self._prepared("websocket.receive", message)
+            send = process.layer.prepare("websocket.receive", message, ticket=Ticket(number, self._session))
         except MessageTooLarge as error:
             logger.warning("Socket %r closed: %s", socket.path, error)
             return MESSAGE_TOO_BIG
         limits = process.limits
-        if await self._dispatch(send, message["order"], limits.full_timeout, limits.outage_timeout):
+        if await self._dispatch(send, number, limits.full_timeout, limits.outage_timeout):
             return 0
         if process.replies.owns(socket.reply_channel):
             process.log_refused("Socket %r closed", socket.path, "websocket.receive")
@@ -102,16 +104,12 @@ class SocketMessages:
 
     def finished(self, finish: Finish) -> bool:
         """Be told that a worker has done with a message; return whether it has changed the session."""
-        lane, number = self._lane, finish.number
-        if number is not None and not lane.has(number):
+        lane, number, clock = self._lane, finish.number, self._process.layer.clock
+        if number is not None and not (lane.arrive(number, clock()) if finish.comes_again else lane.finish(number)):
             # It is told again when it may have got lost, and others may have changed the session since.
             return False
         if finish.keeps_order:
             lane.keep_order()
-        if finish.comes_again:
-            lane.arrive(number, self._process.layer.clock())
-        else:
-            lane.finish(number)
         if not finish.changed and not finish.removed:
             return False
         self._session = merged(self._session, finish, self._process.limits.session_size)
@@ -167,9 +165,6 @@ class SocketMessages:
         # What a client has sent before it left comes before its disconnect message.
         return self._socket.was_accepted and self._lane.has_room and not self._dispatching
 
-    def _prepared(self, channel: str, message: Content) -> Send:
-        return self._process.layer.prepare(channel, message, ticket=Ticket(message["order"], self._session))
-
     async def _dispatch(self, send: Send, number: int, patience: float = 0.0, outage_patience: float = 0.0) -> bool:
         process, lane = self._process, self._lane
         if not process.replies.owns(self._socket.reply_channel):
@@ -179,7 +174,7 @@ class SocketMessages:
         # It may have got there, too, if this is cancelled; if not, it will be found to be lost.
         self._dispatching = taken = True
         try:
-            taken = await dispatch(process.layer, send, patience, outage_patience, self._is_under_way)
+            taken = await dispatch(process.layer, send, patience, outage_patience, lambda: lane.has(number))
         finally:
             self._dispatching = False
             if taken:
@@ -187,6 +182,3 @@ class SocketMessages:
             else:
                 lane.finish(number)
         return taken
-
-    def _is_under_way(self, send: Send) -> bool:
-        return send.ticket is not None and send.ticket.number is not None and self._lane.has(send.ticket.number)

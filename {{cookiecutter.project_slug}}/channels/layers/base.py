@@ -178,8 +178,8 @@ class BaseChannelLayer(ABC):
         self.clock = clock
         # Shared by all of this process that notices it.
         self.outage = Outage()
-        self._capacity_patterns = [*_compile(self.channel_capacity), *_compile(DEFAULT_CAPACITIES)]
-        self._capacities: dict[str, int] = {}
+        # Of each channel and each process queue.
+        self.capacities = _CapacityByQueue(self.channel_capacity, capacity)
 
     # Sending
 
@@ -383,14 +383,7 @@ class BaseChannelLayer(ABC):
 
     def get_capacity(self, channel: str) -> int:
         """Return how many unread messages the channel, or the process queue it belongs to, may hold."""
-        queue = queue_of(channel)
-        size = self._capacities.get(queue)
-        if size is None:
-            size = next((size for pattern, size in self._capacity_patterns if pattern.match(queue)), self.capacity)
-            # Names with a random end are not remembered: there is no end of them.
-            if "?" not in queue:
-                self._capacities[queue] = size
-        return size
+        return self.capacities[queue_of(channel)]
 
     def describe_full(self, channel: str) -> str:
         """Say in a sentence why a message was refused and which setting to change."""
@@ -418,11 +411,23 @@ def _wrong_number(name: str, value: Any, expected: str) -> exceptions.InvalidCha
     )
 
 
-def _compile(capacities: Capacities) -> list[tuple[re.Pattern[str], int]]:
-    return [
-        (re.compile(_translate(pattern)) if isinstance(pattern, str) else pattern, size)
-        for pattern, size in capacities.items()
-    ]
+class _CapacityByQueue(dict[str, int]):
+    """The capacities that have been asked for, by names without local parts."""
+
+    def __init__(self, chosen: Capacities, usual: int) -> None:
+        super().__init__()
+        self._usual = usual
+        self._patterns = [
+            (re.compile(_translate(pattern)) if isinstance(pattern, str) else pattern, size)
+            for pattern, size in (*chosen.items(), *DEFAULT_CAPACITIES.items())
+        ]
+
+    def __missing__(self, queue: str) -> int:
+        size = next((size for pattern, size in self._patterns if pattern.match(queue)), self._usual)
+        # Names with a random end are not remembered: there is no end of them.
+        if "?" not in queue:
+            self[queue] = size
+        return size
 
 
 def _translate(pattern: str) -> str:

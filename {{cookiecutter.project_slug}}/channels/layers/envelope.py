@@ -42,6 +42,8 @@ _PACKING_FACTOR = 2
 
 _TICKET, _FINISH = ormsgpack.packb("t"), ormsgpack.packb("f")
 _NOTHING_ELSE = Finish()[1:]
+# The types of the number of a message in its lane.
+_NUMBERS = (int, type(None))
 
 
 class UnreadableEntry(ChannelsException):
@@ -114,29 +116,25 @@ def unpack(packed: bytes) -> Entry:
             )
         local, group, content, joins = get("l", ""), get("g", ""), get("c"), get("j", False)
         ticket = None if (parts := get("t")) is None else Ticket(*parts)
-        finish = None if (parts := get("f")) is None else Finish(*parts)
+        finish = None if (told := get("f")) is None else Finish(*told)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableEntry(f"The entry is no envelope: {error}.") from error
     if content is not None and type(content) is not dict:
         raise UnreadableEntry(f"The content of an entry is a map, not {type(content).__name__}.")
     if type(local) is not str or type(group) is not str or type(joins) is not bool:
         raise UnreadableEntry("The local part and the group of an entry are text, and 'j' is true or false.")
-    if ticket is not None and not (_is_ticket(ticket) and isinstance((content or {}).get("reply_channel"), str)):
+    if ticket is not None and not (
+        type(ticket.number) in _NUMBERS
+        and type(ticket.session) is dict
+        and isinstance((content or {}).get("reply_channel"), str)
+    ):
         raise UnreadableEntry("A ticket holds a number or nil and a map, and the message beside it a reply channel.")
-    if finish is not None and not _is_finish(finish):
+    if finish is not None and not (type(finish.number) in _NUMBERS and (len(told) == 1 or _is_change(finish))):
         raise UnreadableEntry("A finish holds a number or nil, a map, a list of keys, and twice true or false.")
-    return Entry(local, group, content, joins, ticket=ticket, finish=finish)
+    return Entry(local, group, content, joins, False, ticket, finish)
 
 
-def _is_ticket(ticket: Ticket) -> bool:
-    return _is_number(ticket.number) and type(ticket.session) is dict
-
-
-def _is_finish(finish: Finish) -> bool:
-    number, changed, removed, *flags = finish
-    is_change = type(changed) is dict and type(removed) in (list, tuple) and all(type(key) is str for key in removed)
-    return _is_number(number) and is_change and all(type(flag) is bool for flag in flags)
-
-
-def _is_number(number: object) -> bool:
-    return number is None or type(number) is int
+def _is_change(finish: Finish) -> bool:
+    _, changed, removed, *flags = finish
+    is_change = type(changed) is dict and type(removed) is list and all(type(key) is str for key in removed)
+    return is_change and all(type(flag) is bool for flag in flags)

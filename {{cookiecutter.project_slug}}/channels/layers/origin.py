@@ -29,10 +29,6 @@ class Origin:
         self.channel_session: Any = None
         self.keeps_order = self.comes_again = False
 
-    def ticket_along(self) -> Ticket:
-        """Return the ticket of a message that is sent on, which brings the session along."""
-        return Ticket(None, self.session)
-
     def ticket_again(self) -> Ticket:
         """Return the ticket of this message when it is put back."""
         return Ticket(self.ticket.number, self.session)

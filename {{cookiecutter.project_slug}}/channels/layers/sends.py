@@ -12,9 +12,10 @@ runs.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from contextvars import ContextVar, Token
 
-from .base import BaseChannelLayer, Content, Send
+from .base import BaseChannelLayer, Content, Send, Ticket
 from .origin import Origin
 
 _held: ContextVar[HeldSends | None] = ContextVar("channels.sends", default=None)
@@ -36,9 +37,7 @@ class HeldSends:
         self.origin = origin
         # Whether the consumer still runs.
         self.is_open = False
-        # Whether anything takes the session along.
-        self._takes_session = False
-        self._batches: dict[int, tuple[BaseChannelLayer, list[Send]]] = {}
+        self._batches: defaultdict[BaseChannelLayer, list[Send]] = defaultdict(list)
 
     def __enter__(self) -> HeldSends:
         self.is_open = True
@@ -55,39 +54,37 @@ class HeldSends:
         """Keep a prepared send; return False, and keep nothing, if the consumer has ended."""
         with self._lock:
             if self.is_open:
-                self._batches.setdefault(id(layer), (layer, []))[1].append(send)
-                self._takes_session = self._takes_session or send.ticket is not None
+                self._batches[layer].append(send)
             return self.is_open
 
-    def origin_of(self, layer: BaseChannelLayer, content: Content) -> Origin | None:
-        """Return the connection of this consumer's message, if the message that it sends is about that too."""
+    def ticket_along(self, layer: BaseChannelLayer, content: Content) -> Ticket | None:
+        """Return the ticket of a message that names the connection of this consumer's message, None of any other."""
         origin = self.origin
         if origin is None or content.get("reply_channel") != origin.reply_channel or layer is not origin.layer:
             return None
-        return origin
+        return Ticket(None, origin.session)
 
     def discard(self, channel: str) -> None:
         """Forget the sends to one channel."""
         with self._lock:
-            for _, batch in self._batches.values():
+            for batch in self._batches.values():
                 batch[:] = [send for send in batch if send.name != channel]
 
     def has(self, channel: str) -> bool:
         """Say whether anything is held for a channel."""
         with self._lock:
-            return any(send.name == channel for _, batch in self._batches.values() for send in batch)
+            return any(send.name == channel for batch in self._batches.values() for send in batch)
 
     def take(self) -> list[tuple[BaseChannelLayer, list[Send]]]:
         """Return what is held, layer by layer, for the caller to send."""
         with self._lock:
-            batches, self._batches = self._batches, {}
-        if self.origin is not None and self._takes_session:
-            for _, batch in batches.values():
-                for number, send in enumerate(batch):
-                    if send.ticket is not None and send.ticket.number is None:
-                        # Its consumer may have changed the session since.
-                        batch[number] = send._replace(ticket=self.origin.ticket_along())
-        return list(batches.values())
+            batches, self._batches = self._batches, defaultdict(list)
+        for batch in batches.values():
+            for number, send in enumerate(batch):
+                if self.origin is not None and send.ticket is not None and send.ticket.number is None:
+                    # Its consumer may have changed the session since.
+                    batch[number] = send._replace(ticket=Ticket(None, self.origin.session))
+        return list(batches.items())
 
 
 def held_sends() -> HeldSends | None:

@@ -9,7 +9,6 @@ checked) may depend on more, and is asked each time.
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.contrib import auth
 from django.db import connections
 from django.db.models import QuerySet
+from django.db.models.base import ModelState
 from django.db.models.manager import BaseManager
 from django.utils.module_loading import import_string
 
@@ -35,27 +35,33 @@ _known: dict[tuple[Any, ...], _Known] = {}
 
 def user_logged_in(session: Any) -> Any:
     """Return the user that is logged in to a session, an anonymous one if nobody is. The session stays as it is."""
-    login = (*map(session.get, KEYS), settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    row = _row_of(session)
+    key, backend, shown = map(session.get, KEYS)
+    row = None if key is None else _row_of(backend, key)
+    login = (key, backend, shown, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     known = _known.get(login)
     if known is not None and row is not None and known.row == row:
-        return copy.copy(known.user)
+        return _copy(known.user)
     user = auth.get_user(_Request(session))  # type: ignore[arg-type]
     if row is not None and user.is_authenticated:
         if len(_known) >= MOST_KNOWN:
             _known.pop(next(iter(_known)), None)
         # The row was read first: if it has changed since, the user is looked up again the next time.
-        _known[login] = _Known(row, copy.copy(user))
+        _known[login] = _Known(row, _copy(user))
     return user
 
 
-def _row_of(session: Any) -> Any:
-    """Return the row that the user of a login is made of; None without one, or where the user depends on more."""
-    backend, key = session.get(auth.BACKEND_SESSION_KEY), session.get(auth.SESSION_KEY)
-    if key is None or backend not in settings.AUTHENTICATION_BACKENDS:
-        return None
+def _copy(user: Any) -> Any:
+    """Do what ``copy.copy`` does, which takes the long way of pickling."""
+    copied: Any = object.__new__(type(user))
+    copied.__dict__.update(user.__dict__, _state=ModelState())
+    copied._state.__dict__.update(user._state.__dict__, fields_cache={})
+    return copied
+
+
+def _row_of(backend: str, key: str) -> Any:
+    """Return the row that the user of a login is made of; None where there is none, or the user depends on more."""
     model = auth.get_user_model()
-    if not _is_plain(backend, model):
+    if backend not in settings.AUTHENTICATION_BACKENDS or not _is_plain(backend, model):
         return None
     connection, primary = connections[model._default_manager.db], model._meta.pk
     value = primary.get_db_prep_value(primary.to_python(key), connection)

@@ -25,12 +25,16 @@ _READABLE = re.compile(r"[a-zA-Z0-9\-_.]+(?:\?[a-zA-Z0-9\-_.]+)?")
 
 def require_channel_name(name: str) -> str:
     """Return a name that can be sent to; raise ``InvalidName``, or ``TypeError`` for anything but text."""
+    if not isinstance(name, str):
+        raise _no_text(name, "channel name")
     return _require(_CHANNEL, name, "channel name", "and at most one ! or ? with something on either side")
 
 
 def require_readable_name(name: str) -> str:
     """Return the name of a channel that any process may receive from; raise ``InvalidName`` or ``TypeError``."""
-    if isinstance(name, str) and "!" in name:
+    if not isinstance(name, str):
+        raise _no_text(name, "name to receive from")
+    if "!" in name:
         raise InvalidName(
             f"{name[:220]!r} is read by one process, with read_queue({queue_of(name)[:220]!r}): "
             "receive takes messages from channels without a ! only."
@@ -40,6 +44,8 @@ def require_readable_name(name: str) -> str:
 
 def require_group_name(name: str) -> str:
     """Return a legal group name; raise ``InvalidName``, or ``TypeError`` for anything but text."""
+    if not isinstance(name, str):
+        raise _no_text(name, "group name")
     return _require(_PLAIN, name, "group name", "and neither ! nor ?")
 
 
@@ -70,14 +76,12 @@ def prefix_of(channel: str) -> str:
     return queue_of(prefix + mark)
 
 
-def _require(pattern: re.Pattern[str], name: str, kind: str, marks: str) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"A {kind} is text, not {type(name).__name__}.")
-    return _require_text(pattern, name, kind, marks)
+def _no_text(name: object, kind: str) -> TypeError:
+    return TypeError(f"A {kind} is text, not {type(name).__name__}.")
 
 
 @functools.lru_cache(maxsize=10_000)
-def _require_text(pattern: re.Pattern[str], name: str, kind: str, marks: str) -> str:
+def _require(pattern: re.Pattern[str], name: str, kind: str, marks: str) -> str:
     if len(name) > MAX_LENGTH or not pattern.fullmatch(name):
         raise InvalidName(
             f"{name[:220]!r} is no valid {kind}: use fewer than {MAX_LENGTH + 1} ASCII letters, digits, "

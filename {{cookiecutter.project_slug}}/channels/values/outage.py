@@ -60,7 +60,7 @@ class Outage:
 
     def is_over(self, kind: str = "work") -> None:
         """Take note of a success of some kind."""
-        if not self.lasts(kind):
+        if kind not in self._failing:
             return
         with self._changing:
             was_last = self._failing == {kind}

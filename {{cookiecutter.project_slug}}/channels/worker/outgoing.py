@@ -35,8 +35,7 @@ class Outgoing:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
         self._own = _Outbox(layer)
-        # Those of other layers, by their ids.
-        self._others: dict[int, _Outbox] = {}
+        self._others: dict[BaseChannelLayer, _Outbox] = {}
 
     def take(self, held: HeldSends) -> None:
         """
@@ -48,7 +47,7 @@ class Outgoing:
             if layer is self._layer:
                 self._own.new += batch
             else:
-                outbox = self._others.setdefault(id(layer), _Outbox(layer))
+                outbox = self._others.setdefault(layer, _Outbox(layer))
                 outbox.new += batch
                 outbox.send()
         if held.origin is not None and (finish := held.origin.finish()):
@@ -66,31 +65,42 @@ class Outgoing:
 
     def limited(self, timeout: float) -> float:
         """Return for how long to wait for a message, ``timeout`` at most: until something should be tried again."""
-        if not self._own.waiting and not self._others:
-            return timeout
-        outboxes = (self._own, *self._others.values())
-        return min([timeout, *(outbox.pause for outbox in outboxes if outbox.waiting)])
+        return min([timeout, *(outbox.pause for outbox in self._outboxes() if outbox.waiting)])
 
     def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Delivery | None:
         """
         Do a worker's turn at the layer, whose ``send_and_take`` says what that is; return what has been received.
 
-        Where far too much waits, that is seen to first.
+        It waits for that no longer than until something should be tried again. Where far too much waits, that is seen
+        to first.
         """
-        if self._own.waiting or self._others:
+        own = self._own
+        if own.waiting or self._others:
+            timeout = self.limited(timeout)
             self._tend()
-        return self._own.visit(channels, timeout, finished)
+        batch = own.take_due()
+        try:
+            refused, delivery = self._layer.send_and_take(batch, channels, timeout, finished)
+        except Exception as error:
+            own.fail(batch, error)
+            raise
+        if refused or own.waiting or own.untold:
+            own.keep(refused, "full")
+        return delivery
 
     def _tend(self) -> None:
         for outbox in self._others.values():
             outbox.send()
-        if any(len(outbox.waiting) > MOST_WAITING for outbox in (self._own, *self._others.values())):
+        if any(len(outbox.waiting) > MOST_WAITING for outbox in self._outboxes()):
             self.settle()
 
     def settle(self) -> None:
         """Send everything, and wait for room as long as that may take."""
-        for outbox in (self._own, *self._others.values()):
+        for outbox in self._outboxes():
             outbox.settle()
+
+    def _outboxes(self) -> list[_Outbox]:
+        return [self._own, *self._others.values()]
 
 
 class _Outbox:
@@ -131,32 +141,14 @@ class _Outbox:
                 return
         new.append(Send(reply_channel, None, finish=finish))
 
-    def visit(self, channels: Sequence[str], timeout: float, finished: str) -> Delivery | None:
-        batch = self._take_due()
-        try:
-            refused, delivery = self._layer.send_and_take(batch, channels, timeout, finished)
-        except ChannelLayerUnavailable as error:
-            self._keep(self._left_after(error, batch), _UNAVAILABLE)
-            raise
-        except Exception:
-            self._lose(batch)
-            raise
-        if refused or self.waiting or self.untold:
-            self._keep(refused, "full")
-        return delivery
-
     def send(self) -> None:
-        batch = self._take_due()
-        if not batch:
-            return
-        try:
-            refused, reason = self._layer.send_many(batch), "full"
-        except ChannelLayerUnavailable as error:
-            refused, reason = self._left_after(error, batch), _UNAVAILABLE
-        except Exception:
-            self._lose(batch)
-            return
-        self._keep(refused, reason)
+        if batch := self.take_due():
+            try:
+                refused = self._layer.send_many(batch)
+            except Exception as error:
+                self.fail(batch, error)
+            else:
+                self.keep(refused, "full")
 
     def settle(self) -> None:
         self.send()
@@ -167,7 +159,7 @@ class _Outbox:
             time.sleep(max(0.0, self.try_at - now))
             self.send()
 
-    def _take_due(self) -> list[Send]:
+    def take_due(self) -> list[Send]:
         """Return what is to be tried now: nothing for a channel for which something else waits longer."""
         new, self.new, self._tried = self.new, [], {}
         if not self.waiting:
@@ -183,7 +175,7 @@ class _Outbox:
         self.waiting += [(now + FULL_TIMEOUT, send) for send in new if send.name in names]
         return [send for send in new if send.name not in names]
 
-    def _keep(self, refused: Sequence[Send], reason: str) -> None:
+    def keep(self, refused: Sequence[Send], reason: str) -> None:
         """Let wait what has not left; count what has waited long enough."""
         now, self._reason = self._layer.clock(), reason
         if not self.waiting:
@@ -217,21 +209,23 @@ class _Outbox:
             advice = self._layer.describe_full(send.name) if reason == "full" else ""
             self._layer.statistics.count_dropped(send.name, reason, advice)
 
-    def _left_after(self, error: ChannelLayerUnavailable, batch: list[Send]) -> list[Send]:
-        """Return what may be sent again after a failure; what may have been sent all the same is counted."""
-        if not error.uncertain:
-            return batch
-        for send in batch:
-            if send.content is not None:
-                advice = f"The connection broke while it was sent: {error}"
-                self._layer.statistics.count_dropped(send.name, "uncertain", advice)
-        return [left for send in batch for left in send.of_finish_alone()]
+    def fail(self, batch: list[Send], error: Exception) -> None:
+        """
+        Let wait what may be sent again after a failure: all of it, or only what tells a connection.
 
-    def _lose(self, batch: list[Send]) -> None:
-        """Log what a failure that nobody has expected has taken along; only what tells a connection is kept."""
-        if batch:
+        What may have been sent all the same is counted; what a failure that nobody expects has taken along is logged.
+        """
+        if isinstance(error, ChannelLayerUnavailable):
+            if not error.uncertain:
+                self.keep(batch, _UNAVAILABLE)
+                return
+            advice = f"The connection broke while it was sent: {error}"
+            for send in batch:
+                if send.content is not None:
+                    self._layer.statistics.count_dropped(send.name, "uncertain", advice)
+        elif batch:
             logger.exception("The channel layer failed, and %d message(s) of a consumer are lost", len(batch))
-            self._keep([left for send in batch for left in send.of_finish_alone()], _UNAVAILABLE)
+        self.keep([left for send in batch for left in send.of_finish_alone()], _UNAVAILABLE)
 
 
 def _is_put_back(send: Send) -> bool:

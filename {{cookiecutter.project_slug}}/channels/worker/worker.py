@@ -149,7 +149,7 @@ class Worker:
 
     def _turn(self, timeout: float) -> bool:
         """Send what the last consumer has sent, take a message and run its consumer; return whether there was one."""
-        delivery = self._visit(self.channels, self._outgoing.limited(timeout))
+        delivery = self._visit(self.channels, timeout)
         if delivery is None:
             return False
         self._finished = delivery.channel

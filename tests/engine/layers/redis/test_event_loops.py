@@ -144,7 +144,7 @@ def test_what_another_version_has_written_ends_no_reader(valkey, prefix, sealed)
     for queue in ("jobs", "reply.a!"):
         for packed in map(ormsgpack.packb, foreign):
             if sealed:
-                packed = layer._store.cipher.seal("c", queue, layer._hosts[0].seconds(), packed)
+                packed = layer._store.cipher.seal("c", queue, layer._hosts[0].asides.seconds(), packed)
             valkey.client().lpush(f"{prefix}queue:{queue}", b"9" * 13 + packed)
 
     entries = asyncio.run(layer.read_queue("reply.a!"))

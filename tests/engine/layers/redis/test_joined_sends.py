@@ -4,7 +4,6 @@ import asyncio
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Send
-from channels.layers.redis.connections import StoreIsFull
 from channels.layers.redis.joined_sends import GAP, JoinedSends, Pace
 
 
@@ -39,9 +38,9 @@ def test_what_is_asked_for_meanwhile_leaves_in_one_write_and_everybody_hears_wha
     async def send_all():
         outgoing = JoinedSends(write)
         batches = [sends("a"), sends("b", "full"), sends("c")]
-        first = asyncio.create_task(outgoing.send(batches[0]))
+        first = outgoing.send(batches[0])
         await asyncio.sleep(GAP / 2)
-        others = [asyncio.create_task(outgoing.send(batch)) for batch in batches[1:]]
+        others = [outgoing.send(batch) for batch in batches[1:]]
         return await asyncio.gather(first, *others)
 
     refused = asyncio.run(send_all())
@@ -91,21 +90,6 @@ def test_when_the_store_is_away_all_hear_of_it_after_one_try_and_who_was_not_wri
     assert tries == [100]
     assert {str(failure) for failure in failures} == {"It does not answer."}
     assert [failure.uncertain for failure in failures] == [True] * 100 + [False] * 150
-
-
-def test_a_store_that_has_no_room_for_some_may_have_it_for_others():
-    tries = []
-
-    async def refuse_the_first(batch):
-        tries.append(len(batch))
-        if len(tries) == 1:
-            raise StoreIsFull("It has no memory left.")
-        return []
-
-    answers = asyncio.run(send_many(refuse_the_first, 150))
-
-    assert tries == [100, 50]
-    assert answers[100:] == [[]] * 50
 
 
 def test_those_who_hear_that_the_store_is_away_do_not_all_go_on_in_one_turn_of_the_loop():

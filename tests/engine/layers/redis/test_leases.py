@@ -76,7 +76,7 @@ def test_a_will_brings_its_ticket_along(redis, hosts, number, keys):
 
 def test_a_connect_message_that_was_refused_leaves_no_will(redis):
     redis.capacity = 0
-    redis._capacities["websocket.connect"] = 0
+    redis.capacities["websocket.connect"] = 0
 
     async def try_to_open():
         await redis.renew_lease(QUEUE)

@@ -11,15 +11,15 @@ import pytest
 from channels.interface import lane_watch
 from channels.interface.application import InterfaceApplication, no_workers
 from channels.interface.limits import Limits
+from channels.layers import envelope
 from channels.layers.base import Finish, Send
-from channels.layers.redis import envelope
 
 from ....baking import FOLDER, REPOSITORY, clean_environment
 from ...interface.interface_server import Socket
 
 WORKER = """
 import sys
-from channels.layers.redis import envelope
+from channels.layers import envelope
 envelope.VERSION = int(sys.argv[1])
 import django
 from django.conf import settings

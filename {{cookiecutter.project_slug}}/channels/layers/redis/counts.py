@@ -33,6 +33,8 @@ class StoreCounts:
         self._lock = threading.Lock()
         self._log = DropLog(clock)
         self._unsaved: Counter[tuple[str, str]] = Counter()
+        # The channels of the messages that have been taken since.
+        self._sent: list[str] = []
         # The channels of which workers have taken messages lately. Single operations on a set are atomic.
         self._read: set[str] = set()
         self._saved_at = clock()
@@ -40,12 +42,7 @@ class StoreCounts:
     def count_sent(self, channels: Sequence[str]) -> None:
         """Count messages that have been taken, by their channels."""
         with self._lock:
-            for channel in channels:
-                prefix = prefix_of(channel)
-                self._unsaved[prefix, "rate:sent"] += 1
-                # Those on ordinary channels have been counted by the script.
-                if "!" in channel:
-                    self._unsaved[prefix, "sent"] += 1
+            self._sent += channels
 
     def count_received(self, channel: str, count: int = 1) -> None:
         """Count messages that a reader has taken and finished with."""
@@ -84,12 +81,18 @@ class StoreCounts:
     @property
     def are_due(self) -> bool:
         """Whether there is something to save, and has been for a while."""
-        return bool(self._unsaved or self._read) and self._clock() - self._saved_at >= SAVE_INTERVAL
+        return bool(self._sent or self._unsaved or self._read) and self._clock() - self._saved_at >= SAVE_INTERVAL
 
     def take(self) -> Counts:
         """Return what is not in the store yet, for the caller to save it."""
         with self._lock:
             unsaved, self._unsaved = self._unsaved, Counter()
+            sent, self._sent = Counter(map(prefix_of, self._sent)), []
+            for prefix, count in sent.items():
+                unsaved[prefix, "rate:sent"] += count
+                # Those on ordinary channels have been counted by the script.
+                if "!" in prefix:
+                    unsaved[prefix, "sent"] += count
             read, self._read = self._read, set()
             for prefix in list(read):
                 # This saves when it was.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
@@ -39,18 +39,11 @@ class HostForLoops:
         """Return the host of a process queue."""
         return self
 
-    async def send_many(self, batch: Iterable[Send]) -> list[Send]:
-        sends = list(batch)
-        try:
-            return await self._here().sends.send(sends)
-        except StoreIsFull:
-            return self._store.refused_for_memory(sends)
-        except ChannelLayerUnavailable:
-            self._store.does_not_answer()
-            raise
+    def send_many(self, batch: Iterable[Send]) -> asyncio.Future[list[Send]]:
+        return self._here().sends.send(list(batch))
 
-    async def read_queue(self, queue: str) -> list[Entry]:
-        return await self._here().read_queue(queue)
+    def read_queue(self, queue: str) -> Coroutine[None, None, list[Entry]]:
+        return self._here().read_queue(queue)
 
     async def leave_groups(self, queue: str, memberships: Iterable[tuple[str, str]]) -> None:
         pairs = [part for membership in memberships for part in membership]
@@ -164,9 +157,16 @@ class HostForLoop:
 
     async def _send(self, sends: Sequence[Send]) -> list[Send]:
         store = self._store
-        if store.cipher is not None:
-            await self.sending.learn_time()
-        return store.refused(sends, await self.sending.run(SEND, *store.send_arguments(self._host, sends)))
+        try:
+            if store.cipher is not None:
+                await self.sending.learn_time()
+            missed = await self.sending.run(SEND, *store.send_arguments(self._host, sends))
+        except StoreIsFull:
+            return store.refused_for_memory(sends)
+        except ChannelLayerUnavailable:
+            store.does_not_answer()
+            raise
+        return store.refused(sends, missed)
 
     async def read_queue(self, queue: str) -> list[Entry]:
         """Wait for entries of a process queue, and take many of them."""

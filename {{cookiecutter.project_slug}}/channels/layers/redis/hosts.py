@@ -59,10 +59,6 @@ class StoreHost:
         self._rests_until = 0.0
         self.outage.is_over(kind)
 
-    def seconds(self) -> float:
-        """Return the time by the store's clock, without asking it."""
-        return self.asides.seconds()
-
 
 class RedisHost(StoreHost):
     """

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
 from ..base import Send
-from .connections import StoreIsFull
 
 # Sends, and who waits to hear which of them were refused.
 Batch = tuple[list[Send], asyncio.Future[list[Send]]]
@@ -50,14 +49,14 @@ class JoinedSends:
         self._task: asyncio.Task[None] | None = None
         self._pace = Pace()
 
-    async def send(self, sends: list[Send]) -> list[Send]:
-        """Send a batch and return what was refused."""
+    def send(self, sends: list[Send]) -> asyncio.Future[list[Send]]:
+        """Send a batch; what was refused is told when it has left."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[Send]] = loop.create_future()
         self._waiting.append((sends, done))
         if self._task is None:
             self._task = loop.create_task(self._write())
-        return await done
+        return done
 
     async def _write(self) -> None:
         while self._waiting:
@@ -65,8 +64,6 @@ class JoinedSends:
             batches = _first(self._waiting)
             try:
                 refused = await self._send([send for sends, _ in batches for send in sends])
-            except StoreIsFull as error:
-                _fail(batches, error)
             except Exception as error:
                 _fail(batches, error)
                 await self._fail_the_rest(error)

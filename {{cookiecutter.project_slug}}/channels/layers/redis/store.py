@@ -70,7 +70,7 @@ class Store:
 
     def send_arguments(self, host: StoreHost, sends: Sequence[Send], done: str = "") -> list[Any]:
         """Return what the script that sends is told; ``done`` is what a worker has finished with."""
-        capacity_of, is_sealed = self._layer.get_capacity, self.cipher is not None
+        capacities, is_sealed = self._layer.capacities, self.cipher is not None
         max_size = self._layer.max_message_size
         arguments: list[Any] = [*self.head, done, *self._usual_capacities]
         for send in sends:
@@ -81,7 +81,7 @@ class Store:
             queue, opener = queue_of(name), send.reply_channel
             if is_sealed:
                 packed = self._sealed(host, "c", queue, packed)
-            arguments += ("w" if opener else "c", queue, capacity_of(queue), packed)
+            arguments += ("w" if opener else "c", queue, capacities[queue], packed)
             if opener:
                 arguments += (queue_of(opener), local_part(opener), self.packed_will(send.will))
         return arguments
@@ -112,7 +112,7 @@ class Store:
         return will.name.encode() + b"\n" + content
 
     def _sealed(self, host: StoreHost, kind: str, name: str, packed: bytes) -> bytes:
-        return packed if self.cipher is None else self.cipher.seal(kind, name, host.seconds(), packed)
+        return packed if self.cipher is None else self.cipher.seal(kind, name, host.asides.seconds(), packed)
 
     # What has become of sends
 
@@ -192,12 +192,12 @@ class Store:
     def message_in(self, host: StoreHost, popped: Any) -> Delivery | None:
         """Return the message in what has been popped, if it holds one that lives."""
         queue = self.queue_in(popped)
-        entry = self._living(host, queue, popped[1][0], host.seconds())
+        entry = self._living(host, queue, popped[1][0], host.asides.seconds())
         return None if entry is None else Delivery(queue, entry.content or {}, entry.ticket)
 
     def entries_in(self, host: StoreHost, queue: str, stored: Sequence[bytes]) -> Iterator[Entry]:
         """Unpack what has been popped from a process queue."""
-        now = host.seconds()
+        now = host.asides.seconds()
         for item in stored:
             entry = self._living(host, queue, item, now)
             if entry is not None:
@@ -241,7 +241,7 @@ class Store:
         entry = Entry(local.decode(), group.decode(), joins=True)
         if self.cipher is None:
             return entry
-        now = host.seconds()
+        now = host.asides.seconds()
         try:
             opened, told = self._unsealed(self.cipher, queue, sealed, now)
         except UnreadableEntry:

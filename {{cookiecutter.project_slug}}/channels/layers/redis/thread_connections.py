@@ -76,7 +76,8 @@ class ThreadConnections:
         connection = self.own()
         written = False
         try:
-            connection.open()
+            if not connection.is_open:
+                connection.open()
             if identify:
                 connection.identify()
             data = packed(commands)
@@ -90,7 +91,7 @@ class ThreadConnections:
     def finish(self, connection: ThreadConnection, count: int) -> list[Any]:
         """Read some answers, which may be errors of the store."""
         try:
-            answers = [connection.read() for _ in range(count)]
+            answers = connection.read(count)
         except BaseException as error:
             # Unread answers on this connection would be taken for those of the next commands.
             self.leave(connection)
@@ -122,6 +123,9 @@ class ThreadConnection:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self.is_open = False
+        # Of the open connection.
+        self.descriptor = -1
         # The number by which the store knows the open connection, once it was asked for.
         self.identity = 0
         # Since when an answer is due that is read at a later turn, by the monotonic clock; 0.0 if none is.
@@ -132,42 +136,42 @@ class ThreadConnection:
     @property
     def is_lost(self) -> bool:
         """Whether the store has closed the connection: when no answer is due, whatever can be read is its end."""
-        return not self.pending_since and self._socket is not None and bool(readable((self.descriptor,), 0.0))
+        return self.is_open and not self.pending_since and bool(readable((self.descriptor,), 0.0))
 
     def open(self) -> None:
-        """Connect, unless that is done."""
-        if self._socket is None:
-            self._connection.connect()
-            self._parser = make_parser(self._connection)
-            self._socket = self._connection._sock
-
-    @property
-    def descriptor(self) -> int:
-        """The descriptor of the open connection."""
-        return int(self._socket.fileno())
+        """Connect."""
+        self._connection.connect()
+        self._parser = make_parser(self._connection)
+        self._socket = self._connection._sock
+        self.is_open, self.descriptor = True, self._socket.fileno()
 
     def identify(self) -> None:
         """Ask the store for its number of this connection, unless it is known."""
         if not self.identity:
             self.write(packed([("CLIENT", "ID")]))
-            self.identity = self.read()
+            [self.identity] = self.read(1)
 
     def write(self, data: bytes) -> None:
         """Write commands."""
         self._socket.sendall(data)
 
-    def read(self) -> Any:
-        """Wait for one answer, which may be an error of the store."""
-        while (answer := self._parser.gets()) is False:
-            data = self._socket.recv(_READ_SIZE)
-            if not data:
-                raise ConnectionError("The store has closed the connection.")
-            self._parser.feed(data)
-        if isinstance(answer, ConnectionError):
-            raise answer
-        return answer
+    def read(self, count: int) -> list[Any]:
+        """Wait for so many answers, which may be errors of the store."""
+        answers: list[Any] = []
+        while len(answers) < count:
+            answer = self._parser.gets()
+            if answer is False:
+                data = self._socket.recv(_READ_SIZE)
+                if not data:
+                    raise ConnectionError("The store has closed the connection.")
+                self._parser.feed(data)
+            elif isinstance(answer, ConnectionError):
+                raise answer
+            else:
+                answers.append(answer)
+        return answers
 
     def close(self) -> None:
         """Close the connection."""
-        self._socket, self.identity, self.pending_since = None, 0, 0.0
+        self.is_open, self.identity, self.pending_since = False, 0, 0.0
         self._connection.disconnect()

@@ -60,7 +60,8 @@ class HostForThreads:
         store, host, names, message = self._store, self.host, readable(tuple(channels)), None
         self.reader.tend_when_due()
         try:
-            self._learn_time()
+            if store.cipher is not None:
+                self._connections.learn_time()
             arguments = store.send_arguments(host, batch, done) if batch or done else []
             commands: list[Command] = [SEND.by_digest(arguments)] if arguments else []
             if names:
