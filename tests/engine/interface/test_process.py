@@ -120,7 +120,7 @@ async def test_a_stopping_server_takes_nothing_new(caplog):
 
     assert (client.status, client.content) == (503, b"The server is stopping.\n")
     assert [event.get("code") for event in socket.sent] == [None, 1013]
-    assert "Socket '/rooms/' refused: the server is stopping." in caplog.text
+    assert "Socket '/rooms/' refused: The server is stopping." in caplog.text
     assert server.layer.global_statistics()["messages_count"] == 0
 
 
@@ -335,17 +335,14 @@ async def test_no_frame_of_a_process_that_was_taken_for_dead_reaches_a_consumer_
     assert server.layer.receive(["websocket.receive"]) == (None, None)
 
 
-async def test_the_log_says_if_the_layer_does_not_answer_either(caplog, monkeypatch):
+async def test_the_log_says_if_the_layer_does_not_answer_either(caplog):
     server = InterfaceServer(Limits(http_timeout=1))
-
-    async def fail(channel):
-        raise OSError("no connection")
-
-    monkeypatch.setattr(server.layer, "statistics_async", fail)
     await server.request()
+    server.layer.outage.goes_on(OSError("no connection"), "reads")
+
     await asyncio.sleep(2)
 
-    assert "The channel layer does not answer either: OSError('no connection')." in caplog.text
+    assert "got no answer within 1 s and becomes status 503. The channel layer does not answer." in caplog.text
 
 
 # Others have their turn

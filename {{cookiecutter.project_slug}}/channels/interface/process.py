@@ -155,24 +155,21 @@ class InterfaceProcess:
         if not self._kept:
             self._told.set()
 
+    def reason_to_refuse(self, channel: str) -> str:
+        """Say in a sentence why a message that opens a connection is not even tried to be sent; nothing if it is."""
+        if self.stopping:
+            return "The server is stopping."
+        return self.replies.workers.trouble(channel) if self.replies.workers.are_gone(channel) else ""
+
     def log_refused(self, what: str, path: str, channel: str) -> None:
         """Say why a message from a client was not taken, unless that is an outage: it is told of for all at once."""
-        why = "the server is stopping." if self.stopping else self.layer.describe_full(channel)
+        why = self.reason_to_refuse(channel) or self.layer.describe_full(channel)
         level = logging.DEBUG if self.layer.outage.lasts(SENDS) else logging.WARNING
         logger.log(level, "%s: %s", what % path, why)
 
-    async def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
+    def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         """Log that nobody has answered a message, and whether any worker reads its channel."""
-        try:
-            idle = (await self.layer.statistics_async(channel))["seconds_since_received"]
-        except Exception as error:
-            hint = f"The channel layer does not answer either: {error!r}."
-        else:
-            hint = (
-                f"No worker is listening on {channel}: start one with 'manage.py runworker'."
-                if idle is None
-                else f"A worker last took a message from {channel} {idle:.0f} s ago."
-            )
+        hint = self.replies.workers.trouble(channel) or f"Workers that read {channel} are there."
         logger.warning(f"{warning} %s", *arguments, hint)
 
     # Stopping
