@@ -86,7 +86,7 @@ class InterfaceApplication:
         process = self._processes.get(loop)
         if process is None:
             process = self._processes[loop] = InterfaceProcess(self._layer, self._limits, self._start_workers)
-            watch_stop_signals(lambda: loop.call_soon_threadsafe(process.begin_stop))
+            watch_stop_signals(loop, lambda then: loop.call_soon_threadsafe(process.begin_stop, then))
             daphne.prepare(process)
         return process
 
