@@ -68,3 +68,42 @@ def test_nothing_is_saved_twice_and_the_rate_is_exact(project, database):
     [result] = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
 
     assert json.loads(result.removeprefix("RESULT")) == [[False] * 7 + [True], 10]
+
+
+# Workers at work, each message with a query; and what the database sees of that.
+WORKERS = """
+import json, time
+from django.db import connection
+from channels import channel_layers, route
+from channels.routing import Router
+from channels.worker import WorkerGroup
+
+seen = []
+
+def ask(message):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid(), count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        seen.append(cursor.fetchone())
+
+layer = channel_layers["default"]
+layer.router = Router([route("ask", ask)])
+group = WorkerGroup(layer, 4)
+group.start()
+for number in range(200):
+    while number - len(seen) > 50:
+        time.sleep(0.001)
+    layer.send("ask", {})
+while len(seen) < 200:
+    time.sleep(0.001)
+group.stop()
+print("RESULT", json.dumps([len({process for process, _ in seen}), max(count for _, count in seen)]))
+"""
+
+
+def test_each_worker_thread_keeps_its_connection_under_load(project, postgresql):
+    done = run(project, "manage.py", "shell", "-c", WORKERS, DATABASE_URL=postgresql)
+    [result] = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+
+    connections, at_a_time = json.loads(result.removeprefix("RESULT"))
+    assert connections <= 4
+    assert at_a_time <= 4

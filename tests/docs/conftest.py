@@ -19,7 +19,8 @@ HOST = "chat.example"
 
 @pytest.fixture(autouse=True)
 def fresh_site(make_site, settings):  # noqa: F811
-    settings.ALLOWED_HOSTS = [HOST]
+    # As for all tests, browsers of the test kit are at a host of that name.
+    settings.ALLOWED_HOSTS = [HOST, "testserver"]
     make_site()
 
 

@@ -52,6 +52,10 @@ class Site:
         return found
 
 
+# The header of a browser that shows a page of the site, as tests have it.
+PAGE = [b"origin", b"http://testserver"]
+
+
 class Socket:
     """The socket of a browser. What it sends is consumed at once, and what came back is returned."""
 
@@ -60,7 +64,7 @@ class Socket:
         self.path = path
         self.reply_channel = f"reply.{secrets.token_hex(4)}!1"
         self.order = 0
-        self.hello = {"scheme": "ws", "query_string": b"", "headers": [], "subprotocols": [], **connect}
+        self.hello = {"scheme": "ws", "query_string": b"", "headers": [PAGE], "subprotocols": [], **connect}
 
     def connect(self):
         return self.consume("websocket.connect", **self.hello)

@@ -17,7 +17,7 @@ from channels.auth import (
 )
 from channels.sessions.http_session import channel_and_http_session
 
-from .sites import Socket
+from .sites import PAGE, Socket
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,9 @@ def open_socket(make_site):
     ]
 
     def open_socket(client=None, routing=routing):
-        socket = Socket(make_site(routing, default_routes=True), headers=headers_of(client) if client else [])
+        socket = Socket(
+            make_site(routing, default_routes=True), headers=[PAGE, *(headers_of(client) if client else [])]
+        )
         [reply] = socket.connect()
         return socket, reply["text"]
 
@@ -211,7 +213,7 @@ def test_a_login_can_be_moved_by_hand(make_site, client, anna):
     site = make_site(
         [route("websocket.connect", connect), route("websocket.receive", channel_session_user(say_who))],
     )
-    socket = Socket(site, headers=headers_of(client))
+    socket = Socket(site, headers=[PAGE, *headers_of(client)])
     socket.connect()
 
     assert who(socket) == "anna"

@@ -3,7 +3,15 @@ from django.core.checks import run_checks
 from django.core.management import get_commands
 
 from channels import channel_layers
-from channels.checks import check_layers, check_limits, check_runserver, check_session_engine, check_session_size
+from channels.checks import (
+    check_allowed_origins,
+    check_any_origin,
+    check_layers,
+    check_limits,
+    check_runserver,
+    check_session_engine,
+    check_session_size,
+)
 
 MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 COOKIES = "django.contrib.sessions.backends.signed_cookies"
@@ -105,3 +113,23 @@ def test_a_runserver_that_knows_nothing_of_workers_is_named(monkeypatch, setting
     )
     settings.CHANNEL_LAYERS = {}
     assert check_runserver() == []
+
+
+@pytest.mark.parametrize(
+    "listed", [["partner.example"], "https://partner.example", ["https://a.example/"], [None], None]
+)
+def test_what_no_browser_names_as_an_origin_is_told_at_the_start(settings, listed):
+    settings.CHANNELS_ALLOWED_ORIGINS = listed
+
+    [error] = check_allowed_origins()
+
+    assert error.id == "channels.E005"
+    assert f"CHANNELS_ALLOWED_ORIGINS is {listed!r}; expected a list of origins" in error.msg
+
+
+def test_sockets_that_are_open_to_all_pages_are_told_of_before_a_deploy(settings):
+    assert (check_allowed_origins(), check_any_origin()) == ([], [])
+    settings.CHANNELS_ALLOWED_ORIGINS = ["*", "https://*.partner.example:8000"]
+
+    assert check_allowed_origins() == []
+    assert [warning.id for warning in check_any_origin()] == ["channels.W002"]

@@ -57,7 +57,7 @@ def test_an_entry_saved_by_another_process_appears_too_and_so_does_its_change(ex
 
 
 def test_a_reader_of_a_blog_that_is_not_there_is_told_before_the_socket_closes(server):
-    with server.open_socket("/stream/nothing/") as websocket:
+    with server.open_socket("/stream/nothing/", origin=f"http://127.0.0.1:{server.port}") as websocket:
         assert until_closed(websocket) == (['{"error": "There is no such blog"}'], 1000)
 
 

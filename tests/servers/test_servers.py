@@ -31,6 +31,15 @@ def test_a_page(server):
     assert server.fetch("/?name=J%C3%B6rg") == (200, "Hello, Jörg!".encode())
 
 
+def test_load_balancers_are_answered_by_the_server_itself(server):
+    server.wait_until(lambda: server.fetch("/readyz")[0] == 200)
+    head = server.raw(b"HEAD /readyz HTTP/1.1\r\nHost: 10.0.0.7\r\nConnection: close\r\n\r\n")
+
+    assert (server.fetch("/livez"), server.fetch("/readyz")) == ((200, b"ok\n"), (200, b"ok\n"))
+    assert (head[:12], head[-4:]) == (b"HTTP/1.1 200", b"\r\n\r\n")
+    assert server.fetch("/livez", b"x" * 100_000)[0] == 405
+
+
 def test_a_large_upload_arrives_as_it_was_sent(server, checksum):
     status, content = server.fetch("/upload/", blocks(), {"content-length": str(DOWNLOAD_SIZE)})
 

@@ -39,9 +39,12 @@ def test_a_stop_tells_each_of_many_clients_and_its_consumer(start, name):
     server = start(name)
     with ExitStack() as stack:
         sockets = [stack.enter_context(server.open_socket("/room/")) for _ in range(200)]
+        begun = time.monotonic()
 
         assert server.stop() == EXIT_CODES.get(name, 0)
 
+        # In eight batches.
+        assert time.monotonic() - begun > 0.65
         assert [until_closed(websocket) for websocket in sockets] == [([], 1012)] * 200
     assert [note.split()[2] for note in server.notes if note.startswith("disconnect")] == ["1012"] * 200
 

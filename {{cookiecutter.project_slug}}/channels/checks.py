@@ -5,11 +5,14 @@ System checks: mistakes that are better told at the start than by the first visi
     channels.E002   CHANNEL_SESSION_ENGINE is set, and means nothing any more
     channels.E003   the limits of interface servers make no sense
     channels.E004   CHANNEL_SESSION_SIZE makes no sense
+    channels.E005   CHANNELS_ALLOWED_ORIGINS is no list of origins
     channels.W001   runserver is another app's, and does not extend ours
+    channels.W002   sockets may be opened by the pages of all sites (with --deploy)
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +22,8 @@ from django.core.management import get_commands, load_command_class
 from .exceptions import InvalidChannelLayerError
 from .interface.limits import Limits
 from .registry import channel_layers
+
+_ORIGIN = re.compile(r"https?://[^/?#\s]+")
 
 
 @register("channels")
@@ -62,6 +67,27 @@ def check_limits(**kwargs: Any) -> list[CheckMessage]:
     except InvalidChannelLayerError as error:
         return [Error(str(error), hint="Look at CHANNELS_INTERFACE.", id="channels.E003")]
     return []
+
+
+@register("channels")
+def check_allowed_origins(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse what no browser names as an origin: a host without its scheme, above all."""
+    listed = getattr(settings, "CHANNELS_ALLOWED_ORIGINS", [])
+    if isinstance(listed, list | tuple) and all(each == "*" or _ORIGIN.fullmatch(str(each)) for each in listed):
+        return []
+    text = f"CHANNELS_ALLOWED_ORIGINS is {listed!r}; expected a list of origins, as ['https://partner.example']."
+    hint = "Write each with its scheme and without a path, as CSRF_TRUSTED_ORIGINS has them."
+    return [Error(text, hint=hint, id="channels.E005")]
+
+
+@register("channels", deploy=True)
+def check_any_origin(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where all sockets are open to all pages."""
+    if "*" not in getattr(settings, "CHANNELS_ALLOWED_ORIGINS", []):
+        return []
+    text = "CHANNELS_ALLOWED_ORIGINS has '*': any page that your visitors open can use your sockets with their cookies."
+    hint = "Name the origins, or open single consumers with channels.security.websockets.any_origin."
+    return [Warning(text, hint=hint, id="channels.W002")]
 
 
 @register("channels")

@@ -7,6 +7,8 @@ from channels.layers import from_url
 SECRET_KEY = "benchmark"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
+# The clients are no browsers.
+CHANNELS_ALLOWED_ORIGINS = ["*"]
 INSTALLED_APPS = ["channels"]
 MIDDLEWARE = []
 ROOT_URLCONF = "urls"

@@ -6,6 +6,8 @@ from channels.layers import from_url
 
 SECRET_KEY = os.environ["SECRET_KEY"]
 ALLOWED_HOSTS = ["*"]
+# The clients are no browsers.
+CHANNELS_ALLOWED_ORIGINS = ["*"]
 INSTALLED_APPS = ["channels", "django.contrib.sessions"]
 MIDDLEWARE = []
 ROOT_URLCONF = "site_code.urls"

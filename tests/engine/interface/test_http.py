@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels.interface.http import HttpExchange, State
+from channels.interface.http import CLOSE, HttpExchange, State
 
 REPLY_CHANNEL = "reply.a1!r1"
 
@@ -190,7 +190,7 @@ def test_the_response_to_head_has_no_content_and_nothing_follows(replies):
 
 
 def test_a_refusal_of_head_has_no_content_either():
-    begun, end = HttpExchange("/page/", REPLY_CHANNEL, method="HEAD").refuse(503, "Please wait.")
+    begun, end = HttpExchange("/page/", REPLY_CHANNEL, method="HEAD").answer(503, "Please wait.")
 
     assert (begun["status"], end) == (503, body())
 
@@ -233,12 +233,12 @@ def test_a_stream_that_is_not_as_long_as_it_has_said_is_cut_off(exchange, last, 
 def test_a_refusal_answers_the_request(exchange):
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"13"), (b"retry-after", b"5")]
 
-    assert exchange.refuse(503, "Please wait.") == [start(503, *headers), body(b"Please wait.\n")]
+    assert exchange.answer(503, "Please wait.") == [start(503, *headers), body(b"Please wait.\n")]
     assert exchange.state is State.DONE
 
 
 def test_a_refusal_may_end_the_connection(exchange):
-    [begun, _] = exchange.refuse(408, "Too slow.", close=True)
+    [begun, _] = exchange.answer(408, "Too slow.", CLOSE)
 
     assert begun["headers"][-1] == (b"connection", b"close")
 
@@ -247,7 +247,7 @@ def test_a_refusal_may_end_the_connection(exchange):
 def test_a_refusal_comes_too_late_once_an_answer_has_begun(exchange, reply):
     exchange.reply(reply)
 
-    assert exchange.refuse(503, "Please wait.") == []
+    assert exchange.answer(503, "Please wait.") == []
 
 
 def test_an_aborted_response_that_has_begun_is_cut_off(exchange):

@@ -98,7 +98,7 @@ async def test_no_answer_in_time_is_503_and_the_log_says_that_no_worker_is_liste
     assert (client.status, client.content) == (503, b"The server did not answer in time.\n")
     assert caplog.messages == [
         "Request '/page/' got no answer within 3 s and becomes status 503. "
-        "No worker is listening on http.request: start one with 'manage.py runworker'."
+        "No worker that reads http.request has been heard of yet: start one with 'get_channel_layer(worker_threads=4)'."
     ]
 
 

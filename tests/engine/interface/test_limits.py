@@ -39,6 +39,9 @@ def test_an_unknown_name_is_refused_with_those_that_are_known():
         ("stop_grace", None, "a number, 0 or more"),
         ("messages_under_way", 0, "a whole number, 1 or more"),
         ("trust_root_path_header", 1, "True or False"),
+        ("live_path", "livez", "a path that begins with a slash, or '' for none"),
+        ("ready_path", None, "a path that begins with a slash, or '' for none"),
+        ("ready_channels", "http.request", "a list of channels"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(name, value, expected):

@@ -44,6 +44,39 @@ async def test_a_stop_closes_every_socket_with_1012_and_tells_each_consumer_once
     assert stopped.done()
 
 
+async def test_many_sockets_are_closed_in_batches_over_half_of_the_grace_and_pages_are_served_meanwhile():
+    server = InterfaceServer(Limits(stop_grace=4), capacity=1000)
+    sockets = [(await server.open_socket())[0] for _ in range(600)]
+    loop, told = asyncio.get_running_loop(), []
+    process, began = server.application.process(), loop.time()
+
+    process.begin_stop(lambda: told.append(loop.time() - began))
+    closed = []
+    for seconds in (0.05, 0.95, 0.7, 0.5):
+        await asyncio.sleep(seconds)
+        closed.append(sum(bool(socket.sent) for socket in sockets))
+        if len(closed) == 2:
+            page, socket = await server.request(), await server.socket()
+    late = await server.request()
+
+    assert closed == [55, 325, 565, 600]
+    assert 1.8 < told[0] < 2.1
+    assert [event.get("code") for event in socket.sent] == [None, 1013]
+    assert (await server.message("http.request"))["reply_channel"]
+    assert (page.sent, late.status) == ([], 503)
+    assert {socket.sent[0]["code"] for socket in sockets} == {1012}
+
+
+async def test_many_sockets_are_closed_at_once_where_the_server_does_not_wait_for_that():
+    server = InterfaceServer(capacity=100)
+    sockets = [(await server.open_socket())[0] for _ in range(60)]
+
+    server.application.process().begin_stop()
+    await settle()
+
+    assert [socket.sent[0]["code"] for socket in sockets] == [1012] * 60
+
+
 async def test_requests_that_are_being_answered_have_a_grace():
     server = InterfaceServer(Limits(stop_grace=5))
     client = await server.request()
@@ -120,7 +153,7 @@ async def test_a_stopping_server_takes_nothing_new(caplog):
 
     assert (client.status, client.content) == (503, b"The server is stopping.\n")
     assert [event.get("code") for event in socket.sent] == [None, 1013]
-    assert "Socket '/rooms/' refused: the server is stopping." in caplog.text
+    assert "Socket '/rooms/' refused: The server is stopping." in caplog.text
     assert server.layer.global_statistics()["messages_count"] == 0
 
 
@@ -335,17 +368,14 @@ async def test_no_frame_of_a_process_that_was_taken_for_dead_reaches_a_consumer_
     assert server.layer.receive(["websocket.receive"]) == (None, None)
 
 
-async def test_the_log_says_if_the_layer_does_not_answer_either(caplog, monkeypatch):
+async def test_the_log_says_if_the_layer_does_not_answer_either(caplog):
     server = InterfaceServer(Limits(http_timeout=1))
-
-    async def fail(channel):
-        raise OSError("no connection")
-
-    monkeypatch.setattr(server.layer, "statistics_async", fail)
     await server.request()
+    server.layer.outage.goes_on(OSError("no connection"), "reads")
+
     await asyncio.sleep(2)
 
-    assert "The channel layer does not answer either: OSError('no connection')." in caplog.text
+    assert "got no answer within 1 s and becomes status 503. The channel layer does not answer." in caplog.text
 
 
 # Others have their turn

@@ -118,7 +118,7 @@ async def test_a_message_that_is_put_back_keeps_its_place():
         server.layer.send_many([server.layer.prepare(*delivery[:2], ticket=delivery.ticket)])
         await server.finish(delivery, comes_again=True)
         # It waits since now, whatever has been before.
-        [(_, connection)] = server.application.process().replies.connections()
+        [_, (_, connection)] = server.application.process().replies.connections()
         assert connection.overdue(server.layer.clock(), 1.0) == []
         await asyncio.sleep(30)
         [delivery], texts = await take_all(server)

@@ -10,7 +10,7 @@ from channels import Group
 from channels.auth import channel_session_user, channel_session_user_from_http
 from channels.routing import route
 
-from ..sites import Socket
+from ..sites import PAGE, Socket
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ def session_key_of(name):
 
 def socket_of(name, site):
     cookie = f"{site_settings.SESSION_COOKIE_NAME}={session_key_of(name)}"
-    return Socket(site, headers=[[b"cookie", cookie.encode()]])
+    return Socket(site, headers=[PAGE, [b"cookie", cookie.encode()]])
 
 
 def test_users_hear_those_with_the_same_first_letter(make_site):

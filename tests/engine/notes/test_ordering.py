@@ -11,7 +11,7 @@ from channels.auth import channel_session_user, channel_session_user_from_http
 from channels.routing import route
 from channels.sessions import enforce_ordering
 
-from ..sites import Socket
+from ..sites import PAGE, Socket
 
 pytestmark = pytest.mark.django_db
 
@@ -76,7 +76,7 @@ def test_what_a_user_says_is_heard_in_order_and_the_end_comes_last(make_site, cl
     client.force_login(get_user_model().objects.create_user("anna"))
     cookie = client.cookies[site_settings.SESSION_COOKIE_NAME]
     site = make_site(user_routing)
-    socket = Socket(site, headers=[[b"cookie", f"{cookie.key}={cookie.value}".encode()]])
+    socket = Socket(site, headers=[PAGE, [b"cookie", f"{cookie.key}={cookie.value}".encode()]])
     replies = [socket.connect(), socket.send("one"), socket.send("two"), socket.disconnect()]
 
     assert replies == [[{"accept": True}], [{"text": "anna: one"}], [{"text": "anna: two"}], []]

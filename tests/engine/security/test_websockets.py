@@ -4,7 +4,8 @@ from django.core.exceptions import DisallowedHost
 from channels import route
 from channels.handler import AsgiRequest
 from channels.message import Message
-from channels.security.websockets import BaseOriginValidator, allowed_hosts_only
+from channels.security.websockets import BaseOriginValidator, allowed_hosts_only, any_origin
+from channels.sessions import channel_session
 
 from ..sites import Socket
 
@@ -141,7 +142,7 @@ def test_why_a_socket_is_refused_is_logged_with_what_to_do(connects, caplog):
     assert record.getMessage() == (
         r"Socket '/chat/\nforged' refused: its Origin is http://elsewhere.example\nforged and \xff, "
         "allowed are http and https pages of chat.example, .wild.example, [::1], 127.0.0.1, xn--mnchen-3ya.example. "
-        "Add the host to ALLOWED_HOSTS if the page is yours."
+        "Add the host to ALLOWED_HOSTS if the page is yours; if not, see CHANNELS_ALLOWED_ORIGINS and any_origin."
     )
 
 
@@ -273,6 +274,64 @@ def test_the_name_of_the_header_may_be_written_in_any_case(make_site, settings):
     site = make_site([route("websocket.connect", connect)])
 
     assert Socket(site, headers=[[b"Origin", b"http://chat.example"]]).connect() == [{"accept": True}]
+
+
+# Without a decorator
+
+
+@pytest.mark.parametrize(
+    ("listed", "origins", "allowed"),
+    [
+        ([], [b"http://chat.example"], True),
+        ([], [b"http://elsewhere.example"], False),
+        ([], [b"null"], False),
+        ([], [], False),
+        (["https://elsewhere.example"], [b"https://Elsewhere.example"], True),
+        (["https://elsewhere.example"], [b"https://chat.example"], True),
+        (["https://elsewhere.example"], [b"http://elsewhere.example"], False),
+        (["https://elsewhere.example"], [b"https://elsewhere.example:8000"], False),
+        (["https://elsewhere.example"], [b"https://elsewhere.example", b"https://elsewhere.example"], False),
+        (["https://elsewhere.example"], [], False),
+        (["https://*.elsewhere.example"], [b"https://a.elsewhere.example"], True),
+        (["https://*.elsewhere.example"], [b"https://aelsewhere.example"], False),
+        (["*"], [b"null"], True),
+        (["*"], [], True),
+    ],
+)
+def test_each_consumer_takes_sockets_of_the_sites_own_pages_and_of_those_that_a_setting_names(
+    connects, settings, listed, origins, allowed
+):
+    settings.CHANNELS_ALLOWED_ORIGINS = listed
+
+    assert connects(*origins, consumer=connect.__wrapped__) is allowed
+
+
+def test_a_setting_for_all_consumers_opens_none_with_a_rule_of_its_own(connects, settings):
+    settings.CHANNELS_ALLOWED_ORIGINS = ["*"]
+
+    assert not connects(b"http://elsewhere.example")
+    assert not connects(b"http://site2", consumer=OnlyOdd(connect.__wrapped__))
+
+
+def test_a_consumer_may_be_open_to_all(connects):
+    for consumer in any_origin(connect.__wrapped__), channel_session(any_origin(connect.__wrapped__)):
+        assert connects(b"http://elsewhere.example", consumer=consumer)
+        assert connects(consumer=consumer)
+
+
+def test_the_rule_without_a_decorator_does_not_run_the_consumer_for_others(connects, caplog):
+    runs = []
+
+    assert not connects(b"http://elsewhere.example", consumer=runs.append)
+    assert runs == []
+    assert "its Origin is http://elsewhere.example" in caplog.text
+
+
+def test_what_code_sends_to_connect_consumers_comes_from_no_page(make_site):
+    runs = []
+    make_site([route("websocket.connect", runs.append)]).consume("websocket.connect", path="/")
+
+    assert len(runs) == 1
 
 
 # Validators of one's own

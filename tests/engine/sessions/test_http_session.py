@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 from channels import route
 from channels.sessions.http_session import channel_and_http_session, http_session
 
-from ..sites import Socket
+from ..sites import PAGE, Socket
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,7 @@ def cookie(key, name=site_settings.SESSION_COOKIE_NAME):
 def greeting(make_site, *headers, consumer=connect, **content):
     """Connect a socket, and return what the consumer found in the visitor's session."""
     site = make_site([route("websocket.connect", consumer)])
-    [reply] = Socket(site, headers=list(headers), **content).connect()
+    [reply] = Socket(site, headers=[PAGE, *headers], **content).connect()
     return reply["text"]
 
 
@@ -166,7 +166,7 @@ def test_a_consumer_cannot_give_its_visitor_a_new_session(make_site, visitor, ch
     def consumer(message):
         change(message.http_session)
 
-    Socket(make_site([route("websocket.connect", consumer)]), headers=[cookie(visitor.session_key)]).connect()
+    Socket(make_site([route("websocket.connect", consumer)]), headers=[PAGE, cookie(visitor.session_key)]).connect()
 
     assert "TypeError: A consumer cannot give its visitor a new session" in caplog.text
     assert set(Session.objects.values_list("pk", flat=True)) <= {visitor.session_key}
@@ -201,7 +201,9 @@ def test_a_session_that_is_the_cookie_itself_cannot_be_changed_which_is_told_at_
         change(message.http_session)
         pytest.fail("It went on.")
 
-    Socket(make_site([route("websocket.connect", consumer)]), headers=[cookie(cookie_visitor.session_key)]).connect()
+    Socket(
+        make_site([route("websocket.connect", consumer)]), headers=[PAGE, cookie(cookie_visitor.session_key)]
+    ).connect()
 
     assert "TypeError: A consumer cannot change its visitor's session: SESSION_ENGINE keeps it in the" in caplog.text
 
@@ -258,7 +260,7 @@ def greet(message):
 def open_socket(make_site):
     """Return a function that opens a socket with some headers."""
     site = make_site([route(["websocket.connect", "websocket.receive"], greet)])
-    return lambda *headers: Socket(site, headers=list(headers))
+    return lambda *headers: Socket(site, headers=[PAGE, *headers])
 
 
 def test_every_message_of_a_socket_finds_both_sessions(open_socket, visitor):

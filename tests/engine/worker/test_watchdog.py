@@ -76,6 +76,9 @@ class Listener:
     def end_worker(self, worker):
         self._hear(worker, "ended")
 
+    def send_group(self, group, content):
+        self.heard_by_processes = group, content
+
     def _hear(self, worker, said):
         self.heard.append((worker, said))
         if len(self.heard) >= self.enough:
@@ -89,7 +92,9 @@ def test_a_layer_is_told_again_and_again_what_a_process_is_working_on_and_then_t
     of_a_lane.message.reply_channel = None
     running = [of_a_lane, running_consumer(len, {"reply_channel": "reply.x!2", "order": 4})]
 
-    report_running(layer, lambda: [consumer.under_way(time.monotonic()) for consumer in running], layer.stop)
+    report_running(
+        layer, ["orders"], lambda: [consumer.under_way(time.monotonic()) for consumer in running], layer.stop
+    )
 
     workers, said = zip(*layer.heard, strict=True)
     held = [message._replace(seconds=0) for message in said[0]]
@@ -97,6 +102,7 @@ def test_a_layer_is_told_again_and_again_what_a_process_is_working_on_and_then_t
     assert [message.seconds >= 0 for message in said[1]] == [True, True]
     assert said[2:] == ("ended",)
     assert len(set(workers)) == 1
+    assert layer.heard_by_processes == ("channels.interface-processes", {"reads": ["orders"]})
 
 
 def test_a_layer_that_fails_is_told_again_and_the_failure_is_logged_once(caplog):
@@ -107,7 +113,7 @@ def test_a_layer_that_fails_is_told_again_and_the_failure_is_logged_once(caplog)
 
     layer = Failing(enough=3)
 
-    report_running(layer, list, layer.stop)
+    report_running(layer, [], list, layer.stop)
 
     assert len(layer.heard) == 4
     assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]
@@ -120,20 +126,16 @@ def test_an_end_that_a_layer_cannot_be_told_is_logged_without_a_traceback(caplog
 
     layer = Away(enough=1)
 
-    report_running(layer, list, layer.stop)
+    report_running(layer, [], list, layer.stop)
 
     assert "could not be told that this worker process ends, but will notice: nobody listens" in caplog.text
     assert "Traceback" not in caplog.text
-
-
-def test_a_layer_that_ends_with_its_processes_is_told_nothing():
-    report_running(InMemoryChannelLayer(), list, threading.Event())
 
 
 def test_that_a_layer_was_told_does_not_end_the_outage_of_others(caplog):
     layer = Listener(enough=3)
     layer.outage.goes_on(OSError("gone"))
 
-    report_running(layer, list, layer.stop)
+    report_running(layer, [], list, layer.stop)
 
     assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]

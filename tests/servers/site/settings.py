@@ -5,6 +5,8 @@ import os
 
 SECRET_KEY = os.environ["SECRET_KEY"]
 ALLOWED_HOSTS = ["*"]
+# The clients are no browsers.
+CHANNELS_ALLOWED_ORIGINS = ["*"]
 INSTALLED_APPS = ["channels"]
 ROOT_URLCONF = "tests.servers.site.urls"
 USE_TZ = True

@@ -16,7 +16,6 @@ from ..layers.base import Content
 from ..message import Message
 from ..registry import AnyLayer
 from ..routing import Consumer
-from ..security.websockets import allowed_hosts_only
 from ..sessions import enforce_ordering
 from . import frames
 from .base import BaseConsumer, class_or_instance_method
@@ -36,7 +35,7 @@ class WebsocketConsumer(BaseConsumer):
         "websocket.receive": "raw_receive",
         "websocket.disconnect": "raw_disconnect",
     }
-    # Refuse sockets that are opened by pages of hosts which ALLOWED_HOSTS does not name.
+    # Whether the worker refuses sockets that are opened by pages of other sites, as it does for every consumer.
     allowed_hosts_only: bool = True
     # message.user from the visitor's session, kept in the channel session for later messages.
     http_user: bool = False
@@ -69,9 +68,6 @@ class WebsocketConsumer(BaseConsumer):
             handler = channel_and_http_session_user_from_http(handler)
         elif self.http_user:
             handler = channel_session_user_from_http(handler)
-        # Without headers it is none of a browser's; and the sockets of streams have been looked at.
-        if self.allowed_hosts_only and self.multiplexer is None and _says_hello(message):
-            handler = allowed_hosts_only(handler)
         if self.strict_ordering or self.slight_ordering:
             handler = enforce_ordering(handler, slight=self.slight_ordering)
         return handler
@@ -331,10 +327,6 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
     def _refuse(self, refused: FrameRefused) -> None:
         self._reply_channel.send({"text": self.encode_json(refused.answer())})
-
-
-def _says_hello(message: Message) -> bool:
-    return message.channel.name == "websocket.connect" and "headers" in message
 
 
 def _frame(text: str | None, data: bytes | None, close: bool | int) -> Content:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..layers.base import BaseChannelLayer
+from . import health
+from .http import HttpExchange
 from .http_connection import HttpConnection, ResponseAborted
 from .limits import Limits
 from .process import EmbeddedWorkers, InterfaceProcess
@@ -64,7 +66,10 @@ class InterfaceApplication:
             scope = unify(scope, self._script_name, self._limits.trust_root_path_header, joins)
         except BadTarget as error:
             logger.info("Refused: %s", error)
-            await _refuse(kind, receive, send)
+            await _refuse(scope, receive, send)
+            return
+        if health.is_asked_for(scope, self._limits):
+            await health.answer(self.process(), scope, send)
             return
         if kind == "websocket":
             await SocketConnection(self.process(), scope, receive, send).run(scope)
@@ -81,7 +86,7 @@ class InterfaceApplication:
         process = self._processes.get(loop)
         if process is None:
             process = self._processes[loop] = InterfaceProcess(self._layer, self._limits, self._start_workers)
-            watch_stop_signals(lambda: loop.call_soon_threadsafe(process.begin_stop))
+            watch_stop_signals(loop, lambda then: loop.call_soon_threadsafe(process.begin_stop, then))
             daphne.prepare(process)
         return process
 
@@ -98,11 +103,12 @@ class InterfaceApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _refuse(kind: str, receive: Any, send: Any) -> None:
+async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     """Answer a request that has no target with status 400; a socket with 403, which all servers can."""
     await receive()
-    if kind == "websocket":
+    if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})
         return
-    await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": b"The address of the request is not valid.\n"})
+    exchange = HttpExchange(scope["path"], "", method=scope["method"])
+    for event in exchange.answer(400, "The address of the request is not valid."):
+        await send(event)

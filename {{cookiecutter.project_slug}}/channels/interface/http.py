@@ -21,6 +21,8 @@ Header = tuple[bytes, bytes]
 
 # What clients are told with status 503.
 RETRY_AFTER = (b"retry-after", b"5")
+# The connection is good for nothing more: the rest of a body may still come over it.
+CLOSE = (b"connection", b"close")
 BUSY = "The server is busy. Please try again."
 
 _REPLY_KEYS = frozenset({"status", "headers", "content", "more_content", "worker", "ack", "abort"})
@@ -88,20 +90,14 @@ class HttpExchange:
             return self.abort()
         return self._continue(content)
 
-    def refuse(self, status: int, text: str, close: bool = False) -> list[Event]:
-        """
-        Answer with an error of the interface server itself, unless an answer has begun.
-
-        ``close`` says that the connection is good for nothing more: the rest of a body may still come over it.
-        """
+    def answer(self, status: int, text: str, *more: Header) -> list[Event]:
+        """Answer with a text of the interface server itself, and ``more`` headers, unless an answer has begun."""
         if self.state is not State.WAITING:
             return []
         data = f"{text}\n".encode()
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(data))]
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(data)), *more]
         if status == 503:
             headers.append(RETRY_AFTER)
-        if close:
-            headers.append((b"connection", b"close"))
         self.state = State.DONE
         return [_start_event(status, headers), self._body_event(data if self._has_content else b"", more=False)]
 
@@ -113,7 +109,7 @@ class HttpExchange:
         """
         if self.state is State.WAITING or not seen:
             self.state, self.aborted = State.WAITING, False
-            return self.refuse(500, "The server could not complete this response.")
+            return self.answer(500, "The server could not complete this response.")
         self.state = State.DONE
         self.aborted = True
         return []
@@ -135,7 +131,7 @@ class HttpExchange:
             start = self._begin(content)
         except (TypeError, ValueError) as error:
             logger.error("Response to %r is not valid and becomes status 500: %s", self.path, error)
-            return self.refuse(500, "The server produced a response that is not valid.")
+            return self.answer(500, "The server produced a response that is not valid.")
         self.state = State.STREAMING
         return [start, *self._continue(content)]
 

@@ -11,7 +11,7 @@ from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Finish, Send, Ticket
 from .connection import Connection
 from .dispatch import dispatch
-from .http import BUSY, HttpExchange, State
+from .http import BUSY, CLOSE, Header, HttpExchange, State
 from .outbox import ResponseOutbox
 from .process import InterfaceProcess
 from .request_body import BodyRefused, ClientLeft, RequestBody, headers_with_length
@@ -118,7 +118,8 @@ class HttpConnection(Connection):
         except BodyRefused as error:
             logger.info("Request %r refused with status %d: %s", self._exchange.path, error.status, error)
             # Whatever follows belongs to this body. In HTTP/2 each request has a stream of its own.
-            self._refuse(error.status, str(error), close=self._scope.get("http_version", "1.1").startswith("1"))
+            is_last = self._scope.get("http_version", "1.1").startswith("1")
+            self._refuse(error.status, str(error), *([CLOSE] if is_last else []))
         return self._exchange.state is State.WAITING and not self._gone
 
     async def _dispatch_request(self) -> None:
@@ -132,8 +133,9 @@ class HttpConnection(Connection):
         message = self._exchange.request_message(self._scope, body, self._body_channel)
         if self._body.declared is None and self._body.size:
             message["headers"] = headers_with_length(message["headers"], self._body.size)
-        if self._process.stopping:
-            self._refuse(503, "The server is stopping.")
+        if reason := self._process.reason_to_refuse("http.request"):
+            self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
+            self._refuse(503, reason)
             return
         self._dispatched = True
         layer = self._process.layer
@@ -257,9 +259,9 @@ class HttpConnection(Connection):
         else:
             self._cut_off()
 
-    def _refuse(self, status: int, text: str, close: bool = False) -> None:
+    def _refuse(self, status: int, text: str, *headers: Header) -> None:
         """Answer for the worker, which is told so: what it still does is for nobody."""
-        events = self._exchange.refuse(status, text, close)
+        events = self._exchange.answer(status, text, *headers)
         self._perform(events)
         if events:
             self._tell_worker(closed=True)
@@ -270,7 +272,7 @@ class HttpConnection(Connection):
                 "Request %r got no answer within %s s and becomes status 503.",
                 self._process.limits.http_timeout,
             )
-            self._process.keep(self._process.warn_unanswered("http.request", text, self._exchange.path, limit))
+            self._process.warn_unanswered("http.request", text, self._exchange.path, limit)
             self._refuse(503, "The server did not answer in time.")
 
     def _perform(self, events: Iterable[Event]) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ..exceptions import InvalidChannelLayerError
 from ..layers.content import MAX_SESSION_SIZE
+
+# What the whole path of a request may be behind the prefix of the site.
+_PATH = re.compile(r"/[^?#]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ class Limits:
     response_outbox_size: int = 16 * 2**20
     # At a planned stop, requests that are being answered get so long to end, and then consumers to be told of that.
     stop_grace: float = 5.0
+    # Where load balancers ask whether this process serves, and whether it should get new clients; empty: nowhere.
+    live_path: str = "/livez"
+    ready_path: str = "/readyz"
+    # Without a worker for each of these channels it should not.
+    ready_channels: Sequence[str] = ("http.request", "websocket.connect")
     # Whether the header Daphne-Root-Path names the root path. No client may be able to send it.
     trust_root_path_header: bool = False
 
@@ -72,6 +82,12 @@ def _expected(value: Any, default: Any, least: int) -> str:
     """Return what should stand there instead of a value, nothing if it is of the kind of the default."""
     if isinstance(default, bool):
         return "" if isinstance(value, bool) else "True or False"
+    if isinstance(default, str):
+        is_path = isinstance(value, str) and (not value or _PATH.fullmatch(value))
+        return "" if is_path else "a path that begins with a slash, or '' for none"
+    if isinstance(default, tuple):
+        is_list = isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+        return "" if is_list else "a list of channels"
     number = int if isinstance(default, int) else (int, float)
     # True and False are numbers, too.
     if isinstance(value, number) and not isinstance(value, bool) and least <= value < math.inf:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
+import math
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from operator import methodcaller
 from typing import Any, Protocol, TypeVar
@@ -34,7 +34,9 @@ Thing = TypeVar("Thing")
 WILL_DELAY = 0.1
 # As many last wills are told in one step.
 WILLS_AT_ONCE = 100
-# At a stop so many sockets are closed at once, the others in turns.
+# At a stop sockets are closed in batches, so often in seconds, and no fewer at a time. They are spread over half of the
+# grace, so that not all clients come back in one second; the other half is for what consumers still do.
+DRAIN_INTERVAL = 0.1
 STOPPED_AT_ONCE = 25
 
 
@@ -72,6 +74,8 @@ class InterfaceProcess:
             self._loop.create_task(lease.keep()),
             self._loop.create_task(LaneWatch(layer, self.replies).keep()),
         ]
+        # Closes the sockets.
+        self._drain: asyncio.Task[Any] | None = None
         self._stopped: asyncio.Task[None] | None = None
 
     def enter(self, connection: Connection) -> None:
@@ -143,51 +147,64 @@ class InterfaceProcess:
         except Exception as error:
             self.layer.outage.hinders(error, "The last will of a connection could not be taken back")
 
-    def keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def keep(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something beside the connections, which a stop waits for."""
         task = self._loop.create_task(coroutine)
         self._kept.add(task)
         self._told.clear()
         task.add_done_callback(self._finish_kept)
+        return task
 
     def _finish_kept(self, task: asyncio.Task[Any]) -> None:
         self._kept.discard(task)
         if not self._kept:
             self._told.set()
 
+    def reason_to_refuse(self, channel: str) -> str:
+        """Say in a sentence why a message that opens a connection is not even tried to be sent; nothing if it is."""
+        if self.stopping and (channel != "http.request" or self._drain is None or self._drain.done()):
+            return "The server is stopping."
+        return self.replies.workers.trouble(channel) if self.replies.workers.are_gone(channel) else ""
+
     def log_refused(self, what: str, path: str, channel: str) -> None:
         """Say why a message from a client was not taken, unless that is an outage: it is told of for all at once."""
-        why = "the server is stopping." if self.stopping else self.layer.describe_full(channel)
+        why = self.reason_to_refuse(channel) or self.layer.describe_full(channel)
         level = logging.DEBUG if self.layer.outage.lasts(SENDS) else logging.WARNING
         logger.log(level, "%s: %s", what % path, why)
 
-    async def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
+    def warn_unanswered(self, channel: str, warning: str, *arguments: Any) -> None:
         """Log that nobody has answered a message, and whether any worker reads its channel."""
-        try:
-            idle = (await self.layer.statistics_async(channel))["seconds_since_received"]
-        except Exception as error:
-            hint = f"The channel layer does not answer either: {error!r}."
-        else:
-            hint = (
-                f"No worker is listening on {channel}: start one with 'manage.py runworker'."
-                if idle is None
-                else f"A worker last took a message from {channel} {idle:.0f} s ago."
-            )
+        hint = self.replies.workers.trouble(channel) or f"Workers that read {channel} are there."
         logger.warning(f"{warning} %s", *arguments, hint)
 
     # Stopping
 
-    def begin_stop(self) -> None:
-        """Take nothing new and close the sockets, with code 1012; requests get a grace to end."""
+    def begin_stop(self, then: Callable[[], object] | None = None) -> None:
+        """
+        Take no new sockets and close those that there are, with code 1012; requests get a grace to end.
+
+        ``then`` says what waits for the sockets to be closed; new requests are served until that. Without it nobody
+        waits, and they are closed as fast as can be.
+        """
         if not self.stopping:
             self.stopping = True
             logger.info("Stopping with %d open connection(s)", len(self._connections))
-            sockets = (connection for connection in self._present() if connection.is_socket)
-            # Some servers, told at the same time, wait for nobody: a few sockets are closed before they do anything.
-            for socket in itertools.islice(sockets, STOPPED_AT_ONCE):
-                self._guarded(methodcaller("stop"), socket)
-            self.keep(self._in_turns(sockets, methodcaller("stop")))
             self._loop.call_later(self.limits.stop_grace, self._end_grace)
+            sockets = [connection for connection in self._connections if connection.is_socket]
+            batches = self.limits.stop_grace / 2 / DRAIN_INTERVAL if then is not None else 1.0
+            size = max(STOPPED_AT_ONCE, math.ceil(len(sockets) / max(1.0, batches)))
+            # Servers that are told at the same time may wait for nobody: some are closed before they do anything.
+            for socket in sockets[:STOPPED_AT_ONCE]:
+                self._guarded(methodcaller("stop"), socket)
+            self._drain = self.keep(self._close_in_batches(sockets[STOPPED_AT_ONCE:], size))
+        if then is not None and self._drain is not None:
+            self._drain.add_done_callback(lambda _: then())
+
+    async def _close_in_batches(self, sockets: list[Connection], size: int) -> None:
+        while sockets:
+            batch, sockets = sockets[:size], sockets[size:]
+            await self._in_turns((each for each in batch if each in self._connections), methodcaller("stop"))
+            await asyncio.sleep(DRAIN_INTERVAL if sockets else 0)
 
     async def stop(self) -> None:
         """Stop, and return when every connection has ended and every consumer has been told."""

@@ -22,6 +22,7 @@ from ..values.pauses import Pauses
 from ..values.turn import Turn
 from .connection import Connection
 from .dispatch import dispatch
+from .workers import GROUP, PLACE, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,13 @@ class Replies:
         self._not_left: list[tuple[str, str]] = []
         self._is_leaving = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.workers = Workers(layer)
+        self._listen_to_workers()
+
+    def _listen_to_workers(self) -> None:
+        # The layer is told of this membership as of all others, with the lease.
+        self._connections[PLACE] = self.workers
+        self._members.add(GROUP, PLACE)
 
     def new_channel(self) -> str:
         """Return an unused reply channel. Its local part cannot be guessed and is never used again."""
@@ -88,6 +96,7 @@ class Replies:
                 pauses.begin_anew()
             except Exception as error:
                 self.unsure = True
+                self.workers.hear_nothing()
                 self._layer.outage.goes_on(error, "reads")
                 await asyncio.sleep(pauses.next())
                 continue
@@ -136,6 +145,7 @@ class Replies:
         self._connections.clear()
         self._members, self._former_members = GroupMembers(), GroupMembers()
         self._not_left.clear()
+        self._listen_to_workers()
 
     async def _hand_on(self, entries: Iterable[Entry]) -> None:
         turn = Turn(self._layer.clock)

@@ -103,7 +103,8 @@ class SocketConnection(Connection):
         """Send the connect message; return False, and answer the client, if that cannot be done."""
         self._start_timer(self._process.limits.handshake_timeout, self._handshake_expired)
         try:
-            if not self._process.stopping and await self._messages.connect(scope):
+            refused = self._process.reason_to_refuse("websocket.connect")
+            if not refused and await self._messages.connect(scope):
                 return True
             await self._refuse(scope)
         except MessageTooLarge as error:
@@ -255,7 +256,7 @@ class SocketConnection(Connection):
                 "accepts no socket."
             )
             process, path = self._process, self._socket.path
-            process.keep(process.warn_unanswered("websocket.connect", text, path, process.limits.handshake_timeout))
+            process.warn_unanswered("websocket.connect", text, path, process.limits.handshake_timeout)
             self._perform(self._socket.close(1000))
             self._go_on()
 

@@ -370,10 +370,6 @@ class BaseChannelLayer(ABC):
         been taken just now if it is found once, and is lost if it is found again some seconds later.
         """
 
-    @abstractmethod
-    async def statistics_async(self, channel: str) -> dict[str, Any]:
-        """Be ``channel_statistics`` on an event loop."""
-
     # Capacity
 
     @property

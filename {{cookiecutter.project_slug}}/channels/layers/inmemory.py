@@ -254,9 +254,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
             had = self._taken.union(*(queue.tickets() for queue in queues.values() if queue))
             return [message for message in under_way if (message.reply_channel, message.number) not in had]
 
-    async def statistics_async(self, channel: str) -> dict[str, Any]:
-        return self.channel_statistics(channel)
-
     # Waiters; the lock is held
 
     def _enlist(self, waiter: _Waiter) -> None:

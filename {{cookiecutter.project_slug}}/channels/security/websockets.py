@@ -3,6 +3,9 @@ Refuse sockets that a foreign site opens in a visitor's browser.
 
 The same-origin policy does not hold for WebSocket, and the browser sends the visitor's cookies along. What it
 also sends, and no script can forge, is the Origin header (RFC 6455, section 10.2).
+
+A worker looks at it before each connect consumer, unless that has a rule of its own: one of the decorators here, or
+``allowed_hosts_only = False``.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ from __future__ import annotations
 import functools
 import logging
 import re
+import types
 from typing import Any
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
+from django.utils.http import is_same_domain
 
 from ..exceptions import DenyConnection
 from ..message import Message
@@ -37,6 +42,8 @@ class BaseOriginValidator:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         functools.update_wrapper(self, consumer)
+        # This is its rule. Decorators around this one take the attribute over.
+        self.allowed_hosts_only = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the consumer, or raise ``DenyConnection``."""
@@ -46,7 +53,7 @@ class BaseOriginValidator:
         return self._consumer(*args, **kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
     def get_origin(self, message: Message) -> str | None:
         """Return the origin the browser names; None if it is missing, given twice, or not ASCII."""
@@ -75,7 +82,7 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
             return True
         logger.warning(
             "Socket %r refused: its Origin is %s, allowed are %s pages of %s. "
-            "Add the host to ALLOWED_HOSTS if the page is yours.",
+            "Add the host to ALLOWED_HOSTS if the page is yours; if not, see CHANNELS_ALLOWED_ORIGINS and any_origin.",
             message.get("path"),
             " and ".join(ascii(origin)[2:-1] for origin in _origins(message)) or "missing",
             " and ".join(schemes),
@@ -85,6 +92,45 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
 
 
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
+
+
+class AnyOriginValidator(BaseOriginValidator):
+    """Lets sockets connect from everywhere, for routes that need no visitor's cookie."""
+
+    def validate_origin(self, message: Message, origin: str | None) -> bool:
+        """Let it in."""
+        return True
+
+
+any_origin = AnyOriginValidator
+
+
+class SiteOriginValidator(AllowedHostsOnlyOriginValidator):
+    """Lets sockets connect from pages of the hosts in ``ALLOWED_HOSTS``, and of ``CHANNELS_ALLOWED_ORIGINS``."""
+
+    def validate_origin(self, message: Message, origin: str | None) -> bool:
+        """Compare the origin with both."""
+        listed = getattr(settings, "CHANNELS_ALLOWED_ORIGINS", ())
+        if "*" in listed or (origin and any(_is_listed(origin, each) for each in listed)):
+            return True
+        return super().validate_origin(message, origin)
+
+
+# The rule of all consumers without one of their own.
+_site = SiteOriginValidator(lambda message: None)
+
+
+def check_origin(consumer: Consumer, message: Message) -> None:
+    """Raise ``DenyConnection`` for a connect message from a page that must not open a socket to a consumer."""
+    if getattr(consumer, "allowed_hosts_only", True) and "headers" in message:
+        _site(message)
+
+
+def _is_listed(origin: str, listed: str) -> bool:
+    """Compare an origin with one as CSRF_TRUSTED_ORIGINS has them: ``https://*.example.com`` names all below it."""
+    scheme, _, host = origin.lower().partition("://")
+    listed_scheme, _, listed_host = listed.lower().partition("://")
+    return scheme == listed_scheme and is_same_domain(host, listed_host.removeprefix("*"))
 
 
 def _origins(message: Message) -> list[bytes]:

@@ -24,6 +24,7 @@ from ..layers.sends import HeldSends
 from ..message import Message
 from ..registry import ChannelLayerWrapper
 from ..routing import Consumer, describe
+from ..security.websockets import check_origin
 from ..signals import consumer_finished, consumer_started
 from .database import close_old_connections
 from .watchdog import RunningConsumer
@@ -102,6 +103,8 @@ class Consumption:
             consumer_started.send(sender=type(worker), environ={}, message=message)
             if worker.callback is not None:
                 worker.callback(self._channel, message)
+            if self._channel == "websocket.connect":
+                check_origin(consumer, message)
             self.result = consumer(message, **kwargs)
         except DenyConnection:
             self._deny(message, consumer)

@@ -58,7 +58,7 @@ class WorkerGroup:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._reporter = threading.Thread(
-            target=report_running, args=(channel_layer.channel_layer, self.has, self._ended), daemon=True
+            target=report_running, args=(channel_layer.channel_layer, self.channels, self.has, self._ended), daemon=True
         )
         self._threads = [
             threading.Thread(target=run_beside_loop, args=(worker.run,), name=f"worker-{number}", daemon=True)

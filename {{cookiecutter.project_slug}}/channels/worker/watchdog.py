@@ -17,11 +17,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..interface.workers import GROUP
 from ..layers.base import BaseChannelLayer, UnderWay
 from ..message import Message
 from ..routing import describe
 
 logger = logging.getLogger(__name__)
+
+# So often, in seconds, unless the layer has an interval of its own.
+_INTERVAL = 2.0
 
 
 @dataclass(slots=True)
@@ -68,22 +72,23 @@ def watch(running: Callable[[], Iterable[RunningConsumer | None]], limit: float,
         warn_of_slow(running(), limit, time.monotonic())
 
 
-def report_running(layer: BaseChannelLayer, has: Callable[[], Sequence[UnderWay]], stop: threading.Event) -> None:
+def report_running(
+    layer: BaseChannelLayer, reads: Sequence[str], has: Callable[[], Sequence[UnderWay]], stop: threading.Event
+) -> None:
     """
-    Tell the layer that this process is alive and which messages it has, until ``stop`` is set.
+    Say that this process is alive, until ``stop`` is set.
 
-    A layer whose processes end with it is told nothing.
+    The layer is told which messages it has, and interface processes are told which channels it reads.
     """
-    if layer.lease_interval is None:
-        return
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     while True:
         try:
             layer.renew_worker(worker, has())
+            layer.send_group(GROUP, {"reads": list(reads)})
             layer.outage.is_over("worker lease")
         except Exception as error:
             layer.outage.goes_on(error, "worker lease")
-        if stop.wait(layer.lease_interval):
+        if stop.wait(layer.lease_interval or _INTERVAL):
             break
     try:
         layer.end_worker(worker)

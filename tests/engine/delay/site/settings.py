@@ -10,6 +10,8 @@ SECRET_KEY = os.environ["SECRET_KEY"]
 INSTALLED_APPS = ["channels", "channels.delay"]
 MIDDLEWARE = []
 ALLOWED_HOSTS = ["*"]
+# The clients are no browsers.
+CHANNELS_ALLOWED_ORIGINS = ["*"]
 USE_TZ = True
 DATABASES = {"default": environ.Env().db_url("DATABASE_URL")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

@@ -246,9 +246,6 @@ class IPCChannelLayer(BaseChannelLayer):
 
         return self.store.visit(self, step)
 
-    async def statistics_async(self, channel: str) -> dict[str, Any]:
-        return self.channel_statistics(channel)
-
     def _reader_of(self, queue: str) -> QueueReader:
         loop = asyncio.get_running_loop()
         reader = self._readers.get((loop, queue))

@@ -205,6 +205,3 @@ class RabbitmqChannelLayer(BaseChannelLayer):
 
     async def find_lost(self, under_way: Sequence[UnderWay]) -> list[UnderWay]:
         return await self._io.run_async(self._io.find_lost(under_way)) if under_way else []
-
-    async def statistics_async(self, channel: str) -> dict[str, Any]:
-        return await self._io.run_async(self._io.channel_statistics(require_channel_name(channel)))

@@ -7,7 +7,6 @@ what has expired. What several threads or connections send meanwhile leaves in o
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -165,6 +164,3 @@ class RedisChannelLayer(BaseChannelLayer):
 
     async def set_wills(self, queue: str, wills: Iterable[tuple[str, Send | None]]) -> None:
         await self._loops.of(queue).set_wills(queue, wills)
-
-    async def statistics_async(self, channel: str) -> dict[str, Any]:
-        return await asyncio.get_running_loop().run_in_executor(None, self.channel_statistics, channel)

@@ -10,7 +10,7 @@ import pytest
 
 from ...layers.base import BaseChannelLayer, Entry
 from ..process_queue import read_entries
-from .promises import STATISTICS, LayerPromises, pass_turns, side_by_side, wait_for
+from .promises import LayerPromises, pass_turns, side_by_side, wait_for
 
 
 class InterfacePromises(LayerPromises):
@@ -198,11 +198,3 @@ class InterfacePromises(LayerPromises):
 
         assert layer.group_channels("room") == ["reply.x!1"]
         assert self.run(read_entries(layer, "reply.x!", 1)) == [Entry(group="room", content={"number": 1})]
-
-    def test_statistics_can_be_awaited(self, layer: BaseChannelLayer) -> None:
-        layer.send("jobs", {})
-
-        figures = self.run(layer.statistics_async("jobs"))
-
-        assert set(figures) == STATISTICS
-        assert figures["messages_pending"] == 1

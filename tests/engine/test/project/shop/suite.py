@@ -32,7 +32,7 @@ def test_routes(channel_layer, ws_client):
 
 @pytest.mark.parametrize("name", ["anna", "ben"])
 def test_a_live_server(channel_live_server, name):
-    with connect(channel_live_server.ws_url) as socket:
+    with connect(channel_live_server.ws_url, origin=channel_live_server.url) as socket:
         socket.send(name)
         assert socket.recv(timeout=20) == f"welcome {name}"
     with urllib.request.urlopen(channel_live_server.url, timeout=20) as page:

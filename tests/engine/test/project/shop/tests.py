@@ -11,7 +11,7 @@ from channels.test import ChannelLiveServerTestCase, ChannelTestCase, WSClient
 class Live(ChannelLiveServerTestCase):
     def test_a_socket_and_a_page(self):
         for name in ("anna", "ben"):
-            with connect(self.live_server_ws_url) as socket:
+            with connect(self.live_server_ws_url, origin=self.live_server_url) as socket:
                 socket.send(name)
                 self.assertEqual(socket.recv(timeout=20), f"welcome {name}")
                 self.assertEqual(socket.recv(timeout=20), f"hurry up, {name}")
