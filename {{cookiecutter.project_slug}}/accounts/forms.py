@@ -38,6 +38,10 @@ class SignUpForm(BaseUserCreationForm):
         self.fields["password1"].help_text = PASSWORD_RULES
         self.fields["password2"].help_text = ""
 
+    def validate_password_for_user(self, user, **options):
+        """Say what is wrong with the password where it is chosen."""
+        super().validate_password_for_user(user, "password1")
+
 
 class SignInForm(AuthenticationForm):
     """Each attempt is counted before the password is looked at, so that no number of them can run at once."""

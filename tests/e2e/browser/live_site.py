@@ -22,6 +22,7 @@ class Site:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
+        self.mail = project / "mail"
         self.environment = clean_environment() | {
             "DEBUG": "false",
             "USE_HTTPS": "false",
@@ -29,6 +30,9 @@ class Site:
             "SITE_NAME": "Riverside",
             "SITE_DESCRIPTION": "Where the people by the river talk to each other.",
             "WORKER_THREADS": "4",
+            # All visitors come from this machine, so many of them.
+            "RATE_LIMITS": "false",
+            "EMAIL_URL": f"filemail:///{self.mail}",
         }
 
     def manage(self, *arguments, code=None):

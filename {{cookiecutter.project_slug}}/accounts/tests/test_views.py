@@ -95,7 +95,7 @@ def test_a_password_that_breaks_the_rules_says_which(client, password):
     )
 
     assert page.status_code == 200
-    assert page.context["form"].errors["password2"]
+    assert page.context["form"].errors["password1"]
     assert not User.objects.exists()
 
 
