@@ -9,12 +9,13 @@ def socket_origins(hosts, secure):
     """
     Return the origins of the sockets to these hosts, as a Content-Security-Policy names them.
 
-    ``'self'`` covers them in some browsers only. Every host (``*``) and a number in IPv6 have no name there.
+    ``'self'`` covers them in some browsers only. Every host (``*``) and a number in IPv6 have no name there. Without
+    HTTPS, as in development, the port may be any.
     """
-    scheme = "wss" if secure else "ws"
+    scheme, port = ("wss", "") if secure else ("ws", ":*")
     names = [host for host in hosts if host != "*" and not host.startswith("[")]
     names += [f"*{host}" for host in names if host.startswith(".")]
-    return [f"{scheme}://{name.removeprefix('.')}:*" for name in names]
+    return [f"{scheme}://{name.removeprefix('.')}{port}" for name in names]
 
 
 class BrowserPolicyMiddleware:
