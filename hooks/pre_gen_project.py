@@ -15,9 +15,9 @@ FREE_TEXT = ("project_name", "description", "author_name")
 LONGEST = {"project_name": 100, "project_slug": 50, "description": 200, "author_name": 100}
 # Packages of the generated project, and what it imports: a folder of that name would hide them.
 TAKEN = {
-    *("channels", "chat", "config", "tests", "manage"),
-    *("asgiref", "autobahn", "daphne", "django", "environ", "lmdb", "ormsgpack", "pika", "psycopg", "pytest", "redis"),
-    *("twisted", "uvicorn", "whitenoise"),
+    *("accounts", "channels", "chat", "config", "tests", "manage"),
+    *("argon2", "asgiref", "autobahn", "daphne", "django", "environ", "lmdb", "ormsgpack", "pika", "psycopg", "pytest"),
+    *("redis", "sentry_sdk", "twisted", "uvicorn", "whitenoise"),
 }
 HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 EMAIL = re.compile(r"[^@\s\"\\<>,;]+@[^@\s\"\\<>,;]+")

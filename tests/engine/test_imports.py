@@ -102,7 +102,7 @@ def test_no_modules_know_each_other_in_a_circle():
 def test_the_engine_knows_neither_the_chat_nor_the_settings():
     names = {name.split(".")[0] for path in files() for name in imports(path)}
 
-    assert names.isdisjoint({"chat", "config", "tests"})
+    assert names.isdisjoint({"accounts", "chat", "config", "tests"})
 
 
 def test_layers_and_interface_servers_know_nothing_of_django():
@@ -193,9 +193,10 @@ def test_it_serves_requests_and_sockets(interface_process):
 
 
 def test_of_the_site_it_loads_the_settings_and_nothing_else(interface_process):
-    loaded = {name for name in interface_process["modules"] if name.split(".")[0] in ("config", "chat")}
+    loaded = {name for name in interface_process["modules"] if name.split(".")[0] in ("accounts", "chat", "config")}
 
-    assert loaded == {"config", "config.settings", "config.environment", "config.asgi"}
+    settings = ("config.settings", "config.environment", "config.headers", "config.log")
+    assert loaded == {"config", "config.asgi", *settings}
 
 
 def test_django_is_not_set_up_in_it_and_no_app_or_model_is_loaded(interface_process):

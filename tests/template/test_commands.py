@@ -5,7 +5,7 @@ import pytest
 from ..baking import read_env, run
 from ..services import free_port
 
-PRODUCTION = {"DEBUG": "false", "ALLOWED_HOSTS": "example.com", "BEHIND_PROXY": "true"}
+PRODUCTION = {"DEBUG": "false", "ALLOWED_HOSTS": "example.com", "BEHIND_PROXY": "true", "EMAIL_URL": "smtp://mail"}
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
@@ -86,7 +86,7 @@ def test_other_failures_of_the_database_keep_their_traceback(bake):
 
     assert failed.returncode == 1
     assert "Traceback" in failed.stdout
-    assert "no such table: auth_user" in failed.stdout
+    assert "no such table: accounts_user" in failed.stdout
 
 
 def test_the_projects_own_tests_need_no_env_file_and_no_environment(bake):

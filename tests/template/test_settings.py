@@ -2,8 +2,13 @@
 
 import json
 import os
+import re
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from channels.layers import from_url
+from config.environment import Environment, mail_settings
 
 from ..baking import Baker, run
 
@@ -220,6 +225,119 @@ def test_options_of_sqlite_in_the_url_leave_the_others_as_they_are(settings_of):
     )
 
     assert own == usual | {"timeout": 60, "cached_statements": 7}
+
+
+def test_every_variable_is_read_once_and_explained_in_the_example_file(project):
+    read = re.findall(r'\benv(?:\.\w+)?\(\s*"([A-Z_]+)"', (project / "config" / "settings.py").read_text("utf-8"))
+    example = (project / ".env.example").read_text("utf-8").splitlines()
+    explained = {}
+    for number, line in enumerate(example):
+        if match := re.match(r"#?([A-Z][A-Z_]+)=", line):
+            above = next(line for line in reversed(example[:number]) if not re.match(r"#?[A-Z][A-Z_]+=", line))
+            explained[match[1]] = above.startswith("# ")
+
+    assert sorted(read) == sorted(explained.keys() - {"REDIS_PASSWORD", "COMPOSE_DATABASE_URL"})
+    assert [name for name, is_explained in explained.items() if not is_explained] == []
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Return a function that gives the environment that holds these variables."""
+
+    def environment(**variables):
+        monkeypatch.setattr(Environment, "ENVIRON", variables)
+        return Environment()
+
+    return environment
+
+
+@pytest.mark.parametrize(
+    ("layer", "variables", "location", "prefix"),
+    [
+        ("memory://", {}, None, None),
+        ("redis://:pw@10.0.0.5/1?prefix=shop:&capacity=5", {}, "redis://:pw@10.0.0.5/1", "shop:cache"),
+        ("redis://10.0.0.5,10.0.0.6", {}, "redis://10.0.0.5", "channels:cache"),
+        ("redis+sentinel://10.0.0.5/main", {}, None, None),
+        ("memory://", {"REDIS_URL": "rediss://10.0.0.7/2"}, "rediss://10.0.0.7/2", "channels:cache"),
+        ("redis://10.0.0.5", {"REDIS_URL": "redis://10.0.0.7"}, "redis://10.0.0.7", "channels:cache"),
+    ],
+)
+def test_the_cache_lies_on_redis_where_redis_is_there(environment, layer, variables, location, prefix):
+    cache = environment(**variables).shared_cache("REDIS_URL", from_url(layer)["CONFIG"])
+
+    assert cache["BACKEND"].endswith("LocMemCache" if location is None else "RedisCache")
+    assert (cache.get("LOCATION"), cache.get("KEY_PREFIX")) == (location, prefix)
+
+
+@pytest.mark.parametrize(
+    ("url", "backend", "options"),
+    [
+        ("", "console", {}),
+        ("dummymail://", "dummy", {}),
+        ("filemail:////var/mail", "filebased", {"file_path": "/var/mail"}),
+        (
+            "smtp+tls://me%40site:p%23w@mail.example",
+            "smtp",
+            {"host": "mail.example", "port": 587, "username": "me@site", "password": "p#w", "use_tls": True},
+        ),
+        ("smtp+ssl://mail.example", "smtp", {"host": "mail.example", "port": 465, "use_ssl": True}),
+        ("smtp://10.0.0.5:2525", "smtp", {"host": "10.0.0.5", "port": 2525, "username": "", "timeout": 10}),
+    ],
+)
+def test_one_variable_says_how_mail_is_sent(environment, url, backend, options):
+    mailer = environment(EMAIL_URL=url).mailer("EMAIL_URL", "consolemail://")
+
+    assert mailer["BACKEND"] == f"django.core.mail.backends.{backend}.EmailBackend"
+    assert mailer["OPTIONS"].items() >= options.items()
+
+
+def test_older_versions_of_django_get_the_same_in_settings_of_their_own(environment):
+    url = "smtp+tls://me:secret@mail.example"
+
+    assert mail_settings(environment(EMAIL_URL=url).mailer("EMAIL_URL", "")) == {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": "mail.example",
+        "EMAIL_PORT": 587,
+        "EMAIL_HOST_USER": "me",
+        "EMAIL_HOST_PASSWORD": "secret",
+        "EMAIL_USE_TLS": True,
+        "EMAIL_USE_SSL": False,
+        "EMAIL_TIMEOUT": 10,
+    }
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        (lambda env: env.choice("X", ["line", "json"]), "X is 'what'; expected one of line, json."),
+        (lambda env: env.mailer("X", ""), "X begins with 'what'; expected a URL such as smtp+tls://"),
+    ],
+)
+def test_a_word_or_url_that_makes_no_sense_is_named_in_a_sentence(environment, read, expected):
+    with pytest.raises(ImproperlyConfigured, match=re.escape(expected)):
+        read(environment(X="what"))
+
+
+def test_production_has_what_is_safest_and_one_variable_changes_each(settings_of):
+    names = ("PASSWORD_HASHERS", "RATE_LIMITS", "LOGGING", "MAILERS", "CACHES", "AUTH_USER_MODEL")
+    hashers, limits, logging, mailers, caches, model = settings_of(*names)
+    others = {"RATE_LIMITS": "false", "LOG_FORMAT": "JSON", "SENTRY_DSN": "https://key@127.0.0.1/1"}
+    no_limits, as_json = settings_of("RATE_LIMITS", "LOGGING", **others)
+
+    assert hashers[0] == "django.contrib.auth.hashers.Argon2PasswordHasher"
+    assert (limits["signup"], no_limits) == ([20, 3600], {})
+    assert [logs["handlers"]["console"]["formatter"] for logs in (logging, as_json)] == ["line", "json"]
+    assert mailers["default"]["BACKEND"] == "django.core.mail.backends.dummy.EmailBackend"
+    assert caches["default"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache"
+    assert model == "accounts.User"
+
+
+def test_a_tracker_of_errors_whose_package_is_missing_is_told_in_a_sentence(bare_project):
+    code = "import sys; sys.modules['sentry_sdk'] = None; import config.settings"
+
+    refused = run(bare_project, "-c", code, check=False, SENTRY_DSN="https://key@127.0.0.1/1", **SECRET)
+
+    assert "ImproperlyConfigured: SENTRY_DSN is set, but sentry-sdk is not installed." in refused.stdout
 
 
 def test_the_environment_wins_over_the_env_file(project):

@@ -21,7 +21,7 @@ def project(project, tmp_path):
 @pytest.fixture
 def started(project):
     """Give what the command has said."""
-    return run(project, "manage.py", "startconsumer", "live_scores").stdout
+    return run(project, "manage.py", "startconsumer", "live_scores", "--app", "chat").stdout
 
 
 def test_it_writes_a_consumer_its_routing_and_its_test_and_says_where_to_include_them(project, started):
@@ -76,7 +76,7 @@ with memory_layers():
 def test_nothing_is_written_over_and_nothing_is_left_half_done(project, file):
     (project / file).write_text("# mine\n")
 
-    refused = run(project, "manage.py", "startconsumer", "live_scores", check=False)
+    refused = run(project, "manage.py", "startconsumer", "live_scores", "--app", "chat", check=False)
 
     assert refused.returncode == 1
     assert f"{file} is there already, and is left as it is. Choose another name." in refused.stdout
@@ -92,5 +92,7 @@ def test_an_app_without_a_folder_of_tests_gets_the_test_beside_its_consumer(proj
     refused = run(project, "manage.py", "startconsumer", "live", check=False)
     run(project, "manage.py", "startconsumer", "live", "--app", "scores")
 
-    assert "Say by --app which app of this project gets the consumer. There are: chat, scores." in refused.stdout
+    assert (
+        "Say by --app which app of this project gets the consumer. There are: accounts, chat, scores." in refused.stdout
+    )
     assert "3 passed" in run(project, "-m", "pytest", "-p", "no:cacheprovider", "scores").stdout

@@ -7,6 +7,7 @@ send after the commit: a message that is rolled back is never seen, and one that
 
 import json
 
+from django.conf import settings
 from django.contrib.auth.signals import user_logged_out
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
@@ -66,6 +67,14 @@ def user_signed_out(sender, user, **kwargs):
     """
     if user is not None:
         send_after_commit(user_group(user.pk), {"close": SIGNED_OUT})
+
+
+@receiver(post_save, sender=settings.AUTH_USER_MODEL)
+def user_saved(sender, instance, created, using, **kwargs):
+    """The same for a user with a new password, wherever it was set, and for one whose account is closed."""
+    # Django forgets the password itself right after this; it is there if ``set_password`` was called.
+    if not created and (instance._password is not None or not instance.is_active):
+        send_after_commit(user_group(instance.pk), {"close": SIGNED_OUT}, using)
 
 
 def send_after_commit(group, content, using=None):

@@ -1,8 +1,6 @@
 import uuid
 
 from django import forms
-from django.contrib.auth import get_user_model
-from django.contrib.auth.forms import UserCreationForm
 
 from .models import MAX_TEXT, Message, Room
 
@@ -26,8 +24,3 @@ class MessageForm(forms.ModelForm):
         fields = ["text"]
         labels = {"text": "Message"}
         widgets = {"text": forms.Textarea(attrs={"rows": 1, "maxlength": MAX_TEXT, "placeholder": "Write a message"})}
-
-
-class SignUpForm(UserCreationForm):
-    class Meta(UserCreationForm.Meta):
-        model = get_user_model()

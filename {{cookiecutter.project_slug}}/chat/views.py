@@ -4,19 +4,16 @@ The pages of the chat: ordinary Django views, run by the workers like everything
 Anyone may read. To open a room or to write, one must be signed in.
 """
 
-from urllib.parse import urljoin, urlsplit
-
-from django.contrib.auth import login
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.contrib.auth.views import LoginView, RedirectURLMixin, redirect_to_login
-from django.http import HttpResponseRedirect, JsonResponse
+from django.contrib.auth.views import redirect_to_login
+from django.http import JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.decorators import method_decorator
-from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 from django.views.generic import CreateView, ListView
 
-from .forms import MessageForm, RoomForm, SignUpForm
+from accounts.limits import LimitedForm
+
+from .forms import MessageForm, RoomForm
 from .frames import described
 from .models import LastRead, Message, Room, TooFast
 from .room_list import PAGE_ROOMS
@@ -37,9 +34,12 @@ class RoomList(ListView):
         return paginator, page, Room.objects.listed(rooms, self.request.user), is_paginated
 
 
-class NewRoom(LoginRequiredMixin, CreateView):
+class NewRoom(LoginRequiredMixin, LimitedForm, CreateView):
     template_name = "chat/new_room.html"
     form_class = RoomForm
+
+    def counted(self, form):
+        return [("room", str(self.request.user.pk))]
 
 
 @require_safe
@@ -71,39 +71,6 @@ def say(request, slug):
         form.add_error("text", str(too_fast))
         return room_page(request, room, form, status=429)
     return redirect(room)
-
-
-class AccountPage(RedirectURLMixin):
-    """Remembers where the visitor came from, in the form and in the links to the other account pages."""
-
-    def get_redirect_url(self):
-        """Return where the visitor came from; nothing for another site, nor for the account pages themselves."""
-        url = super().get_redirect_url()
-        account_pages = urljoin(self.request.path, "..")  # /accounts/, wherever the site is mounted
-        path = urlsplit(urljoin(self.request.path, url)).path
-        return "" if path.startswith(account_pages) else url
-
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(**kwargs) | {"next": self.get_success_url()}
-
-
-class SignIn(AccountPage, LoginView):
-    """Sign in, and go on where the visitor came from."""
-
-    redirect_authenticated_user = True
-
-
-@method_decorator(sensitive_post_parameters(), name="dispatch")
-class SignUp(AccountPage, CreateView):
-    """Make an account, and go on signed in where the visitor came from."""
-
-    template_name = "registration/signup.html"
-    form_class = SignUpForm
-    next_page = "rooms"
-
-    def form_valid(self, form):
-        login(self.request, form.save())
-        return HttpResponseRedirect(self.get_success_url())
 
 
 def room_page(request, room, form, status=200):

@@ -5,43 +5,49 @@ from django.conf import settings
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
-def content_security_policy(host, secure):
+def socket_origins(hosts, secure):
     """
-    Allow what comes from this site, and nothing written inside a page.
+    Return the origins of the sockets to these hosts, as a Content-Security-Policy names them.
 
-    The WebSocket origin is spelled out, because `'self'` covers it in some browsers only.
+    ``'self'`` covers them in some browsers only. Every host (``*``) and a number in IPv6 have no name there. Without
+    HTTPS, as in development, the port may be any.
     """
-    socket_origin = f"{'wss' if secure else 'ws'}://{host}"
-    return "; ".join(
-        [
-            "default-src 'self'",
-            f"connect-src 'self' {socket_origin}",
-            "img-src 'self' data:",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        ]
-    )
+    scheme, port = ("wss", "") if secure else ("ws", ":*")
+    names = [host for host in hosts if host != "*" and not host.startswith("[")]
+    names += [f"*{host}" for host in names if host.startswith(".")]
+    return [f"{scheme}://{name.removeprefix('.')}{port}" for name in names]
 
 
 class BrowserPolicyMiddleware:
     """
-    Adds Content-Security-Policy, Permissions-Policy and Cache-Control to every response that has none.
+    Adds Permissions-Policy and Cache-Control to every response that has none.
 
-    Django's own debug pages carry their style and script inside, so they stay as they are.
+    Pages show who is signed in: no cache between here and the browser may keep them. Static files say more.
     """
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
-        # A host that is not allowed ends here, as a 400, before it could get into a header.
-        policy = content_security_policy(request.get_host(), request.is_secure())
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
-        # Pages show who is signed in: no cache between here and the browser may keep them. Static files say more.
         response.headers.setdefault("Cache-Control", "private")
+        return response
+
+
+class ContentSecurityPolicyMiddleware:
+    """
+    Adds the policy of ``SECURE_CSP``, as Django's own middleware of this name does from 6.0 on, without nonces.
+
+    Django's own debug pages carry their style and script inside, so they stay as they are.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        self.policy = "; ".join(f"{name} {' '.join(values)}" for name, values in settings.SECURE_CSP.items())
+
+    def __call__(self, request):
+        response = self.get_response(request)
         if not (settings.DEBUG and response.status_code in (404, 500)):
-            response.headers.setdefault("Content-Security-Policy", policy)
+            response.headers.setdefault("Content-Security-Policy", self.policy)
         return response

@@ -7,11 +7,13 @@ load this module and nothing else of the site, so it imports no app and no model
 
 from pathlib import Path
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from channels.layers import from_url
 
-from .environment import Environment
+from .environment import Environment, mail_settings
+from .headers import socket_origins
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -45,12 +47,17 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "accounts",
     "chat",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.headers.BrowserPolicyMiddleware",
+    # From Django 6.0 on its own.
+    "django.middleware.csp.ContentSecurityPolicyMiddleware"
+    if django.VERSION >= (6,)
+    else "config.headers.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -118,13 +125,19 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Users
+# Cache: on Redis where Redis is there, so that all processes see the same.
 
+CACHES = {"default": env.shared_cache("REDIS_URL", CHANNEL_LAYERS["default"]["CONFIG"])}
+
+# Users. The model is the site's own, so that it can be changed: docs/accounts.md of chan-template says how.
+
+AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "rooms"
 LOGOUT_REDIRECT_URL = "rooms"
 
 PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
@@ -134,6 +147,26 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+
+# How often somebody may do something: so many times within so many seconds. What is not listed has no limit.
+RATE_LIMITS = {
+    "signup": (20, 3600),  # accounts made from one address
+    "login": (10, 600),  # wrong passwords for one name from one address
+    "login_address": (100, 600),  # wrong passwords from one address
+    "login_name": (100, 3600),  # wrong passwords for one name, from anywhere
+    "reset": (20, 3600),  # links to a new password asked for from one address
+    "reset_email": (3, 3600),  # links sent to one e-mail address
+    "room": (10, 3600),  # rooms opened by one user
+}
+if not env.bool("RATE_LIMITS", default=True):
+    RATE_LIMITS = {}
+
+# Mail: shown in the terminal during development. In production it goes nowhere without EMAIL_URL, and a check says so.
+
+MAILERS = {"default": env.mailer("EMAIL_URL", default="consolemail://" if DEBUG else "dummymail://")}
+if django.VERSION < (6, 1):
+    globals().update(mail_settings(MAILERS["default"]))
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "webmaster@localhost")
 
 # Security. Everything that needs HTTPS hangs on one switch, which is on wherever DEBUG is off.
 
@@ -151,9 +184,21 @@ if USE_HTTPS:
 CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-# Anyone can send this header to a site that stands in the open: believe it only behind a proxy
-# that sets it.
-if env.bool("BEHIND_PROXY", default=False):
+# Pages use what comes from this site, and nothing written inside of them. Sockets go to its own hosts.
+SECURE_CSP = {
+    "default-src": ["'self'"],
+    "connect-src": ["'self'", *socket_origins(ALLOWED_HOSTS, USE_HTTPS)],
+    "img-src": ["'self'", "data:"],
+    "object-src": ["'none'"],
+    "base-uri": ["'none'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+}
+# Anyone can send these headers to a site that stands in the open: believe them only behind a proxy
+# that sets them. X-Forwarded-For is asked for the visitor's address: each proxy adds one to its end.
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+PROXIES = max(1, env.count("PROXIES", default=1))
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # Static files: WhiteNoise serves them, in development straight from the apps' folders.
@@ -181,12 +226,25 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {"()": "config.log.LineFormatter"},
+        "json": {"()": "config.log.JsonFormatter"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "console": {"class": "logging.StreamHandler", "formatter": env.choice("LOG_FORMAT", ["line", "json"])},
     },
     "root": {"handlers": ["console"], "level": env.log_level("LOG_LEVEL", default="INFO")},
     # Without handlers of its own, "django" reports once, through the root.
     "loggers": {"django": {"handlers": []}},
 }
+
+# Errors, to a tracker that speaks Sentry's protocol.
+
+if SENTRY_DSN := env.text("SENTRY_DSN"):
+    try:
+        import sentry_sdk
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            "SENTRY_DSN is set, but sentry-sdk is not installed. Add it to requirements.txt: "
+            "python -m pip install sentry-sdk"
+        ) from error
+    sentry_sdk.init(dsn=SENTRY_DSN)

@@ -19,12 +19,19 @@ os.environ.update(
     SITE_DESCRIPTION="",
     USE_HTTPS="false",
     BEHIND_PROXY="false",
+    PROXIES="1",
+    RATE_LIMITS="true",
+    REDIS_URL="",
+    EMAIL_URL="",
+    SENTRY_DSN="",
 )
 
 from config.settings import *  # noqa: F403
 
 # A hash that costs nothing: logging in is not what most tests are about.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Keeps nothing, so that no test counts for another; those about limits have a cache of their own.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 # Tests run with DEBUG off, and nobody has collected the static files.
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True

@@ -26,15 +26,21 @@ def chromium():
 @pytest.fixture(scope="package")
 def project(tmp_path_factory):
     template = copy_repository(tmp_path_factory.mktemp("repository") / "chan-template")
-    return Baker(template, tmp_path_factory.mktemp("browser"))()
+    project = Baker(template, tmp_path_factory.mktemp("browser"))()
+    site = Site(project)
+    site.manage("migrate")
+    site.manage("collectstatic", "--noinput")
+    (project / "db.sqlite3").rename(project / "empty.sqlite3")
+    return project
 
 
 @pytest.fixture(scope="module")
 def site(project):
+    """A site that nobody has been to yet."""
     site = Site(project)
-    (project / "db.sqlite3").unlink(missing_ok=True)
-    site.manage("migrate")
-    site.manage("collectstatic", "--noinput")
+    for left in project.glob("db.sqlite3*"):
+        left.unlink()
+    shutil.copy(project / "empty.sqlite3", project / "db.sqlite3")
     try:
         site.work()
         site.start()

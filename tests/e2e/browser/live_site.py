@@ -23,12 +23,16 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.workers = []
+        self.mail = project / "mail"
         self.environment = clean_environment() | {
             "DEBUG": "false",
             "USE_HTTPS": "false",
             "ALLOWED_HOSTS": "127.0.0.1",
             "SITE_NAME": "Riverside",
             "SITE_DESCRIPTION": "Where the people by the river talk to each other.",
+            # All visitors come from this machine, so many of them.
+            "RATE_LIMITS": "false",
+            "EMAIL_URL": f"filemail:///{self.mail}",
         }
 
     def manage(self, *arguments, code=None):

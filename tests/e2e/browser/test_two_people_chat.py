@@ -144,7 +144,7 @@ def test_a_window_that_missed_very_much_begins_anew(two, site):
 def test_a_message_changed_or_deleted_in_the_admin_changes_on_the_screen(two, person, site):
     anna, ben = two
     code = (
-        "from django.contrib.auth.models import User\n"
+        "from accounts.models import User\n"
         f"User.objects.filter(username={ben.name!r}).update(is_staff=True, is_superuser=True)\n"
     )
     site.manage("shell", code=code)

@@ -48,12 +48,15 @@ def test_a_name_that_says_nothing_is_refused(name):
 def test_only_apps_of_the_project_get_consumers(app, settings):
     settings.INSTALLED_APPS = sorted({*settings.INSTALLED_APPS, "channels.delay"})
 
-    with pytest.raises(CommandError, match=f"There is no app '{app}' in this project. There are: chat[.]$"):
+    with pytest.raises(CommandError, match=f"There is no app '{app}' in this project. There are: accounts, chat[.]$"):
         call_command("startconsumer", "scores", app=app)
 
 
-def test_without_an_app_there_has_to_be_just_one(settings):
-    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "chat"]
+def test_without_an_app_there_has_to_be_just_one(settings, tmp_path):
+    with pytest.raises(CommandError, match=r"There are: accounts, chat[.]$"):
+        call_command("startconsumer", "scores")
+
+    settings.BASE_DIR = tmp_path
 
     with pytest.raises(CommandError, match=r"There are: none; manage.py startapp makes one"):
         call_command("startconsumer", "scores")

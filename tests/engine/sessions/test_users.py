@@ -1,10 +1,11 @@
 import pytest
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.models import Permission, User, UserManager
+from django.contrib.auth.models import Permission, UserManager
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.models import User
 from channels.sessions import users
 from channels.sessions.users import user_logged_in
 
@@ -114,10 +115,10 @@ def test_a_login_is_good_no_longer_when_the_secret_has_changed_or_its_backend_ha
 
 def test_a_permission_that_was_given_counts_at_once(ann):
     session, permission = login_of(ann), Permission.objects.get(codename="add_user")
-    assert not user_logged_in(session).has_perm("auth.add_user")
+    assert not user_logged_in(session).has_perm("accounts.add_user")
     ann.user_permissions.add(permission)
 
-    assert user_logged_in(session).has_perm("auth.add_user")
+    assert user_logged_in(session).has_perm("accounts.add_user")
 
 
 def test_without_a_login_nobody_is_asked_for():

@@ -298,7 +298,7 @@ settings.ROOT_URLCONF = "__main__"
 settings.MIDDLEWARE = []
 django.setup()
 
-from django.contrib.auth.models import User
+from accounts.models import User
 from django.http import HttpResponse
 from django.urls import path
 from channels import channel_layers, route

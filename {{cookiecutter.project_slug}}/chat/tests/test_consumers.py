@@ -78,21 +78,32 @@ def test_who_is_not_signed_in_may_read_but_not_write(room, open_socket):
     assert (refused["type"], refused["reason"], refused["id"]) == ("refused", "login", CLIENT_ID)
 
 
-def test_a_closed_account_cannot_write_on(open_socket, anna):
+@pytest.mark.parametrize("change", [{"is_active": False}, {"password": "another"}], ids=["closed", "new-password"])
+def test_who_no_longer_has_a_login_cannot_write_on_even_where_no_signal_was_sent(open_socket, anna, change):
     socket = open_socket(anna)
-    anna.is_active = False
-    anna.save()
+    type(anna).objects.filter(pk=anna.pk).update(**change)
 
     assert socket.say("Hello", CLIENT_ID)[0]["reason"] == "login"
     assert socket.sync()[0]["user"] is None
 
 
-def test_a_new_password_ends_the_old_login(open_socket, anna):
-    socket = open_socket(anna)
+def test_a_new_password_and_a_closed_account_close_the_sockets_of_the_user(open_socket, anna, ben):
+    annas, bens = open_socket(anna), open_socket(ben)
     anna.set_password("another-stone-78")
     anna.save()
+    ben.is_active = False
+    ben.save()
 
-    assert socket.say("Hello", CLIENT_ID)[0]["reason"] == "login"
+    assert annas.received() == bens.received() == [{"close": 4401}]
+
+
+def test_what_else_changes_of_a_user_closes_nothing(client, open_socket, anna):
+    socket = open_socket(anna)
+    client.post("/accounts/login/", {"username": "anna", "password": "river-stone-77"})
+    anna.email = "elsewhere@example.com"
+    anna.save()
+
+    assert socket.received() == []
 
 
 def test_signing_out_closes_the_sockets_of_the_user(room, signed_in, open_socket, ben):

@@ -152,7 +152,7 @@ class Site:
 
     def __init__(self, folder, layer):
         self.folder = folder
-        for name in ("channels", "chat", "config"):
+        for name in ("accounts", "channels", "chat", "config"):
             shutil.copytree(settings.BASE_DIR / name, folder / name)
         shutil.copy(settings.BASE_DIR / "manage.py", folder)
         self.port = free_port()

@@ -1,14 +1,11 @@
 import uuid
 
 import pytest
-from django.conf import settings
 from django.test import Client
 
 from chat.models import RATE_MESSAGES, Message, Room
 
 pytestmark = pytest.mark.django_db
-
-PASSWORD = "river-stone-77"
 
 
 def test_the_room_with_the_latest_message_comes_first(client, room):
@@ -56,6 +53,17 @@ def test_a_room_is_opened_by_a_user(signed_in, anna):
     assert Room.objects.get().get_absolute_url() == answer["Location"]
 
 
+def test_nobody_opens_rooms_without_end(counting, signed_in, anna, ben, settings):
+    settings.RATE_LIMITS = {"room": (2, 3600)}
+    annas = signed_in(anna)
+    answers = [annas.post("/new/", {"name": f"Room {number}"}) for number in range(3)]
+
+    assert [answer.status_code for answer in answers] == [302, 302, 429]
+    assert "That was too often. Please try again in" in answers[2].text and 'value="Room 2"' in answers[2].text
+    assert int(answers[2]["Retry-After"]) <= 3600
+    assert signed_in(ben).post("/new/", {"name": "Room 3"}).status_code == 302
+
+
 def test_a_visitor_is_asked_to_sign_in_before_opening_a_room(client):
     assert client.post("/new/", {"name": "Harbour"})["Location"] == "/accounts/login/?next=/new/"
 
@@ -92,57 +100,10 @@ def test_a_visitor_is_asked_to_sign_in_before_writing(client, room):
     assert answer["Location"] == "/accounts/login/?next=/rooms/boat-shed/"
 
 
-def test_signing_up_signs_in_and_goes_on_where_the_visitor_was(client, room):
-    fields = {"username": "chloe", "password1": PASSWORD, "password2": PASSWORD, "next": "/rooms/boat-shed/"}
-    page = client.post("/accounts/signup/", fields, follow=True)
-
-    assert page.redirect_chain == [("/rooms/boat-shed/", 302)]
-    assert page.context["user"].username == "chloe"
-
-
-@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/"])
-def test_the_account_pages_remember_where_the_visitor_came_from(client, path):
-    page = client.get(path, {"next": "/rooms/boat-shed/?before=17"}).text
-
-    assert '<input type="hidden" name="next" value="/rooms/boat-shed/?before=17">' in page
-    for other in ("/accounts/login/", "/accounts/signup/"):
-        assert f'href="{other}?next=/rooms/boat-shed/%3Fbefore%3D17"' in page
-    assert "?next=/accounts/" not in page
-
-
 def test_any_other_page_is_where_the_visitor_came_from(client, room):
     page = client.get("/rooms/boat-shed/").text
 
     assert 'href="/accounts/signup/?next=/rooms/boat-shed/"' in page
-
-
-def test_signing_up_goes_on_where_the_link_to_the_form_was(client, room):
-    form = client.get("/accounts/signup/", {"next": "/rooms/boat-shed/"})
-    fields = {"username": "chloe", "password1": PASSWORD, "password2": PASSWORD, "next": form.context["next"]}
-
-    assert client.post("/accounts/signup/", fields)["Location"] == "/rooms/boat-shed/"
-
-
-@pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "/accounts/login/"])
-@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/"])
-def test_the_account_pages_remember_no_other_site_and_not_themselves(client, path, target):
-    page = client.get(path, {"next": target})
-
-    assert page.context["next"] == "/"
-    assert "elsewhere" not in page.text and "?next=/accounts/" not in page.text
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        *("/accounts/login/", "/accounts/login/?next=/accounts/login/", "/accounts/logout/", "/accounts/"),
-        *("http://testserver/accounts/signup/", "/rooms/../accounts/login/", "../login/", "?next=/accounts/login/"),
-    ],
-)
-def test_who_is_signed_in_already_is_not_sent_round_in_circles(signed_in, anna, target):
-    answer = signed_in(anna).get("/accounts/login/", {"next": target})
-
-    assert (answer.status_code, answer["Location"]) == (302, "/")
 
 
 @pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/signup/", "/nowhere/"])
@@ -154,31 +115,14 @@ def test_every_page_shows_the_name_of_the_site(client, settings, path):
     assert "Village Hall</title>" in page
 
 
-@pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)"])
-@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/"])
-def test_nobody_is_sent_to_another_site(client, anna, path, target):
-    fields = {"username": "anna", "password": PASSWORD}
-    if "signup" in path:
-        fields = {"username": "chloe", "password1": PASSWORD, "password2": PASSWORD}
-
-    assert client.post(path, fields | {"next": target})["Location"] == "/"
-
-
-def test_the_session_gets_a_new_key_at_sign_in(client, anna):
-    client.get("/")
-    session = client.session
-    session["before"] = True
-    session.save()
-    client.post("/accounts/login/", {"username": "anna", "password": PASSWORD})
-
-    assert client.cookies[settings.SESSION_COOKIE_NAME].value != session.session_key
-
-
 def test_forms_from_elsewhere_are_refused(anna, room):
     client = Client(enforce_csrf_checks=True)
     client.force_login(anna)
 
-    assert client.post("/rooms/boat-shed/say/", {"text": "Hello"}).status_code == 403
+    answer = client.post("/rooms/boat-shed/say/", {"text": "Hello"})
+
+    assert answer.status_code == 403
+    assert "This page was too old" in answer.text and 'href="/"' in answer.text and "<style" not in answer.text
 
 
 @pytest.mark.parametrize("payload", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 }}"])

@@ -1,0 +1,41 @@
+"""What tests share that have to do with users."""
+
+import uuid
+
+import pytest
+from django.conf import settings as site_settings
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from channels.test import memory_layers
+
+
+@pytest.fixture(autouse=True)
+def fresh_layer():
+    with memory_layers():
+        yield
+
+
+@pytest.fixture
+def anna(db):
+    return get_user_model().objects.create_user("anna", "anna@example.com", "river-stone-77")
+
+
+@pytest.fixture
+def signed_in():
+    """Return a function that gives the browser of a user."""
+
+    def sign_in(user):
+        client = Client()
+        client.force_login(user)
+        assert site_settings.SESSION_COOKIE_NAME in client.cookies
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def counting(settings):
+    """A cache that keeps what it is told, so that limits count."""
+    memory = "django.core.cache.backends.locmem.LocMemCache"
+    settings.CACHES = {"default": {"BACKEND": memory, "LOCATION": str(uuid.uuid4())}}
