@@ -20,7 +20,7 @@ os.environ.update(
     USE_HTTPS="false",
     BEHIND_PROXY="false",
     PROXIES="1",
-    RATE_LIMITS="true",
+    RATE_LIMITS="false",
     REDIS_URL="",
     EMAIL_URL="",
     SENTRY_DSN="",
@@ -30,8 +30,6 @@ from config.settings import *  # noqa: F403
 
 # A hash that costs nothing: logging in is not what most tests are about.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Keeps nothing, so that no test counts for another; those about limits have a cache of their own.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 # Tests run with DEBUG off, and nobody has collected the static files.
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True

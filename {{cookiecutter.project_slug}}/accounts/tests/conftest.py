@@ -36,6 +36,6 @@ def signed_in():
 
 @pytest.fixture
 def counting(settings):
-    """A cache that keeps what it is told, so that limits count."""
+    """A cache of its own, in which nothing has been counted yet. A test sets the limits that it is about."""
     memory = "django.core.cache.backends.locmem.LocMemCache"
     settings.CACHES = {"default": {"BACKEND": memory, "LOCATION": str(uuid.uuid4())}}
