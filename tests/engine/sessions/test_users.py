@@ -3,6 +3,7 @@ from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission, User, UserManager
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 
 from channels.sessions import users
@@ -58,6 +59,31 @@ def test_a_user_who_is_known_costs_one_query_and_is_a_user_of_its_own_each_time(
 
     assert first == second == ann
     assert user_logged_in(session).username == "ann"
+    assert queries_for(session) == 1
+
+
+@pytest.fixture
+def preferences():
+    """Give every user a dict, as one with a JSON field has, which knows its user, as a file does."""
+
+    def give(instance, **options):
+        instance.preferences = {"colours": ["red"], "of": instance}
+
+    post_init.connect(give, sender=User)
+    yield
+    post_init.disconnect(give, sender=User)
+
+
+def test_what_a_consumer_changes_in_place_is_not_for_the_next_one(ann, preferences):
+    session = login_of(ann)
+    for _ in range(3):
+        user = user_logged_in(session)
+
+        assert user.preferences == {"colours": ["red"], "of": user}
+        assert user.preferences["of"] is user
+        user.preferences["colours"].append("green")
+        user._perm_cache = {"everything"}
+    assert "_perm_cache" not in user_logged_in(session).__dict__
     assert queries_for(session) == 1
 
 
@@ -159,6 +185,17 @@ def test_a_check_of_logins_of_the_sites_own_is_made_each_time(ann, monkeypatch):
 
     assert user_logged_in(session | {auth.HASH_SESSION_KEY: "own"}) == ann
     assert users._known == {}
+
+
+def test_users_that_work_out_whether_they_are_active_are_asked_each_time(ann, monkeypatch):
+    session, banned = login_of(ann), set()
+    is_active = property(lambda self: self.pk not in banned, lambda self, value: None)
+    monkeypatch.setattr(User, "is_active", is_active)
+    before = user_logged_in(session)
+    banned.add(ann.pk)
+
+    assert before == ann
+    assert user_logged_in(session).is_anonymous
 
 
 def test_no_more_than_so_many_users_are_kept(ann, monkeypatch):
