@@ -167,7 +167,7 @@ def test_runserver_without_workers_says_so_and_answers_503(project, tmp_path):
         status, content = server.fetch("/")
 
         assert (status, content) == (503, b"The server did not answer in time.\n")
-        server.wait_until(lambda: "No worker is listening on http.request" in server.log)
+        server.wait_until(lambda: "No worker that reads http.request has been heard of yet" in server.log)
         assert "without workers in it, no page answers" in server.log
 
 
