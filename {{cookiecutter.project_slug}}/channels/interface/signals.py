@@ -24,8 +24,8 @@ def watch_stop_signals(loop: asyncio.AbstractEventLoop, begin: Begin) -> None:
 
     With None if that is told at the same time, which a handler of uvloop's own cannot be kept from. A second SIGINT is
     handed on at once: somebody does not want to wait; and so is each when the loop no longer runs, for nothing is left
-    to be closed. Where no handler is set, nobody plans a graceful stop, and the signal is left alone. Handlers can only be
-    set in the main thread; elsewhere nothing happens.
+    to be closed. Where no handler is set, nobody plans a graceful stop, and the signal is left alone. Handlers can only
+    be set in the main thread; elsewhere nothing happens.
     """
     if threading.current_thread() is not threading.main_thread():
         return
