@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
@@ -63,19 +65,23 @@ def test_a_user_who_is_known_costs_one_query_and_is_a_user_of_its_own_each_time(
 
 
 @pytest.fixture
-def preferences():
-    """Give every user a dict, as one with a JSON field has, which knows its user, as a file does."""
+def give_users():
+    """Return a function that gives each user that is made from now on what a function returns for it."""
+    receivers = []
 
-    def give(instance, **options):
-        instance.preferences = {"colours": ["red"], "of": instance}
+    def give_users(name, value_for):
+        receivers.append(lambda instance, **options: setattr(instance, name, value_for(instance)))
+        post_init.connect(receivers[-1], sender=User)
 
-    post_init.connect(give, sender=User)
-    yield
-    post_init.disconnect(give, sender=User)
+    yield give_users
+    for receiver in receivers:
+        post_init.disconnect(receiver, sender=User)
 
 
-def test_what_a_consumer_changes_in_place_is_not_for_the_next_one(ann, preferences):
+def test_what_a_consumer_changes_in_place_is_not_for_the_next_one(ann, give_users):
     session = login_of(ann)
+    # As the value of a JSON field, and a file, which knows its user.
+    give_users("preferences", lambda user: {"colours": ["red"], "of": user})
     for _ in range(3):
         user = user_logged_in(session)
 
@@ -85,6 +91,13 @@ def test_what_a_consumer_changes_in_place_is_not_for_the_next_one(ann, preferenc
         user._perm_cache = {"everything"}
     assert "_perm_cache" not in user_logged_in(session).__dict__
     assert queries_for(session) == 1
+
+
+def test_users_that_cannot_be_copied_are_looked_up_each_time(ann, give_users):
+    give_users("lock", lambda user: threading.Lock())
+
+    assert user_logged_in(login_of(ann)) == user_logged_in(login_of(ann)) == ann
+    assert users._known == {}
 
 
 def test_what_was_changed_in_the_database_counts_at_once(ann):

@@ -65,7 +65,11 @@ def user_logged_in(session: Any) -> Any:
 def _remember(login: tuple[Any, ...], row: Any, user: Any) -> None:
     values = user.__dict__.items()
     changeable = tuple(name for name, value in values if type(value) not in _FIXED and name != "_state")
-    known = _Known(row, _copy(user, changeable), changeable)
+    try:
+        known = _Known(row, _copy(user, changeable), changeable)
+    except Exception:
+        # A site may give its users anything. One that cannot be copied is looked up each time.
+        return
     with _remembering:
         if len(_known) >= MOST_KNOWN:
             del _known[next(iter(_known))]
