@@ -135,14 +135,20 @@ def test_an_encrypted_socket_is_for_encrypted_pages(connects):
     assert not connects(b"http://chat.example", scheme="wss")
 
 
-def test_why_a_socket_is_refused_is_logged_with_what_to_do(connects, caplog):
-    connects(b"http://elsewhere.example\nforged", b"\xff", path="/chat/\nforged")
+@pytest.mark.parametrize(
+    ("consumer", "advice"),
+    # The decorator holds whatever the setting says.
+    [(connect, "any_origin"), (connect.__wrapped__, "CHANNELS_ALLOWED_ORIGINS and any_origin")],
+    ids=["decorated", "plain"],
+)
+def test_why_a_socket_is_refused_is_logged_with_what_to_do(connects, caplog, consumer, advice):
+    connects(b"http://elsewhere.example\nforged", b"\xff", path="/chat/\nforged", consumer=consumer)
 
     [record] = caplog.records
     assert record.getMessage() == (
         r"Socket '/chat/\nforged' refused: its Origin is http://elsewhere.example\nforged and \xff, "
         "allowed are http and https pages of chat.example, .wild.example, [::1], 127.0.0.1, xn--mnchen-3ya.example. "
-        "Add the host to ALLOWED_HOSTS if the page is yours; if not, see CHANNELS_ALLOWED_ORIGINS and any_origin."
+        f"Add the host to ALLOWED_HOSTS if the page is yours; if not, see {advice}."
     )
 
 

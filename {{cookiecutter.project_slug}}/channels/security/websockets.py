@@ -76,6 +76,9 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
     must be too. The port is not compared: subclass for that.
     """
 
+    # Where a site that is no host of ours could be let in.
+    _elsewhere = "any_origin"
+
     def validate_origin(self, message: Message, origin: str | None) -> bool:
         """Compare the host of the origin with the setting, and log why if it does not fit."""
         hosts = settings.ALLOWED_HOSTS or (_DEBUG_HOSTS if settings.DEBUG else [])
@@ -85,11 +88,12 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
             return True
         logger.warning(
             "Socket %r refused: its Origin is %s, allowed are %s pages of %s. "
-            "Add the host to ALLOWED_HOSTS if the page is yours; if not, see CHANNELS_ALLOWED_ORIGINS and any_origin.",
+            "Add the host to ALLOWED_HOSTS if the page is yours; if not, see %s.",
             message.get("path"),
             " and ".join(ascii(origin)[2:-1] for origin in _origins(message)) or "missing",
             " and ".join(schemes),
             ", ".join(hosts) or "no host",
+            self._elsewhere,
         )
         return False
 
@@ -110,6 +114,8 @@ any_origin = AnyOriginValidator
 
 class SiteOriginValidator(AllowedHostsOnlyOriginValidator):
     """Lets sockets connect from pages of the hosts in ``ALLOWED_HOSTS``, and of ``CHANNELS_ALLOWED_ORIGINS``."""
+
+    _elsewhere = "CHANNELS_ALLOWED_ORIGINS and any_origin"
 
     def validate_origin(self, message: Message, origin: str | None) -> bool:
         """Compare the origin with both."""
