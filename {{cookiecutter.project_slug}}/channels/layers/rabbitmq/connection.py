@@ -229,7 +229,9 @@ class Link:
         return await opened
 
     def _closed(self, lost: asyncio.Event, address: Address, reason: Any) -> None:
-        self._failure = f"{address.name} has closed the connection: {reason}."
+        if self._open.is_set():
+            # Else it is known already what was wrong with it.
+            self._failure = f"{address.name} has closed the connection: {reason}."
         self.blocked = ""
         lost.set()
 
