@@ -10,7 +10,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers.base import Delivery, Entry, Lease, UnderWay
-from channels.layers.rabbitmq import RabbitmqChannelLayer, addresses
+from channels.layers.rabbitmq import RabbitmqChannelLayer, addresses, io_thread
 from channels.layers.rabbitmq.io_thread import ANSWER_TIMEOUT
 from channels.test.conformance import wait_for
 from channels.test.process_queue import read_entries
@@ -277,6 +277,17 @@ def test_a_process_queue_tells_all_in_order_although_its_connection_was_cut(laye
         ("2", True, None),
         ("", False, {"number": 1}),
     ]
+
+
+def test_a_message_that_was_only_looked_at_is_there_although_the_broker_took_too_long_to_show_it(layer, monkeypatch):
+    layer.take(["jobs"])
+    layer.send("jobs", {"number": 1})
+    with monkeypatch.context() as slow:
+        slow.setattr(io_thread, "ANSWER_TIMEOUT", 0.0)
+        with pytest.raises(ChannelLayerUnavailable, match="has not answered"):
+            asyncio.run(layer.find_lost([UnderWay("jobs", "reply.x!1", 1)]))
+
+    assert wait_for(layer, "jobs") == ("jobs", {"number": 1})
 
 
 def test_the_heart_beats_while_a_consumer_works(broker, prefix, monkeypatch):

@@ -225,6 +225,10 @@ class Consumers:
 
     async def pull(self, queue: str, put_back: bool = False) -> tuple[bytes, Any] | None:
         """Take the first message of a queue, with its properties, or only look at it; None if there is none."""
+        # Whoever waits no longer leaves nothing in hand, and no answer to the next one.
+        return await asyncio.shield(asyncio.ensure_future(self._pull(queue, put_back)))
+
+    async def _pull(self, queue: str, put_back: bool) -> tuple[bytes, Any] | None:
         async with self._pulling:
             line = await self._open_line()
             try:
