@@ -14,8 +14,6 @@ REQUIREMENTS = BENCHMARKS / "requirements"
 # Environments that this Python does not make: what makes them.
 _OTHER_MAKERS = {"channels1": "python3.6", "node": "npm"}
 _DEBIAN_PACKAGES = {"wrk": "wrk", "redis-server": "redis-server"}
-# Debian's script around it insists on another user, and on the system's folders.
-RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 class MissingProgram(Exception):

@@ -4,8 +4,8 @@ import json
 import resource
 import time
 
-from . import figures, postgresql, procstat
-from .environments import RABBITMQ, MissingProgram, install, require_programs
+from . import figures, postgresql, procstat, rabbitmq
+from .environments import MissingProgram, install, require_programs
 from .processes import RunningStack, StackError
 from .speed import SpeedProbe
 from .targets import BUSY
@@ -30,7 +30,7 @@ def _installed(stack):
             install(name)
         if "postgresql" in stack.roles:
             postgresql.program("postgres")
-        if "rabbitmq" in stack.roles and not RABBITMQ.exists():
+        if "rabbitmq" in stack.roles and not rabbitmq.PROGRAM.exists():
             raise MissingProgram("RabbitMQ is not installed. On Debian or Ubuntu: apt-get install rabbitmq-server")
     except MissingProgram as error:
         print(f"Left out: {stack.name}. {error}", flush=True)

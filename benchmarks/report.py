@@ -5,9 +5,10 @@ import os
 import platform
 import subprocess
 
+from . import rabbitmq
 from .charts import chart
 from .curves import TITLES, curves
-from .environments import BENCHMARKS, RABBITMQ, requirements
+from .environments import BENCHMARKS, requirements
 from .figures import summarise
 from .tables import page, with_layers_table
 from .targets import judge
@@ -90,7 +91,7 @@ def _redis_version():
 
 def _rabbitmq_version():
     """Return the version in the name of the folder that Debian installs it in, where it is installed."""
-    found = sorted((RABBITMQ.parents[1] / "lib").glob("rabbitmq_server-*"))
+    found = sorted((rabbitmq.PROGRAM.parents[1] / "lib").glob("rabbitmq_server-*"))
     return f", RabbitMQ {found[-1].name.rpartition('-')[2]}" if found else ""
 
 

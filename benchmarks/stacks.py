@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from .environments import BENCHMARKS, RABBITMQ, REPOSITORY, environment
+from . import rabbitmq
+from .environments import BENCHMARKS, REPOSITORY, environment
 
 APPS = BENCHMARKS / "apps"
 _OWN_FOLDER = Path("{folder}")
@@ -127,23 +128,14 @@ def _postgresql():
 def _rabbitmq():
     """Return the processes of a broker: what knows its nodes by name, which would go on running, and itself."""
     variables = {
-        "HOME": "{folder}",
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "ERL_EPMD_PORT": "{rabbitmq_names_port}",
-        "RABBITMQ_NODENAME": "bench@localhost",
-        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        **rabbitmq.variables("{folder}", "{rabbitmq_names_port}", "{rabbitmq_own_port}", "bench"),
+        "RABBITMQ_NODE_IP_ADDRESS": rabbitmq.ADDRESS,
         "RABBITMQ_NODE_PORT": "{rabbitmq_port}",
-        "RABBITMQ_DIST_PORT": "{rabbitmq_own_port}",
-        "RABBITMQ_ENABLED_PLUGINS_FILE": "{folder}/plugins",
-        "RABBITMQ_MNESIA_BASE": "{folder}",
-        "RABBITMQ_LOGS": "-",
-        # Has the script become the broker, instead of its parent.
-        "NOTIFY_SOCKET": "{folder}/nobody",
     }
     return [
         Process("rabbitmq", ["epmd"], _OWN_FOLDER, variables, listens="{rabbitmq_names_port}"),
         # Where it is killed while it starts, it leaves something in its working directory.
-        Process("rabbitmq", [str(RABBITMQ)], _OWN_FOLDER, variables, listens="{rabbitmq_port}"),
+        Process("rabbitmq", [str(rabbitmq.PROGRAM)], _OWN_FOLDER, variables, listens="{rabbitmq_port}"),
     ]
 
 

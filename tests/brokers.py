@@ -10,11 +10,11 @@ import subprocess
 import time
 from pathlib import Path
 
+from benchmarks import rabbitmq
+
 from .services import free_port, missing
 from .stores import make_certificates
 
-# Debian's script around it insists on another user, and on the system's folders.
-PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 # It takes no turns from others, and costs least to start. (More threads do nothing faster for one test at a time.)
 ERLANG = "+S 1:1 +SDcpu 1:1 +SDio 1 +sbwt none +sbwtdcpu none +sbwtdio none"
 
@@ -22,38 +22,28 @@ ERLANG = "+S 1:1 +SDcpu 1:1 +SDio 1 +sbwt none +sbwtdcpu none +sbwtdio none"
 class Broker:
     """A broker without plugins; ``folder`` is an empty one of its own."""
 
-    host = "127.0.0.1"
+    host = rabbitmq.ADDRESS
 
     def __init__(self, folder):
-        if not PROGRAM.exists() or not shutil.which("erl"):
+        if not rabbitmq.PROGRAM.exists() or not shutil.which("erl"):
             missing("There is no RabbitMQ: apt-get install rabbitmq-server")
         self.port, self.tls_port = free_port(), free_port()
         self.authority, certificate, key = make_certificates(folder)
         self._folder = folder
         self._log_file = folder / "broker.log"
-        configuration, plugins = folder / "rabbitmq.conf", folder / "plugins"
+        configuration = folder / "rabbitmq.conf"
         configuration.write_text(
             f"listeners.tcp.1 = {self.host}:{self.port}\n"
             f"listeners.ssl.1 = {self.host}:{self.tls_port}\n"
             f"ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
         )
-        plugins.write_text("[].\n")
-        self._node = f"test{self.port}@localhost"
+        own = rabbitmq.variables(str(folder), str(free_port()), str(free_port()), f"test{self.port}")
+        self._node = own["RABBITMQ_NODENAME"]
         self._environment = {
             **os.environ,
-            "HOME": str(folder),
-            "ERL_EPMD_ADDRESS": self.host,
-            "ERL_EPMD_PORT": str(free_port()),
-            "RABBITMQ_NODENAME": self._node,
-            "RABBITMQ_DIST_PORT": str(free_port()),
+            **own,
             "RABBITMQ_CONFIG_FILE": str(configuration),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
-            "RABBITMQ_MNESIA_BASE": str(folder),
-            "RABBITMQ_LOG_BASE": str(folder),
-            "RABBITMQ_LOGS": "-",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
-            # Has the script become the broker, instead of its parent.
-            "NOTIFY_SOCKET": str(folder / "nobody"),
         }
 
     @property
@@ -68,7 +58,7 @@ class Broker:
         options = {"env": self._environment, "start_new_session": True, "stdin": subprocess.DEVNULL}
         names = subprocess.Popen(["epmd"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
         with self._log_file.open("wb") as log:
-            broker = subprocess.Popen([str(PROGRAM)], stdout=log, stderr=subprocess.STDOUT, **options)
+            broker = subprocess.Popen([str(rabbitmq.PROGRAM)], stdout=log, stderr=subprocess.STDOUT, **options)
         self._processes = names.pid, broker.pid
         deadline = time.monotonic() + 120
         while "Server startup complete" not in self.log:

@@ -1,11 +1,13 @@
 """Leases and last wills: who has died is noticed, and spoken for once."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from channels.exceptions import ChannelFull
 from channels.layers.base import Delivery, Entry, Lease, Ticket, UnderWay
+from channels.layers.ipc.groups import LEFT_LIFE
 from channels.layers.ipc.leases import ENDED_LIFE, LEASE, UNWATCHED
 
 QUEUE = "reply.a!"
@@ -64,6 +66,15 @@ def test_many_wills_are_carried_out_although_the_channel_takes_fewer(make_ipc, i
     clock.pass_lease()
 
     assert sorted(message["socket"] for message in received(ipc, "websocket.disconnect")) == list(range(150))
+
+
+def test_large_wills_are_carried_out_although_the_map_has_no_room_for_all_at_once(ipc, clock):
+    renew(ipc)
+    content = {"bytes": b"x" * 64_000}
+    set_wills(ipc, *((str(number), ipc.prepare("http.disconnect", content)) for number in range(90)))
+    clock.pass_lease()
+
+    assert received(ipc, "http.disconnect") == [content] * 90
 
 
 def test_a_will_brings_its_ticket_along(ipc, clock):
@@ -298,6 +309,14 @@ def test_all_that_a_process_leaves_behind_is_gone_after_a_while(ipc, clock):
     ipc.send_many([opening(ipc, 1)])
     ipc.group_add("room", f"{QUEUE}1")
     ipc.group_add("hall", "jobs")
+
+    async def read():
+        await ipc.read_queue(QUEUE)
+        with contextlib.suppress(TimeoutError):
+            # It leaves its bell.
+            await asyncio.wait_for(ipc.read_queue(QUEUE), 0.01)
+
+    asyncio.run(read())
     with pytest.raises(ChannelFull):
         for _ in range(200):
             ipc.send("parts?a", {})
@@ -308,3 +327,11 @@ def test_all_that_a_process_leaves_behind_is_gone_after_a_while(ipc, clock):
             ipc.receive(["any"])
 
     assert ipc.store.visit(ipc, lambda visit: [key for key in visit.keys(b"") if key != b"t"]) == []
+
+
+def test_what_has_lapsed_goes_as_fast_as_it_came(ipc, clock):
+    asyncio.run(ipc.leave_groups(QUEUE, [("room", str(number)) for number in range(1500)]))
+    clock.advance(LEFT_LIFE)
+    asyncio.run(ipc.tend())
+
+    assert ipc.store.visit(ipc, lambda visit: visit.keys(b"l")) == []

@@ -194,6 +194,36 @@ def test_a_folder_that_is_deleted_under_those_who_use_it_is_made_anew(make_ipc, 
     assert "are gone, and so is what was in them" in caplog.text
 
 
+def test_whoever_only_sends_finds_a_folder_that_was_made_anew(make_ipc, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_LOOK", 0.0)
+    layer = make_ipc()
+    layer.send("jobs", {"number": 1})
+    shutil.rmtree(tmp_path / "channels")
+    layer.send("jobs", {"number": 2})
+
+    assert restarted(layer).receive(["jobs"]) == ("jobs", {"number": 2})
+
+
+def test_threads_hang_their_bells_while_others_look_whether_all_are_there(make_ipc, monkeypatch):
+    layer = make_ipc()
+    layer.send("jobs", {})
+    bells, found = [], []
+    monkeypatch.setattr(layer.store.belfry, "is_whole", lambda: found.append(len(bells)) or True)
+
+    def hang():
+        looker = threading.Thread(target=layer.store.look_after)
+        looker.start()
+        looker.join(0.1)
+        bells.append("bell")
+        return "bell"
+
+    monkeypatch.setattr(layer.store.belfry, "hang", hang)
+    layer.store.new_bell()
+    layer.store.look_after()
+
+    assert found[:1] == [1]
+
+
 def test_a_process_that_was_forked_opens_the_map_anew(make_ipc):
     layer = make_ipc(clock=time.monotonic)
     layer.send("jobs", {"number": 1})

@@ -281,13 +281,13 @@ class IPCChannelLayer(BaseChannelLayer):
             self.outage.goes_on(error, "tending")
 
     def _look_after(self) -> bool:
-        """Drop what nobody reads, and carry out the last wills of dead processes; return whether there are more."""
+        """Drop what nobody reads, and carry out the last wills of dead processes; return whether there is more."""
         self.store.look_after()
-        self.store.visit(self, self._sweep.go_on)
+        found_much = self.store.visit(self, self._sweep.go_on)
         dead = self.store.visit(self, lambda visit: processes.carry_out_wills(visit, _WILLS_BATCH))
         if dead is not None:
             logger.warning("Interface process %s has died; consumers hear of the end of %d connections", *dead)
-        return dead is not None
+        return found_much or dead is not None
 
 
 def _may_wait(message: UnderWay, oldest: float | None) -> bool:

@@ -15,6 +15,8 @@ from .visit import Visit, below, key
 
 logger = logging.getLogger(__name__)
 
+# As many bytes of last wills are carried out in one step: what they took before is free only after it.
+_WILLS_SIZE = 64 * 1024
 _ENDED = "its interface process has ended"
 
 
@@ -56,13 +58,14 @@ def carry_out_wills(visit: Visit, most: int) -> tuple[str, int] | None:
     if queue is None:
         return None
     leases.set_ended(visit, queue)
-    wills = visit.keys(below("w", queue), most=most)
-    for where in wills:
-        channel, _, packed = visit.pop(where).partition(b"\n")
+    wills, told, size = visit.keys(below("w", queue), most=most), 0, 0
+    while told < len(wills) and size < _WILLS_SIZE:
+        channel, _, packed = visit.pop(wills[told]).partition(b"\n")
         push(visit, channel.decode(), packed, exempt=True)
-    if len(wills) < most:
+        told, size = told + 1, size + len(packed)
+    if told < most and told == len(wills):
         _forget(visit, queue)
-    return queue, len(wills)
+    return queue, told
 
 
 def renew_worker(visit: Visit, worker: str, has: Sequence[UnderWay]) -> None:
@@ -112,6 +115,7 @@ def log_dead_worker(worker: str, had: Sequence[UnderWay]) -> None:
 def _forget(visit: Visit, queue: str) -> None:
     groups.leave_all(visit, queue)
     drop_all(visit, queue, _ENDED)
-    for where in visit.keys(below("w", queue)):
+    # Its last wills, and the bell that its reader had left.
+    for where in (*visit.keys(below("w", queue)), *visit.keys(below("s", queue))):
         visit.delete(where)
     visit.delete(key(INTERFACE, queue))

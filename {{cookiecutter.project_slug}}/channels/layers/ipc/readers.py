@@ -67,9 +67,7 @@ class ThreadReader:
 
         will_wait, popped = self._store.visit(self._layer, step)
         if popped is not None:
-            delivery = self._delivery(popped)
-            # One that nobody can read is passed over.
-            return delivery or self.take(channels, 0.0, _nothing, finishes)
+            return self._first_readable(popped, names, finishes)
         if not will_wait or bell is None:
             return None
         return self._wait(names, bell, deadline, interruptions, finishes)
@@ -105,8 +103,8 @@ class ThreadReader:
                 # Another one if the folder was made anew.
                 bell = self._store.bell()
                 popped = self._store.visit(self._layer, step)
-                if popped is not None and (delivery := self._delivery(popped)):
-                    return delivery
+                if popped is not None:
+                    return self._first_readable(popped, names, finishes)
                 if is_over:
                     return None
         except BaseException:
@@ -126,6 +124,16 @@ class ThreadReader:
                     count(visit, name, done=not finishes, read=1)
                     return name, popped.packed
                 count_dropped(visit, name, "expired")
+        return None
+
+    def _first_readable(
+        self, popped: tuple[str, bytes] | None, names: Sequence[str], finishes: bool
+    ) -> Delivery | None:
+        """Return the first message from this one on that can be read: others are passed over."""
+        while popped is not None:
+            if delivery := self._delivery(popped):
+                return delivery
+            popped = self._store.visit(self._layer, lambda visit: self._pop_any(visit, names, finishes))
         return None
 
     def _delivery(self, popped: tuple[str, bytes]) -> Delivery | None:
@@ -257,7 +265,3 @@ def _hand_over(visit: Visit, rung: Sequence[str]) -> None:
     for queue in rung:
         if queues.holds_something(visit, queue):
             queues.wake_one(visit, queue)
-
-
-def _nothing(visit: Visit) -> bool:
-    return False

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# So often, in seconds, whoever visits the map looks whether it is still the one that others use.
+_LOOK = 3.0
 # For so long, in seconds, want of room explains why a message is refused.
 _HINT_LIFE = 10.0
 _ADVICE = {"expired": "Is a worker or interface server reading it?"}
@@ -55,6 +57,7 @@ class Store:
         self._local = threading.local()
         self._visit: Visit | None = None
         self._was_full = -_HINT_LIFE
+        self._next_look = 0.0
         self._log = DropLog(time.monotonic)
 
     def visit(self, layer: BaseChannelLayer, step: Callable[[Visit], T]) -> T:
@@ -66,6 +69,9 @@ class Store:
         with _lock:
             if self._visit is not None:
                 return step(self._visit)
+            if time.monotonic() >= self._next_look:
+                # Whoever only sends would send to nobody for ever.
+                self.look_after()
             environment = self._opened()
             try:
                 visit, result = self._pass_gate(environment, layer, step)
@@ -127,12 +133,14 @@ class Store:
     def new_bell(self) -> Bell:
         """Return a bell that is rung by whoever has its name."""
         try:
-            try:
-                return self.belfry.hang()
-            except FileNotFoundError:
-                # The folder was deleted just now.
-                self.look_after()
-                return self.belfry.hang()
+            # Nobody counts the bells meanwhile.
+            with _lock:
+                try:
+                    return self.belfry.hang()
+                except FileNotFoundError:
+                    # The folder was deleted just now.
+                    self.look_after()
+                    return self.belfry.hang()
         except OSError as error:
             raise ChannelLayerUnavailable(
                 f"No socket can be made in the folder of the IPC channel layer, {self.folder}: {error.strerror}."
@@ -141,6 +149,7 @@ class Store:
     def look_after(self) -> None:
         """Find out whether the folder is still the one that others use, and whether others can ring our bells."""
         with _lock:
+            self._next_look = time.monotonic() + _LOOK
             if self._environment is None or self._belfry is None or self._visit is not None:
                 return
             if not self._environment.is_current():

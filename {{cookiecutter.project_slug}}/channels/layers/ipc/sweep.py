@@ -20,13 +20,17 @@ class Sweep:
     def __init__(self) -> None:
         self._after = dict.fromkeys("Qgmxlc", b"")
 
-    def go_on(self, visit: Visit) -> None:
-        """Look at the next few keys of each kind."""
+    def go_on(self, visit: Visit) -> bool:
+        """Look at the next few keys of each kind; return whether so many had lapsed that more will have."""
+        found_much = False
         for kind, after in self._after.items():
             found = visit.keys(kind.encode(), after, BATCH)
             for where in found:
                 self._look_at(visit, kind, where)
             self._after[kind] = found[-1] if len(found) == BATCH else b""
+            left = sum(visit.get(where) is not None for where in found)
+            found_much = found_much or (len(found) == BATCH and left < BATCH // 2)
+        return found_much
 
     def _look_at(self, visit: Visit, kind: str, where: bytes) -> None:
         value = visit.get(where)

@@ -36,9 +36,10 @@ class Refused(Exception):
         super().__init__(f"{code} {text}.{rights if code == ACCESS_REFUSED else ''}")
         self.code = code
 
-    def for_users(self) -> ChannelLayerUnavailable:
-        """Return what it is for whoever uses the layer."""
-        return ChannelLayerUnavailable(f"The broker refuses: {self}")
+
+def for_users(error: Exception) -> Exception:
+    """Return an error as whoever uses the layer knows it."""
+    return ChannelLayerUnavailable(f"The broker refuses: {error}") if isinstance(error, Refused) else error
 
 
 def give(future: asyncio.Future[Any], value: Any) -> None:
@@ -228,7 +229,9 @@ class Link:
         return await opened
 
     def _closed(self, lost: asyncio.Event, address: Address, reason: Any) -> None:
-        self._failure = f"{address.name} has closed the connection: {reason}."
+        if self._open.is_set():
+            # Else it is known already what was wrong with it.
+            self._failure = f"{address.name} has closed the connection: {reason}."
         self.blocked = ""
         lost.set()
 

@@ -21,7 +21,7 @@ import pika
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Delivery
 from .broker import Broker
-from .connection import Line, Refused
+from .connection import Line, Refused, for_users
 
 # For so long, in seconds, what has come is kept for a thread that may be free soon: then others shall have it.
 GRACE = 0.1
@@ -52,7 +52,7 @@ class _Consumer:
         self.line: Line | None = None
         # What has come, with the numbers by which it is acknowledged.
         self.waiting: deque[tuple[int, bytes]] = deque()
-        self.is_leaving = False
+        self.is_attached = self.is_leaving = False
         # Since when nobody waits for it, by the loop's clock.
         self.unwanted_since: float | None = None
 
@@ -133,8 +133,13 @@ class Consumers:
                     on_message_callback=self._taker(consumer),
                     consumer_tag=consumer.tag,
                 )
+                consumer.is_attached = True
         except Exception as error:
-            self._give_up({consumer.name for consumer in consumers}, error)
+            self._give_up({consumer.name for consumer in consumers}, for_users(error))
+            # Nobody would ever take what comes to those that are read already.
+            for consumer in consumers:
+                if consumer.is_attached and consumer.line is not None and consumer.line.is_open:
+                    self._broker.start(self._detach(consumer, consumer.line))
         self._close_later()
 
     def _taker(self, consumer: _Consumer) -> Callable[..., None]:
@@ -220,6 +225,10 @@ class Consumers:
 
     async def pull(self, queue: str, put_back: bool = False) -> tuple[bytes, Any] | None:
         """Take the first message of a queue, with its properties, or only look at it; None if there is none."""
+        # Whoever waits no longer leaves nothing in hand, and no answer to the next one.
+        return await asyncio.shield(asyncio.ensure_future(self._pull(queue, put_back)))
+
+    async def _pull(self, queue: str, put_back: bool) -> tuple[bytes, Any] | None:
         async with self._pulling:
             line = await self._open_line()
             try:
