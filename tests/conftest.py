@@ -26,7 +26,7 @@ ALONE = (
     "tests/engine/layers/redis/test_failures.py::test_a_slow_store",
     "tests/engine/layers/redis/test_failures.py::test_a_store_that_pauses",
     "tests/engine/layers/ipc/test_kills.py",
-    "tests/engine/layers/redis/test_joined_sends.py",
+    "tests/engine/layers/test_joined_sends.py",
     "tests/engine/layers/redis/several/test_pops.py::test_an_event_loop_waits",
     "tests/engine/layers/redis/several/test_pops.py::test_messages_go_where",
     "tests/engine/layers/redis/several/test_pops.py::test_silent_hosts_keep",

@@ -1,5 +1,6 @@
 """The IPC layer: the contract of all layers, and what is its own."""
 
+import asyncio
 import importlib
 import sys
 import time
@@ -8,6 +9,7 @@ import pytest
 
 from channels.exceptions import InvalidChannelLayerError
 from channels.layers.ipc import IPCChannelLayer
+from channels.layers.joined_sends import GAP
 from channels.test.conformance import ChannelLayerConformance
 
 from ..fake_clock import FakeClock
@@ -61,3 +63,49 @@ def test_a_package_that_is_missing_is_named(monkeypatch, unloaded):
 
     with pytest.raises(InvalidChannelLayerError, match=r"needs the package lmdb, .* python -m pip install 'lmdb>="):
         importlib.import_module("channels.layers.ipc")
+
+
+def count_visits(layer, monkeypatch):
+    """Return a list that grows with each visit of a layer to its map."""
+    visits, visit = [], layer.store.visit
+
+    def counting(*arguments):
+        visits.append(arguments)
+        return visit(*arguments)
+
+    monkeypatch.setattr(layer.store, "visit", counting)
+    return visits
+
+
+def test_what_sockets_send_at_the_same_time_enters_the_map_in_one_visit(make_ipc, monkeypatch):
+    ipc = make_ipc(capacity=60)
+    visits = count_visits(ipc, monkeypatch)
+    sends = [ipc.prepare("full" if number < 70 else "other", {"number": number}) for number in range(80)]
+
+    async def send_all():
+        return await asyncio.gather(*(ipc.send_many_async([send]) for send in sends))
+
+    refused = asyncio.run(send_all())
+
+    assert len(visits) == 1
+    # Each hears of its own.
+    assert [bool(mine) for mine in refused] == [False] * 60 + [True] * 10 + [False] * 10
+    # Another loop has its own batches.
+    assert asyncio.run(send_all())[-1] == []
+
+
+def test_an_event_loop_lets_some_time_pass_before_it_visits_the_map_again(make_ipc, monkeypatch):
+    monkeypatch.setattr("channels.layers.ipc.readers.QUEUE_BATCH", 1)
+    ipc, queue, replies = make_ipc(), "reply.0123456789abcdef!", 20
+    ipc.send_many([ipc.prepare(queue + "socket", {"number": number}) for number in range(replies)])
+
+    async def read_all():
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        read = [entry for _ in range(replies) for entry in await ipc.read_queue(queue)]
+        return [entry.content["number"] for entry in read], loop.time() - began
+
+    numbers, seconds = asyncio.run(read_all())
+
+    assert numbers == list(range(replies))
+    assert seconds > 0.9 * GAP * (replies - 1)

@@ -20,6 +20,7 @@ from ...exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from ...values.names import local_part, queue_of, require_channel_name, require_group_name
 from ..base import BaseChannelLayer, Content, Delivery, Entry, Lease, Send, UnderWay
 from ..envelope import pack_message, packed_send
+from ..joined_sends import JoinedSends
 from . import counts, groups, processes, queues
 from .folder import default_path, prepare_folder
 from .losses import Losses
@@ -70,6 +71,8 @@ class IPCChannelLayer(BaseChannelLayer):
         self.store = store_of(prepare_folder(Path(path or default_path()).absolute() / prefix, size), size)
         self.statistics: Losses = Losses(self.store, self)
         self._reader = ThreadReader(self.store, self, self._tend_when_due)
+        # What event loops have sent in the same moment leaves in one visit.
+        self._joined: dict[asyncio.AbstractEventLoop, JoinedSends] = {}
         self._readers: dict[tuple[asyncio.AbstractEventLoop, str], QueueReader] = {}
         self._sweep = Sweep()
         self._next_look = time.monotonic() + LOOK_AGAIN
@@ -202,6 +205,15 @@ class IPCChannelLayer(BaseChannelLayer):
     # What an interface server needs
 
     async def send_many_async(self, batch: Iterable[Send]) -> list[Send]:
+        loop = asyncio.get_running_loop()
+        joined = self._joined.get(loop)
+        if joined is None:
+            for ended in [known for known in list(self._joined) if known.is_closed()]:
+                self._joined.pop(ended, None)
+            joined = self._joined[loop] = JoinedSends(self._send_joined)
+        return await joined.send(list(batch))
+
+    async def _send_joined(self, batch: Sequence[Send]) -> list[Send]:
         return self.send_many(batch)
 
     async def read_queue(self, queue: str) -> list[Entry]:

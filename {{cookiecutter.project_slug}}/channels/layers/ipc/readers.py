@@ -19,6 +19,7 @@ from ...values.names import require_readable_name
 from ...values.turn import Turn
 from ..base import BaseChannelLayer, Delivery, Entry
 from ..envelope import UnreadableEntry, unpack
+from ..joined_sends import Pace
 from . import groups, leases, queues
 from .bells import Bell
 from .counts import count, count_dropped
@@ -162,14 +163,17 @@ class QueueReader:
         # What was popped, and what of it is ready: a reader that is cancelled leaves it to the next one.
         self._popped: deque[bytes] = deque()
         self._ready: list[Entry] = []
+        self._pace = Pace()
 
     async def read(self) -> list[Entry]:
         """Wait for entries, and take many of them."""
         # Where there is always more, nobody else on the loop would ever have a turn.
         await asyncio.sleep(0)
         while not self._ready:
-            if not self._popped and not self._pop():
-                await self._ring()
+            if not self._popped:
+                await self._pace.keep()
+                if not self._pop():
+                    await self._ring()
             await self._unpack()
         entries, self._ready = self._ready, []
         return entries

@@ -8,11 +8,11 @@ from collections.abc import Coroutine, Iterable, Sequence
 from ...exceptions import ChannelLayerUnavailable
 from ...values.turn import Turn
 from ..base import Entry, Lease, Send, UnderWay
+from ..joined_sends import JoinedSends, Pace
 from ..under_way import unpack_messages
 from . import scripts
 from .connections import StoreIsFull
 from .hosts import StoreHost
-from .joined_sends import JoinedSends, Pace
 from .loop_connection import LoopConnection
 from .scripts import SEND
 from .store import BLOCK, SWEEP_BATCH, WILLS_BATCH, Store, log_collected

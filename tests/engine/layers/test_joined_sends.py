@@ -1,10 +1,10 @@
-"""`channels.layers.redis.joined_sends`: what is to be sent at the same time leaves together."""
+"""`channels.layers.joined_sends`: what is to be sent at the same time leaves together."""
 
 import asyncio
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.base import Send
-from channels.layers.redis.joined_sends import GAP, JoinedSends, Pace
+from channels.layers.joined_sends import GAP, JoinedSends, Pace
 
 
 def test_whoever_comes_back_soon_waits_and_whoever_comes_seldom_does_not():

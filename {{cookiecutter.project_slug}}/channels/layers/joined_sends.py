@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from ...exceptions import ChannelLayerUnavailable
-from ...values.turn import Turn
-from ..base import Send
+from ..exceptions import ChannelLayerUnavailable
+from ..values.turn import Turn
+from .base import Send
 
 # Sends, and who waits to hear which of them were refused.
 Batch = tuple[list[Send], asyncio.Future[list[Send]]]
