@@ -183,7 +183,7 @@ class IOThread:
         """Return the channels that this process knows to be in a group."""
         await self.figures.count_dead()
         await self.memberships.drop_lapsed(group)
-        return list(self.memberships.known.channels(group))
+        return self.memberships.known.channels(group)
 
     async def channel_statistics(self, channel: str) -> dict[str, Any]:
         """Return what this process has counted of a channel, and what waits in it."""
