@@ -9,7 +9,7 @@ import time
 import pytest
 
 from channels.exceptions import ChannelFull, ChannelLayerUnavailable, InvalidChannelLayerError
-from channels.layers.base import Delivery, Entry, Lease
+from channels.layers.base import Delivery, Entry, Lease, UnderWay
 from channels.layers.rabbitmq import RabbitmqChannelLayer, addresses
 from channels.layers.rabbitmq.io_thread import ANSWER_TIMEOUT
 from channels.test.conformance import wait_for
@@ -40,6 +40,10 @@ def persistently(action):
         ("redis://localhost", "begins with 'redis'"),
         ("localhost", "begins with nothing"),
         ("amqp://localhost:many", "Port could not be cast"),
+        ("amqp://user:secret/1@localhost", "user or password holds one of / . #, to be written as %2F"),
+        ("amqp://user:secret?1@localhost", "user or password holds one of / . #, to be written as %2F"),
+        ("amqp://user:1/secret@localhost", "user or password holds one of / . #, to be written as %2F"),
+        ("amqp://user:secret#1@localhost", "user or password holds one of / . #, to be written as %2F"),
         ("amqp://user:secret@localhost/?heartbeat=4", "has the option 'heartbeat'"),
         ("amqp://localhost/?ssl_ca_certs=/own.pem", "has the option 'ssl_ca_certs'"),
         ("amqps://localhost/?ssl_ca_certs=/is/not/there.pem", "a file for TLS cannot be used"),
@@ -119,6 +123,23 @@ def test_a_user_without_rights_hears_which_are_needed_and_no_others_are(broker, 
     asyncio.run(layer.end_lease("reply.x!"))
 
 
+def test_a_user_without_rights_to_some_queues_hears_it_wherever_one_is_needed(broker, prefix):
+    user = prefix.rstrip(":")
+    broker.have_user(user)
+    broker.permit(user, f"^{prefix}([+gd]|mail$)", ".*", ".*")
+    layer = RabbitmqChannelLayer(hosts=[f"amqp://{user}:secret@127.0.0.1:{broker.port}"], prefix=prefix)
+    opening = layer.prepare("jobs", {})._replace(reply_channel="reply.x!1", will=layer.prepare("jobs", {}))
+
+    with pytest.raises(ChannelLayerUnavailable, match=r"403.*set_permissions"):
+        layer.take(["mail", "jobs"], 2.0)
+    with pytest.raises(ChannelLayerUnavailable, match=r"403.*set_permissions"):
+        asyncio.run(layer.send_many_async([opening]))
+    with pytest.raises(ChannelLayerUnavailable, match=r"403.*set_permissions"):
+        layer.send_and_take([opening], ["mail"], 1.0)
+    layer.send("mail", {"number": 1})
+    assert wait_for(layer, "mail") == ("mail", {"number": 1})
+
+
 def test_one_of_several_brokers_is_enough(broker, prefix):
     hosts = [f"amqp://127.0.0.1:{free_port()}", broker.url, f"amqp://127.0.0.1:{free_port()}"]
     layer = RabbitmqChannelLayer(hosts=hosts, prefix=prefix)
@@ -146,6 +167,27 @@ def test_a_changed_capacity_counts_when_its_queue_is_new_and_harms_nobody_until_
     assert received == [("jobs", {"number": 1}), (None, None)]
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [f"{prefix}jobs" in warning and "other settings" in warning for warning in warnings] == [True]
+
+
+# What cannot be read
+
+
+def test_what_cannot_be_read_in_a_process_queue_has_nothing_come_twice(layer):
+    layer.send("reply.x!1", {"number": 1})
+    layer._io.run(layer._io._broker.published("", layer._io._broker.names.queue("reply.x!"), b"rubbish"))
+
+    async def read():
+        entries = await layer.read_queue("reply.x!")
+        # Behind this, the broker has heard what was acknowledged.
+        await layer.find_lost([UnderWay("jobs", "reply.x!1", 1)])
+        layer.send("reply.x!1", {"number": 2})
+        while len(entries) < 2:
+            with contextlib.suppress(ChannelLayerUnavailable):
+                entries += await layer.read_queue("reply.x!")
+        return entries
+
+    assert [entry.content for entry in asyncio.run(read())] == [{"number": 1}, {"number": 2}]
+    assert layer.channel_statistics("reply.x!1")["dropped"] == {"unreadable": 1}
 
 
 # Lost connections

@@ -168,6 +168,50 @@ def test_a_connect_message_that_was_refused_leaves_no_will(short, broker, prefix
     assert sockets(told_of_the_dead(other)) == [1]
 
 
+def test_wills_that_cannot_be_carried_out_for_want_of_memory_are_when_there_is_some(short, layer, other):
+    broker, checks = other._io._broker, []
+    link, check = broker.publishing, broker.publisher.check
+    broker.publisher.check = lambda: (checks.append(link.blocked), check())
+
+    async def live():
+        await layer.renew_lease(QUEUE)
+        await layer.send_many_async([opening(layer, number) for number in range(3)])
+
+    asyncio.run(live())
+    settle(layer)
+    link.blocked = "low on memory"
+    vanish(layer)
+    wait_until(lambda: checks)
+    link.blocked = ""
+
+    assert sockets(told_of_the_dead(other)) == [0, 1, 2]
+
+
+def test_whoever_fails_to_carry_out_wills_leaves_them_to_somebody(short, layer, other, monkeypatch):
+    failures = []
+    declarer = other._io._broker.declarer
+    look = declarer.look
+
+    async def fail_once(name):
+        if not failures:
+            failures.append(name)
+            raise ChannelLayerUnavailable("The connection to the broker was lost.")
+        return await look(name)
+
+    monkeypatch.setattr(declarer, "look", fail_once)
+
+    async def live():
+        await layer.renew_lease(QUEUE)
+        await layer.send_many_async([opening(layer, 1)])
+
+    asyncio.run(live())
+    settle(layer)
+    vanish(layer)
+    wait_until(lambda: failures)
+
+    assert sockets(told_of_the_dead(other)) == [1]
+
+
 def test_the_groups_of_a_dead_process_lead_nowhere(short, layer, other, broker, prefix):
     asyncio.run(layer.renew_lease(QUEUE))
     other.group_add("room", f"{QUEUE}1")

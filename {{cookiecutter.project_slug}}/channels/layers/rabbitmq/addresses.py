@@ -25,6 +25,8 @@ class Address:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
+        if "@" in url and "@" not in parts.netloc:
+            raise _wrong("", "its user or password holds one of / ? #, to be written as %2F, %3F and %23")
         if parts.scheme not in _PORTS:
             raise _wrong(
                 url,

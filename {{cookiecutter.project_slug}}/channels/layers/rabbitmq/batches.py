@@ -17,7 +17,7 @@ from ...values.names import local_part, queue_of
 from ..base import Send
 from ..envelope import packed_send
 from .broker import Broker
-from .connection import Refused, call_in, give
+from .connection import call_in, for_users, give
 from .memberships import Memberships
 from .publisher import Outcome
 from .wills import Wills
@@ -65,7 +65,7 @@ class Batches:
         self._memberships = memberships
         self._wills = wills
 
-    async def send(self, sends: Sequence[Send]) -> Sequence[Send]:
+    async def send(self, batch: Sequence[Send]) -> Sequence[Send]:
         """Send a batch, and return what full channels have refused."""
         answer: asyncio.Future[Sequence[Send]] = asyncio.get_running_loop().create_future()
 
@@ -73,24 +73,25 @@ class Batches:
             if not answer.done():
                 answer.set_exception(error) if error is not None else answer.set_result(refused)
 
-        self.begin(sends, done)
+        self.begin([batch], done)
         return await answer
 
-    def begin(self, sends: Sequence[Send], done: Done) -> None:
-        """Send a batch, and tell ``done`` what has become of it."""
+    def begin(self, batches: Sequence[Sequence[Send]], done: Done) -> None:
+        """Send batches, each of which has its own order, and tell ``done`` what has become of them."""
+        sends = _all_of(batches)
         if self._broker.publishing.is_open and not any(send.to_group or send.reply_channel for send in sends):
             # Nearly all are such: they need no task.
             try:
                 self._broker.publisher.check()
-                self._publish(sends, lambda outcomes: self._end(sends, outcomes, done))
+                self._publish(sends, lambda outcomes: self._end(batches, outcomes, done))
             except Exception as error:
                 done((), error)
         else:
-            self._broker.start(self._send(sends, done))
+            self._broker.start(self._send(batches, done))
 
-    async def _send(self, sends: Sequence[Send], done: Done) -> None:
+    async def _send(self, batches: Sequence[Sequence[Send]], done: Done) -> None:
         """Do so where memberships may have lapsed, and last wills come along."""
-        broker = self._broker
+        broker, sends = self._broker, _all_of(batches)
         try:
             await broker.publishing.ready()
             broker.publisher.check()
@@ -106,21 +107,21 @@ class Batches:
             if Outcome.UNCERTAIN in [await will for will in wills]:
                 raise broker.publisher.uncertainty()
         except Exception as error:
-            done((), error)
+            done((), for_users(error))
         else:
-            self._end(sends, outcomes, done)
+            self._end(batches, outcomes, done)
 
-    def _end(self, sends: Sequence[Send], outcomes: list[Outcome], done: Done) -> None:
+    def _end(self, batches: Sequence[Sequence[Send]], outcomes: list[Outcome], done: Done) -> None:
         if Outcome.NO_QUEUE in outcomes:
-            self._broker.start(self._send_again(sends, outcomes, done))
+            self._broker.start(self._send_again(batches, outcomes, done))
         elif Outcome.UNCERTAIN in outcomes:
             done((), self._broker.publisher.uncertainty())
         else:
-            done(self._settled(sends, outcomes), None)
+            done(self._settled(batches, outcomes), None)
 
-    async def _send_again(self, sends: Sequence[Send], outcomes: list[Outcome], done: Done) -> None:
+    async def _send_again(self, batches: Sequence[Sequence[Send]], outcomes: list[Outcome], done: Done) -> None:
         """Send what was for queues that were not there."""
-        broker = self._broker
+        broker, sends = self._broker, _all_of(batches)
         try:
             for _ in range(_TRIES):
                 missing = [number for number, outcome in enumerate(outcomes) if outcome is Outcome.NO_QUEUE]
@@ -132,13 +133,11 @@ class Batches:
                 again = await self._published([sends[number] for number in missing])
                 for number, outcome in zip(missing, again, strict=True):
                     outcomes[number] = outcome
-        except Refused as error:
-            done((), error.for_users())
         except Exception as error:
-            done((), error)
+            done((), for_users(error))
         else:
             lost = any(outcome in (Outcome.UNCERTAIN, Outcome.NO_QUEUE) for outcome in outcomes)
-            done((), broker.publisher.uncertainty()) if lost else done(self._settled(sends, outcomes), None)
+            done((), broker.publisher.uncertainty()) if lost else done(self._settled(batches, outcomes), None)
 
     async def _published(self, sends: Sequence[Send]) -> list[Outcome]:
         answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
@@ -167,12 +166,17 @@ class Batches:
                 broker.use(queue)
                 publish("", broker.names.queue(queue), body, functools.partial(told, number))
 
-    def _settled(self, sends: Sequence[Send], outcomes: Sequence[Outcome]) -> list[Send]:
+    def _settled(self, batches: Sequence[Sequence[Send]], outcomes: Sequence[Outcome]) -> list[Send]:
         """Count what was sent, and return what was refused."""
         if Outcome.FULL not in outcomes:
-            for send in sends:
+            for send in _all_of(batches):
                 self._count_taken(send)
             return []
+        following = iter(outcomes)
+        return [send for batch in batches for send in self._refused(batch, [next(following) for _ in batch])]
+
+    def _refused(self, sends: Sequence[Send], outcomes: Sequence[Outcome]) -> list[Send]:
+        """Do so for one batch."""
         broker, statistics = self._broker, self._broker.statistics
         # The last message of the batch that each channel has taken.
         last = {send.name: n for n, send in enumerate(sends) if not send.to_group and outcomes[n] is Outcome.TAKEN}
@@ -230,7 +234,7 @@ class Gathered:
         def done(refused: Sequence[Send], error: Exception | None) -> None:
             call_in(self._loop, self._go_on, timer, batches, refused, error)
 
-        self._broker.post(self._batches.begin, [send for sends, _ in batches for send in sends], done)
+        self._broker.post(self._batches.begin, [sends for sends, _ in batches], done)
 
     def _go_on(
         self, timer: asyncio.TimerHandle, batches: Sequence[Batch], refused: Sequence[Send], error: Exception | None
@@ -246,3 +250,7 @@ class Gathered:
                 give(told, [send for send in sends if id(send) in identities])
             elif not told.done():
                 told.set_exception(error)
+
+
+def _all_of(batches: Sequence[Sequence[Send]]) -> Sequence[Send]:
+    return batches[0] if len(batches) == 1 else [send for batch in batches for send in batch]

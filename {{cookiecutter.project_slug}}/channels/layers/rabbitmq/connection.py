@@ -39,9 +39,10 @@ class Refused(Exception):
         super().__init__(f"{code} {text}.{rights if code == ACCESS_REFUSED else ''}")
         self.code = code
 
-    def for_users(self) -> ChannelLayerUnavailable:
-        """Return what it is for whoever uses the layer."""
-        return ChannelLayerUnavailable(f"The broker refuses: {self}")
+
+def for_users(error: Exception) -> Exception:
+    """Return an error as whoever uses the layer knows it."""
+    return ChannelLayerUnavailable(f"The broker refuses: {error}") if isinstance(error, Refused) else error
 
 
 def give(future: asyncio.Future[Any], value: Any) -> None:
@@ -121,7 +122,7 @@ class Line:
 
     async def cancel(self, tag: str) -> None:
         """Have them taken no longer: those that are on their way here are given back."""
-        del self._takers[tag]
+        self._takers.pop(tag, None)
         await self.ask("basic_cancel", consumer_tag=tag)
 
     def acknowledge(self, number: int, multiple: bool = False) -> None:

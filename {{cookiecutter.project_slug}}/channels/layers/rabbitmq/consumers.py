@@ -21,7 +21,7 @@ import pika
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Delivery
 from .broker import Broker
-from .connection import Line, Refused, Take
+from .connection import Line, Refused, Take, for_users
 
 # For so long, in seconds, what has come is kept for a thread that may be free soon: then others shall have it.
 GRACE = 0.1
@@ -52,7 +52,7 @@ class _Consumer:
         self.line: Line | None = None
         # What has come, with the numbers by which it is acknowledged.
         self.waiting: deque[tuple[int, bytes]] = deque()
-        self.is_leaving = False
+        self.is_attached = self.is_leaving = False
         # Since when nobody waits for it, by the loop's clock.
         self.unwanted_since: float | None = None
 
@@ -128,8 +128,13 @@ class Consumers:
                 await self._broker.have_queue(consumer.name)
                 consumer.line = line
                 await line.consume(self._broker.names.queue(consumer.name), consumer.tag, self._taker(consumer))
+                consumer.is_attached = True
         except Exception as error:
-            self._give_up({consumer.name for consumer in consumers}, error)
+            self._give_up({consumer.name for consumer in consumers}, for_users(error))
+            # Nobody would ever take what comes to those that are read already.
+            for consumer in consumers:
+                if consumer.is_attached and consumer.line is not None and consumer.line.is_open:
+                    self._broker.start(self._detach(consumer, consumer.line))
         self._close_later()
 
     def _taker(self, consumer: _Consumer) -> Take:

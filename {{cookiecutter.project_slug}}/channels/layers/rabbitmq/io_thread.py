@@ -22,7 +22,7 @@ from ..statistics import Statistics
 from .addresses import Address
 from .batches import Answer, Batches, Gathered, silence
 from .broker import Broker
-from .connection import Refused
+from .connection import Refused, for_users
 from .consumers import Consumers, Waiter
 from .figures import Figures
 from .memberships import Memberships
@@ -119,7 +119,7 @@ class IOThread:
             if refused or error is not None:
                 self.consumers.end(waiter)
 
-        self.batches.begin(batch, done)
+        self.batches.begin([batch], done)
         self.consumers.enlist(waiter)
 
     def gathered(self) -> Gathered:
@@ -221,6 +221,6 @@ async def _translated(work: Coroutine[Any, Any, T]) -> T:
         async with asyncio.timeout(ANSWER_TIMEOUT):
             return await work
     except Refused as error:
-        raise error.for_users() from error
+        raise for_users(error) from error
     except TimeoutError as error:
         raise silence(ANSWER_TIMEOUT) from error

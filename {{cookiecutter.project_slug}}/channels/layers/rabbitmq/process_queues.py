@@ -14,7 +14,7 @@ from typing import Any
 
 from ..base import Entry
 from .broker import Broker
-from .connection import Line, Refused, call_in
+from .connection import Line, call_in, for_users
 from .memberships import Memberships
 
 # So many seconds lie between two batches, at least.
@@ -60,10 +60,8 @@ class ProcessQueue:
         error: Exception | None = None
         try:
             await self._read()
-        except Refused as refused:
-            error = refused.for_users()
         except Exception as failure:
-            error = failure
+            error = for_users(failure)
         self._is_reading = False
         wanting, self._wanting = self._wanting, []
         for loop, woken in wanting:
@@ -174,9 +172,8 @@ class ProcessQueue:
         self._last = number
         if read := self._broker.entry(self._name, body):
             self._messages.append(read)
-            self._arrived.set()
-        elif self._line is not None:
-            self._line.acknowledge(number)
+        # One that cannot be read is acknowledged with the others: the broker closes the line over a second time.
+        self._arrived.set()
 
     def _take_change(self, raw: Any, method: Any, properties: Any, body: bytes) -> None:
         raw.basic_ack(method.delivery_tag)

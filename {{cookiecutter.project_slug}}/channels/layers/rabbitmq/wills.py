@@ -11,6 +11,7 @@ the wills out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from ...exceptions import ChannelLayerUnavailable
 from ..base import Lease, Send
 from ..envelope import packed_send
 from .broker import Broker
-from .connection import Line, give
+from .connection import Line, Refused, give
 from .consumers import Consumers
 from .publisher import Outcome
 from .topology import kept_queue, lease_queue
@@ -134,9 +135,19 @@ class Wills:
         await line.ask("basic_consume", queue=broker.names.leases, on_message_callback=take)
 
     async def _execute(self, line: Line, number: int, queue: str) -> None:
-        """Carry out the wills of a process that has not come back; until that is done, others may have to."""
+        """Carry out the wills of a process that has not come back; where that fails, somebody begins anew."""
+        try:
+            await asyncio.sleep(SECOND_CHANCE)
+            await self._speak_for(queue)
+        except Exception:
+            if line.is_open:
+                line.raw.basic_nack(number)
+            raise
+        if line.is_open:
+            line.raw.basic_ack(number)
+
+    async def _speak_for(self, queue: str) -> None:
         broker, names = self._broker, self._broker.names
-        await asyncio.sleep(SECOND_CHANCE)
         await broker.declarer.queue(names.ended(queue), kept_queue())
         if await broker.declarer.remove(names.lease(queue), if_empty=True):
             told = 0
@@ -151,8 +162,6 @@ class Wills:
                 await broker.declarer.remove(name)
         else:
             await broker.declarer.remove(names.ended(queue))
-        if line.is_open:
-            line.raw.basic_ack(number)
 
     async def _carry_out(self, queue: str) -> _Left | None:
         """Send the wills that the broker has got back; None if it has no queue for them."""
@@ -169,27 +178,31 @@ class Wills:
         def take(raw: Any, method: Any, properties: Any, body: bytes) -> None:
             wills[properties.headers["l"]].append((method.delivery_tag, properties.headers["c"], body))
 
-        await line.ask("basic_consume", queue=name, on_message_callback=take)
-        # The broker answers behind what it has sent before.
-        while (await line.ask("queue_declare", queue=name, passive=True)).message_count:
-            pass
-        # The last one of each connection counts.
-        sent = await asyncio.gather(*(self._send(*versions[-1][1:]) for versions in wills.values()))
-        for versions, is_sent in zip(wills.values(), sent, strict=True):
-            for number, *_ in versions if is_sent else ():
-                line.raw.basic_ack(number)
-        # What was not acknowledged is given back.
-        line.close()
+        try:
+            await line.ask("basic_consume", queue=name, on_message_callback=take)
+            # The broker answers behind what it has sent before.
+            while (await line.ask("queue_declare", queue=name, passive=True)).message_count:
+                pass
+            # The last one of each connection counts.
+            sent = await asyncio.gather(*(self._send(*versions[-1][1:]) for versions in wills.values()))
+            for versions, is_sent in zip(wills.values(), sent, strict=True):
+                for number, *_ in versions if is_sent else ():
+                    line.raw.basic_ack(number)
+        finally:
+            # What was not acknowledged is given back.
+            line.close()
         return _Left(sum(sent), not all(sent))
 
     async def _send(self, channel: str, body: bytes) -> bool:
-        broker = self._broker
-        for _ in range(2):
-            outcome = await broker.published("", broker.names.queue(channel), body)
-            if outcome is not Outcome.NO_QUEUE:
-                break
-            broker.declarer.forget(broker.names.queue(channel))
-            await broker.have_queue(channel)
+        broker, outcome = self._broker, Outcome.NO_QUEUE
+        # One that cannot be sent now must not have others sent again.
+        with contextlib.suppress(ChannelLayerUnavailable, Refused):
+            for _ in range(2):
+                outcome = await broker.published("", broker.names.queue(channel), body)
+                if outcome is not Outcome.NO_QUEUE:
+                    break
+                broker.declarer.forget(broker.names.queue(channel))
+                await broker.have_queue(channel)
         if outcome is Outcome.TAKEN:
             broker.statistics.count_sent(channel)
         return outcome is Outcome.TAKEN
