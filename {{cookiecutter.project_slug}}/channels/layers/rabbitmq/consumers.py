@@ -84,9 +84,10 @@ class Consumers:
 
     # For threads
 
-    def wait(self, waiter: Waiter, timeout: float | None) -> None:
-        """Wait in this thread until a waiter has been woken, or the time is over."""
+    def wait(self, waiter: Waiter, timeout: float | None, wait_before: Callable[[], None] = lambda: None) -> None:
+        """Wait in this thread for something else, and then until a waiter has been woken, or the time is over."""
         try:
+            wait_before()
             waiter.woken.wait(timeout)
         finally:
             with self._lock:

@@ -109,8 +109,8 @@ class IOThread:
         """Do so, and send a batch meanwhile; where something is refused, nobody waits for a message."""
         answer = Answer()
         self._broker.post(self._begin_turn, batch, waiter, answer)
-        self.consumers.wait(waiter, timeout)
-        answer.wait(ANSWER_TIMEOUT)
+        # Where messages wait, one is here before the answer: then the thread is woken once, and not for each.
+        self.consumers.wait(waiter, timeout, lambda: answer.wait(ANSWER_TIMEOUT))
         return answer
 
     def _begin_turn(self, batch: Sequence[Send], waiter: Waiter, answer: Answer) -> None:
