@@ -1,4 +1,4 @@
-"""Workers that are restarted, stopped and killed while visitors speak: S-01 to S-04, S-24, S-36."""
+"""Workers that are restarted, stopped and killed while visitors speak: S-01 to S-04, S-24, S-36, S-37."""
 
 import asyncio
 import itertools
@@ -67,6 +67,31 @@ def kill_workers(session):
     }
 
 
+def kill_unseen(session):
+    """Kill workers as in S-04 where nobody can say what they leave: the visitors' own counts decide (S-37)."""
+    if session.has_ledgers:
+        return None
+    kills, threads, chance = session.size(100, 10), 2, session.random("S-37")
+    with session.stage() as stage:
+        visitors = Visitors(stage.serve().port, rooms=20, per_room=5, path="working")
+        workers = stage.start_workers(4, "--threads", str(threads))
+        _kill_one_by_one(stage, workers, visitors, kills, threads, chance)
+    return {**visitors.figures(), "wanted": PER_RESTART * kills, "kills": kills, "in_hand": kills * threads}
+
+
+def _kill_one_by_one(stage, workers, visitors, kills, threads, chance):
+    """Kill one worker after the other at random moments while visitors speak, and start another one each time."""
+
+    def kill():
+        for _ in range(kills):
+            time.sleep(chance.uniform(0, 0.2))
+            index = chance.randrange(len(workers))
+            workers[index].process.kill()
+            workers[index] = stage.work("--threads", str(threads))
+
+    asyncio.run(visitors.visit(200, meanwhile=kill))
+
+
 def kill_ordered(session):
     """Kill workers as in S-04 while sockets speak that are promised their order (S-36)."""
     if not session.has_ledgers:
@@ -75,15 +100,7 @@ def kill_ordered(session):
     with session.stage() as stage:
         visitors = Visitors(stage.serve().port, rooms=session.size(40, 20), per_room=5, path="ordered")
         workers = stage.start_workers(4, "--threads", str(threads))
-
-        def kill():
-            for _ in range(kills):
-                time.sleep(chance.uniform(0, 0.2))
-                index = chance.randrange(len(workers))
-                workers[index].process.kill()
-                workers[index] = stage.work("--threads", str(threads))
-
-        asyncio.run(visitors.visit(200, meanwhile=kill))
+        _kill_one_by_one(stage, workers, visitors, kills, threads, chance)
         account = session.account("killed workers of sockets in order", stage, visitors)
     codes = [code for _, _, code in visitors.dropped]
     return {

@@ -288,4 +288,13 @@ ROWS = [
         "{unfinished} messages lost with workers; {lost} of {sent} lost in all, {unexplained} without a reason; "
         "{repeated} repeated, {disordered} out of order",
     ),
+    Row(
+        "S-37",
+        "Messages lost by kill -9 of workers where the layer cannot count them (4 workers, 2 threads each)",
+        "at most one per kill and thread; none repeated, no socket dropped",
+        "restarts.kill_unseen",
+        (Limit("lost", "<=", "in_hand"), *_none("repeated", "dropped_sockets"), _ENOUGH),
+        "{lost} in {kills} kills, with {in_hand} in hand at most, of {sent}; {repeated} repeated, "
+        "{dropped_sockets} sockets dropped",
+    ),
 ]

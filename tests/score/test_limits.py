@@ -118,6 +118,15 @@ GOOD = {
         "sent": 2000,
         "wanted": 300,
     },
+    "S-37": {
+        "lost": 200,
+        "in_hand": 200,
+        "kills": 100,
+        "repeated": 0,
+        "dropped_sockets": 0,
+        "sent": 5000,
+        "wanted": 1000,
+    },
 }
 BAD = [
     ("S-01", {"dropped_sockets": 1}),
@@ -161,6 +170,10 @@ BAD = [
     ("S-36", {"dropped_sockets": 21}),
     ("S-36", {"closed_otherwise": 1}),
     ("S-36", {"unexplained": 1}),
+    ("S-37", {"lost": 201}),
+    ("S-37", {"repeated": 1}),
+    ("S-37", {"dropped_sockets": 1}),
+    ("S-37", {"sent": 1}),
 ]
 
 

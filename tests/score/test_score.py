@@ -38,7 +38,7 @@ def test_rows_that_do_not_exist_are_refused():
     refused = run("--rows", "S-01,S-77")
 
     assert refused.returncode == 2
-    assert "there is no row S-77; S-01 to S-36 are known" in refused.stderr
+    assert "there is no row S-77; S-01 to S-37 are known" in refused.stderr
 
 
 @pytest.mark.parametrize(("lost", "status"), [(0, 0), (1, 1)])

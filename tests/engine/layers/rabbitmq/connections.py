@@ -8,6 +8,19 @@ def links_of(layer):
     return broker.publishing, broker.reading
 
 
+def record_writes(connection):
+    """Return a list to which a connection of pika's adds what it writes from now on."""
+    transport, written = connection._transport, []
+    write = transport.write
+
+    def record(data):
+        written.append(bytes(data))
+        write(data)
+
+    transport.write = record
+    return written
+
+
 def cut(layer):
     """Cut the connections of a layer, which makes other ones."""
     for link in links_of(layer):

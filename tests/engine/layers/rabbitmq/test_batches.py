@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
+from pika import frame, spec
 
 from channels.layers.rabbitmq.publisher import Outcome
+
+from .connections import links_of, record_writes
 
 
 @pytest.fixture
@@ -34,3 +37,22 @@ def test_a_message_that_its_own_batch_has_overtaken_is_dropped_since_it_would_co
 
     assert layer.send_many(batch) == []
     assert layer.channel_statistics("jobs")["dropped"] == {"full, overtaken": 1}
+
+
+def count_messages(data):
+    count = 0
+    while data:
+        length, one = frame.decode_frame(data)
+        count += isinstance(getattr(one, "method", None), spec.Basic.Publish)
+        data = data[length:]
+    return count
+
+
+def test_a_consumers_batch_leaves_in_one_write_before_any_of_it_is_confirmed(layer):
+    batch = [layer.prepare("parts?a1", {"number": number}) for number in range(50)]
+    layer.send("parts?a1", {})
+    written = record_writes(links_of(layer)[0]._connection)
+    layer.send_many(batch)
+    layer.send_and_take(batch[:20], ["jobs"], 0.01)
+
+    assert [count for data in written if (count := count_messages(data))] == [50, 20]

@@ -31,7 +31,7 @@ class OverTheBroker:
 
 class TestRabbitmqChannelLayer(OverTheBroker, ChannelLayerConformance):
     expiry = group_expiry = 1
-    many = 500
+    many = 200
 
     def recipe(self, layer):
         return "channels.layers.rabbitmq.RabbitmqChannelLayer", self.config

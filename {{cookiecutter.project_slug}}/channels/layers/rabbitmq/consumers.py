@@ -21,7 +21,7 @@ import pika
 from ...exceptions import ChannelLayerUnavailable
 from ..base import Delivery
 from .broker import Broker
-from .connection import Line, Refused, for_users
+from .connection import Line, Refused, Take, for_users
 
 # For so long, in seconds, what has come is kept for a thread that may be free soon: then others shall have it.
 GRACE = 0.1
@@ -60,7 +60,7 @@ class _Consumer:
         """Acknowledge what has come first, and return it."""
         number, body = self.waiting.popleft()
         if self.line is not None and self.line.is_open:
-            self.line.raw.basic_ack(number)
+            self.line.acknowledge(number)
         return body
 
 
@@ -84,9 +84,10 @@ class Consumers:
 
     # For threads
 
-    def wait(self, waiter: Waiter, timeout: float | None) -> None:
-        """Wait in this thread until a waiter has been woken, or the time is over."""
+    def wait(self, waiter: Waiter, timeout: float | None, wait_before: Callable[[], None] = lambda: None) -> None:
+        """Wait in this thread for something else, and then until a waiter has been woken, or the time is over."""
         try:
+            wait_before()
             waiter.woken.wait(timeout)
         finally:
             with self._lock:
@@ -127,12 +128,7 @@ class Consumers:
             for consumer in consumers:
                 await self._broker.have_queue(consumer.name)
                 consumer.line = line
-                await line.ask(
-                    "basic_consume",
-                    queue=self._broker.names.queue(consumer.name),
-                    on_message_callback=self._taker(consumer),
-                    consumer_tag=consumer.tag,
-                )
+                await line.consume(self._broker.names.queue(consumer.name), consumer.tag, self._taker(consumer))
                 consumer.is_attached = True
         except Exception as error:
             self._give_up({consumer.name for consumer in consumers}, for_users(error))
@@ -142,9 +138,9 @@ class Consumers:
                     self._broker.start(self._detach(consumer, consumer.line))
         self._close_later()
 
-    def _taker(self, consumer: _Consumer) -> Callable[..., None]:
-        def take(raw: Any, method: Any, properties: Any, body: bytes) -> None:
-            consumer.waiting.append((method.delivery_tag, body))
+    def _taker(self, consumer: _Consumer) -> Take:
+        def take(number: int, body: bytes) -> None:
+            consumer.waiting.append((number, body))
             self._serve(consumer)
 
         return take
@@ -305,7 +301,7 @@ class Consumers:
         self._close()
 
     async def _detach(self, consumer: _Consumer, line: Line) -> None:
-        await line.ask("basic_cancel", consumer_tag=consumer.tag)
+        await line.cancel(consumer.tag)
         for number, _ in consumer.waiting:
             line.raw.basic_nack(number)
         consumer.waiting.clear()

@@ -109,8 +109,8 @@ class IOThread:
         """Do so, and send a batch meanwhile; where something is refused, nobody waits for a message."""
         answer = Answer()
         self._broker.post(self._begin_turn, batch, waiter, answer)
-        self.consumers.wait(waiter, timeout)
-        answer.wait(ANSWER_TIMEOUT)
+        # Where messages wait, one is here before the answer: then the thread is woken once, and not for each.
+        self.consumers.wait(waiter, timeout, lambda: answer.wait(ANSWER_TIMEOUT))
         return answer
 
     def _begin_turn(self, batch: Sequence[Send], waiter: Waiter, answer: Answer) -> None:
@@ -183,7 +183,7 @@ class IOThread:
         """Return the channels that this process knows to be in a group."""
         await self.figures.count_dead()
         await self.memberships.drop_lapsed(group)
-        return list(self.memberships.known.channels(group))
+        return self.memberships.known.channels(group)
 
     async def channel_statistics(self, channel: str) -> dict[str, Any]:
         """Return what this process has counted of a channel, and what waits in it."""

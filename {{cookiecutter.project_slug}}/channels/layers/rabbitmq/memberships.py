@@ -9,8 +9,9 @@ into groups itself, and what it has read.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable
+import itertools
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Collection, Iterable
 
 from ...values.names import local_part, queue_of
 from ..base import Entry
@@ -21,48 +22,71 @@ from .broker import Broker
 MOST = 100_000
 
 
-class Known:
-    """Memberships and when they lapse, by the layer's clock."""
+class _Members:
+    """The members of one group."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, dict[str, float]] = {}
+        # When each membership lapses. All live equally long, so what was renewed last lapses last, and is at the end.
+        self.channels: OrderedDict[str, float] = OrderedDict()
+        # How many there are in each queue.
+        self.queues: Counter[str] = Counter()
+
+
+class Known:
+    """Memberships and when they lapse, by the layer's clock. Nothing that a broadcast asks grows with its group."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, _Members] = {}
         # All, those renewed last at the end.
-        self._order: dict[tuple[str, str], None] = {}
+        self._order: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def add(self, group: str, channel: str, lapses: float) -> None:
         """Remember a membership, or that it was renewed."""
-        self._groups.setdefault(group, {})[channel] = lapses
-        self._order.pop((group, channel), None)
+        members = self._groups.setdefault(group, _Members())
+        if channel not in members.channels:
+            members.queues[queue_of(channel)] += 1
+        members.channels[channel] = lapses
+        members.channels.move_to_end(channel)
         self._order[group, channel] = None
+        self._order.move_to_end((group, channel))
         if len(self._order) > MOST:
             self.discard(*next(iter(self._order)))
 
     def discard(self, group: str, channel: str) -> None:
         """Forget a membership, if it is known."""
-        channels = self._groups.get(group)
-        if channels is not None and channels.pop(channel, None) is not None:
-            del self._order[group, channel]
-            if not channels:
-                del self._groups[group]
+        members = self._groups.get(group)
+        if members is None or members.channels.pop(channel, None) is None:
+            return
+        del self._order[group, channel]
+        queue = queue_of(channel)
+        members.queues[queue] -= 1
+        if not members.queues[queue]:
+            del members.queues[queue]
+        if not members.channels:
+            del self._groups[group]
 
-    def channels(self, group: str) -> dict[str, float]:
-        """Return the channels in a group, and when each membership lapses."""
-        return self._groups.get(group, {})
+    def channels(self, group: str) -> list[str]:
+        """Return the channels in a group."""
+        return list(self._groups[group].channels) if group in self._groups else []
 
-    def queues(self, group: str) -> set[str]:
+    def queues(self, group: str) -> Collection[str]:
         """Return the queues that have members in a group."""
-        return {queue_of(channel) for channel in self.channels(group)}
+        return self._groups[group].queues.keys() if group in self._groups else ()
 
-    def lapsed(self, group: str, now: float) -> Iterable[str]:
+    def lapsed(self, group: str, now: float) -> list[str]:
         """Return the channels whose membership has lapsed."""
-        return [channel for channel, lapses in self.channels(group).items() if lapses <= now]
+        if group not in self._groups:
+            return []
+        memberships = self._groups[group].channels.items()
+        return [channel for channel, _ in itertools.takewhile(lambda membership: membership[1] <= now, memberships)]
 
     def of_queue(self, queue: str) -> list[tuple[str, str, float]]:
         """Return the memberships of the channels of a queue: group, channel, and when each lapses."""
         return [
             (group, channel, lapses)
-            for group, channels in self._groups.items()
-            for channel, lapses in channels.items()
+            for group, members in self._groups.items()
+            if queue in members.queues
+            for channel, lapses in members.channels.items()
             if queue_of(channel) == queue
         ]
 

@@ -73,12 +73,7 @@ class ProcessQueue:
             line = await self.open()
             if not self._is_attached:
                 self._is_attached = True
-                await line.ask(
-                    "basic_consume",
-                    queue=self._broker.names.queue(self._name),
-                    on_message_callback=self._take_message,
-                    consumer_tag=self._tag,
-                )
+                await line.consume(self._broker.names.queue(self._name), self._tag, self._take_message)
                 # Its reader hears nothing before there is something to read.
                 self._broker.layer.outage.is_over("reads")
             if not self._messages and not self._changes:
@@ -90,7 +85,7 @@ class ProcessQueue:
                 await line.ask("queue_declare", queue=self._broker.names.queue(self._name), passive=True)
             if not self._stays:
                 self._is_attached = False
-                await line.ask("basic_cancel", consumer_tag=self._tag)
+                await line.cancel(self._tag)
             self._settle(line)
 
     async def _keep_pace(self) -> None:
@@ -105,7 +100,7 @@ class ProcessQueue:
         # Unless there is more, all that came before the changes has come.
         is_all = len(self._messages) < PREFETCH
         if self._last and line.is_open:
-            line.raw.basic_ack(self._last, multiple=True)
+            line.acknowledge(self._last, multiple=True)
         self._last = 0
         entries = list(self._in_order(is_all))
         count = sum(entry.is_message for entry in entries)
@@ -173,8 +168,8 @@ class ProcessQueue:
         self._changes.clear()
         self.entries.clear()
 
-    def _take_message(self, raw: Any, method: Any, properties: Any, body: bytes) -> None:
-        self._last = method.delivery_tag
+    def _take_message(self, number: int, body: bytes) -> None:
+        self._last = number
         if read := self._broker.entry(self._name, body):
             self._messages.append(read)
         # One that cannot be read is acknowledged with the others: the broker closes the line over a second time.

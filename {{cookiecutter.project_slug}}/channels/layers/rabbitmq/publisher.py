@@ -7,6 +7,7 @@ What is published meanwhile is confirmed together: a consumer's batch costs one 
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import pika
 
 from ...exceptions import ChannelLayerUnavailable
 from .connection import Line, Link
+from .frames import Confirmed
 
 
 class Outcome(enum.Enum):
@@ -44,7 +46,8 @@ class Publisher:
         """Make ready: the connection is there."""
         line = await self._link.line()
         line.raw.add_on_return_callback(self._is_returned)
-        await line.wait(lambda done: line.raw.confirm_delivery(self._is_confirmed, callback=done))
+        line.on_confirmed = self._is_confirmed
+        await line.confirm()
         self._line, self._last = line, 0
 
     def lose(self) -> None:
@@ -83,22 +86,22 @@ class Publisher:
             return
         self._last += 1
         self._waiting[self._last] = done
-        properties = pika.BasicProperties(message_id=str(self._last), type=kind or None, headers=headers)
-        line.raw.basic_publish(exchange, key, body, properties, mandatory=not exchange)
+        if kind or headers:
+            properties = pika.BasicProperties(message_id=str(self._last), type=kind or None, headers=headers)
+            line.raw.basic_publish(exchange, key, body, properties, mandatory=not exchange)
+        else:
+            line.publish(exchange, key, not exchange, self._last, body)
 
     def _is_returned(self, raw: Any, method: Any, properties: Any, body: bytes) -> None:
         self._returned.add(int(properties.message_id))
 
-    def _is_confirmed(self, frame: Any) -> None:
-        method = frame.method
-        outcome = Outcome.TAKEN if method.NAME == "Basic.Ack" else Outcome.FULL
-        if not method.multiple:
-            self._tell(method.delivery_tag, outcome)
+    def _is_confirmed(self, confirmed: Confirmed) -> None:
+        outcome = Outcome.TAKEN if confirmed.taken else Outcome.FULL
+        if not confirmed.multiple:
+            self._tell(confirmed.number, outcome)
             return
         # They are in order.
-        for number in list(self._waiting):
-            if number > method.delivery_tag:
-                break
+        for number in list(itertools.takewhile(lambda number: number <= confirmed.number, self._waiting)):
             self._tell(number, outcome)
 
     def _tell(self, number: int, outcome: Outcome) -> None:
