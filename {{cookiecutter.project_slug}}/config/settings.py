@@ -248,4 +248,5 @@ if SENTRY_DSN := env.text("SENTRY_DSN"):
             "SENTRY_DSN is set, but sentry-sdk is not installed. Add it to requirements.txt: "
             "python -m pip install sentry-sdk"
         ) from error
-    sentry_sdk.init(dsn=SENTRY_DSN)
+    # What visitors type, passwords among it, stays here: no bodies of requests, no variables of functions.
+    sentry_sdk.init(dsn=SENTRY_DSN, max_request_body_size="never", include_local_variables=False)
