@@ -167,7 +167,7 @@ def test_runserver_without_workers_says_so_and_answers_503(project, tmp_path):
         status, content = server.fetch("/")
 
         assert (status, content) == (503, b"The server did not answer in time.\n")
-        server.wait_until(lambda: "No worker is listening on http.request" in server.log)
+        server.wait_until(lambda: "No worker that reads http.request has been heard of yet" in server.log)
         assert "without workers in it, no page answers" in server.log
 
 
@@ -221,6 +221,13 @@ def serve_old(project, folder, apps, *options, **variables):
     return ServerProcess([*RUNSERVER, *options], folder, cwd=project, PYTHONPATH=engine, APPS=apps, **variables)
 
 
+def echo_of(server, text):
+    """Return what a page of the site gets for a frame."""
+    with server.open_socket("/", origin=f"http://127.0.0.1:{server.port}") as websocket:
+        websocket.send(text)
+        return websocket.recv(timeout=10)
+
+
 @pytest.mark.parametrize(
     "apps",
     [
@@ -232,9 +239,7 @@ def serve_old(project, folder, apps, *options, **variables):
 )
 def test_runserver_is_ours_wherever_the_app_stands(old_project, tmp_path, apps):
     with serve_old(old_project, tmp_path, apps) as server:
-        with server.open_socket("/") as websocket:
-            websocket.send("hello")
-            assert websocket.recv(timeout=10) == "hello"
+        assert echo_of(server, "hello") == "hello"
         assert server.fetch("/") == (200, b"a page")
         assert server.fetch("/static/site.css") == (200, b"body {}")
         assert "WARNING" not in server.log
@@ -243,9 +248,7 @@ def test_runserver_is_ours_wherever_the_app_stands(old_project, tmp_path, apps):
 def test_whitenoise_extends_our_runserver_where_it_stands_in_front_of_it(old_project, tmp_path):
     apps = "whitenoise.runserver_nostatic channels django.contrib.staticfiles"
     with serve_old(old_project, tmp_path, apps) as server:
-        with server.open_socket("/") as websocket:
-            websocket.send("hello")
-            assert websocket.recv(timeout=10) == "hello"
+        assert echo_of(server, "hello") == "hello"
         # It leaves static files to a middleware, which this site has not got.
         assert server.fetch("/static/site.css")[0] == 404
         assert "WARNING" not in server.log

@@ -12,18 +12,17 @@ System checks: mistakes that are better told at the start than by the first visi
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands, load_command_class
 
 from .exceptions import InvalidChannelLayerError
 from .interface.limits import Limits
 from .registry import channel_layers
-
-_ORIGIN = re.compile(r"https?://[^/?#\s]+")
+from .security.websockets import listed_origins
 
 
 @register("channels")
@@ -72,18 +71,18 @@ def check_limits(**kwargs: Any) -> list[CheckMessage]:
 @register("channels")
 def check_allowed_origins(**kwargs: Any) -> list[CheckMessage]:
     """Refuse what no browser names as an origin: a host without its scheme, above all."""
-    listed = getattr(settings, "CHANNELS_ALLOWED_ORIGINS", [])
-    if isinstance(listed, list | tuple) and all(each == "*" or _ORIGIN.fullmatch(str(each)) for each in listed):
-        return []
-    text = f"CHANNELS_ALLOWED_ORIGINS is {listed!r}; expected a list of origins, as ['https://partner.example']."
-    hint = "Write each with its scheme and without a path, as CSRF_TRUSTED_ORIGINS has them."
-    return [Error(text, hint=hint, id="channels.E005")]
+    try:
+        listed_origins()
+    except ImproperlyConfigured as error:
+        hint = "Write each with its scheme and without a path, as CSRF_TRUSTED_ORIGINS has them."
+        return [Error(str(error), hint=hint, id="channels.E005")]
+    return []
 
 
 @register("channels", deploy=True)
 def check_any_origin(**kwargs: Any) -> list[CheckMessage]:
     """Warn where all sockets are open to all pages."""
-    if "*" not in getattr(settings, "CHANNELS_ALLOWED_ORIGINS", []):
+    if "*" not in getattr(settings, "CHANNELS_ALLOWED_ORIGINS", ()):
         return []
     text = "CHANNELS_ALLOWED_ORIGINS has '*': any page that your visitors open can use your sockets with their cookies."
     hint = "Name the origins, or open single consumers with channels.security.websockets.any_origin."

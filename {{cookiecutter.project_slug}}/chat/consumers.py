@@ -39,7 +39,6 @@ from channels import Channel, Group
 from channels.auth import channel_session_user, channel_session_user_from_http
 from channels.exceptions import DenyConnection
 from channels.handler import AsgiHandler
-from channels.security.websockets import allowed_hosts_only
 from channels.sessions import channel_session, enforce_ordering
 
 from . import bucket
@@ -59,7 +58,6 @@ POLICY_VIOLATION = 1008
 
 # A frame that is lost with its worker closes the socket; the browser connects again and asks for what it has missed.
 @enforce_ordering
-@allowed_hosts_only
 @channel_session_user_from_http
 def connect(message, slug):
     """

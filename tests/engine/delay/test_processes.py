@@ -84,15 +84,17 @@ def test_a_stop_stores_what_waits_and_ends_with_0(delay_site, number):
 
 
 def test_what_a_full_channel_refuses_stays_in_the_table_and_is_tried_again(delay_site):
+    for number in range(CAPACITY):
+        delay_site.layer.send("target", {"id": number})
     process = delay_site.run_delay()
-    for number in range(CAPACITY + 50):
+    for number in range(CAPACITY, CAPACITY + 20):
         ask_for(delay_site, number, delay=0)
     process.wait_until(lambda: "Delayed messages are kept and tried again" in process.log)
-    process.wait_until(lambda: len(delay_site.rows) == 50)
+    process.wait_until(lambda: len(delay_site.rows) == 20)
 
-    received = delay_site.received("target", CAPACITY + 50)
+    received = delay_site.received("target", CAPACITY + 20)
 
-    assert sorted(content["id"] for _, content in received) == [*range(CAPACITY + 50)]
+    assert sorted(content["id"] for _, content in received) == [*range(CAPACITY + 20)]
     assert process.log.count("Delayed messages are kept and tried again") == 1
 
 

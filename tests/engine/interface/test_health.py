@@ -136,6 +136,13 @@ async def test_the_settings_move_the_answers_and_switch_them_off():
         assert (await server.message("http.request"))["path"] == path
 
 
+async def test_a_question_about_the_server_itself_is_none_about_its_health():
+    server = await serve(limits=Limits(live_path=""), script_name="/app")
+    await server.request(path="*", method="OPTIONS")
+
+    assert (await server.message("http.request"))["path"] == "*"
+
+
 # Pages and sockets
 
 
@@ -173,3 +180,22 @@ async def test_an_outage_of_the_layer_is_no_silence_of_workers(monkeypatch):
     client = await server.request()
 
     assert client.sent == []
+
+
+async def test_a_process_that_was_stopped_itself_has_heard_nobody_meanwhile():
+    server = await serve()
+    asyncio.get_running_loop().pass_time(60)
+
+    page, socket = await server.request(), await server.socket()
+
+    assert page.sent == socket.sent == []
+    await asyncio.sleep(RESTART + 1)
+    assert (await server.request()).status == 503
+
+
+async def test_a_process_that_was_taken_for_dead_waits_until_workers_can_be_heard():
+    server = await serve()
+    await asyncio.sleep(RESTART + 1)
+    server.application.process()._start_anew()
+
+    assert (await server.request()).sent == []

@@ -16,17 +16,35 @@ def loop():
         yield runner.get_loop()
 
 
+def run(loop, *actions):
+    """Do something while the loop runs."""
+    for action in actions:
+        loop.call_soon(action)
+    loop.run_until_complete(asyncio.sleep(0.01))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_is_heard_first_and_handed_on_when_that_is_wanted(number, loop):
     heard, hand_on = [], []
     signal.signal(number, lambda *arguments: heard.append(arguments[0]))
 
     watch_stop_signals(loop, hand_on.append)
-    signal.raise_signal(number)
+    run(loop, lambda: signal.raise_signal(number))
     before = list(heard)
     hand_on[0]()
 
     assert (before, heard) == ([], [number])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_handed_on_at_once_when_the_loop_has_ended(number, loop):
+    heard = []
+    signal.signal(number, lambda *arguments: heard.append("server"))
+
+    watch_stop_signals(loop, lambda hand_on: heard.append("stop"))
+    signal.raise_signal(number)
+
+    assert heard == ["server"]
 
 
 def test_a_signal_that_an_event_loop_handles_is_heard_first_too(loop):
@@ -34,8 +52,7 @@ def test_a_signal_that_an_event_loop_handles_is_heard_first_too(loop):
     loop.add_signal_handler(signal.SIGTERM, heard.append, "server")
 
     watch_stop_signals(loop, hand_on.append)
-    loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
-    loop.run_until_complete(asyncio.sleep(0.01))
+    run(loop, lambda: os.kill(os.getpid(), signal.SIGTERM))
     before = list(heard)
     hand_on[0]()
 
@@ -47,8 +64,7 @@ def test_a_second_interrupt_does_not_wait(loop):
     signal.signal(signal.SIGINT, lambda *arguments: heard.append("server"))
 
     watch_stop_signals(loop, lambda hand_on: heard.append("stop"))
-    for _ in range(2):
-        signal.raise_signal(signal.SIGINT)
+    run(loop, *[lambda: signal.raise_signal(signal.SIGINT)] * 2)
 
     assert heard == ["stop", "server"]
 

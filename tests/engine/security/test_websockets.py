@@ -135,14 +135,20 @@ def test_an_encrypted_socket_is_for_encrypted_pages(connects):
     assert not connects(b"http://chat.example", scheme="wss")
 
 
-def test_why_a_socket_is_refused_is_logged_with_what_to_do(connects, caplog):
-    connects(b"http://elsewhere.example\nforged", b"\xff", path="/chat/\nforged")
+@pytest.mark.parametrize(
+    ("consumer", "advice"),
+    # The decorator holds whatever the setting says.
+    [(connect, "any_origin"), (connect.__wrapped__, "CHANNELS_ALLOWED_ORIGINS and any_origin")],
+    ids=["decorated", "plain"],
+)
+def test_why_a_socket_is_refused_is_logged_with_what_to_do(connects, caplog, consumer, advice):
+    connects(b"http://elsewhere.example\nforged", b"\xff", path="/chat/\nforged", consumer=consumer)
 
     [record] = caplog.records
     assert record.getMessage() == (
         r"Socket '/chat/\nforged' refused: its Origin is http://elsewhere.example\nforged and \xff, "
         "allowed are http and https pages of chat.example, .wild.example, [::1], 127.0.0.1, xn--mnchen-3ya.example. "
-        "Add the host to ALLOWED_HOSTS if the page is yours; if not, see CHANNELS_ALLOWED_ORIGINS and any_origin."
+        f"Add the host to ALLOWED_HOSTS if the page is yours; if not, see {advice}."
     )
 
 
@@ -294,6 +300,10 @@ def test_the_name_of_the_header_may_be_written_in_any_case(make_site, settings):
         (["https://elsewhere.example"], [], False),
         (["https://*.elsewhere.example"], [b"https://a.elsewhere.example"], True),
         (["https://*.elsewhere.example"], [b"https://aelsewhere.example"], False),
+        (["https://*.elsewhere.example"], [b"https://a.example/.elsewhere.example"], False),
+        (["https://*.elsewhere.example"], [b"https://a.example#.elsewhere.example"], False),
+        (["https://[::2]:8000"], [b"https://[::2]:8000"], True),
+        (["https://[::2]:8000"], [b"https://[::2]"], False),
         (["*"], [b"null"], True),
         (["*"], [], True),
     ],
@@ -304,6 +314,16 @@ def test_each_consumer_takes_sockets_of_the_sites_own_pages_and_of_those_that_a_
     settings.CHANNELS_ALLOWED_ORIGINS = listed
 
     assert connects(*origins, consumer=connect.__wrapped__) is allowed
+
+
+def test_a_setting_that_is_no_list_of_origins_opens_the_site_to_nobody(make_site, settings, caplog):
+    site = make_site([route("websocket.connect", connect.__wrapped__)])
+    # As a text it has an asterisk in it.
+    for wrong in "https://*.elsewhere.example", ["elsewhere.example"]:
+        settings.CHANNELS_ALLOWED_ORIGINS = wrong
+
+        assert Socket(site, headers=headers(b"http://a.example")).connect() == [{"close": 1011}]
+        assert f"CHANNELS_ALLOWED_ORIGINS is {wrong!r}; expected a list of origins" in caplog.text
 
 
 def test_a_setting_for_all_consumers_opens_none_with_a_rule_of_its_own(connects, settings):
@@ -349,6 +369,17 @@ def test_a_validator_of_ones_own_decides_by_message_and_origin(connects):
     assert not connects(b"http://site2", consumer=consumer)
     for unreadable in ([], [b"http://site2", b"http://site2"], [b"\xff"]):
         assert connects(*unreadable, consumer=consumer)
+
+
+@pytest.mark.parametrize("between", [lambda consumer: consumer, channel_session])
+@pytest.mark.parametrize("outer", [any_origin, OnlyOdd])
+def test_of_two_rules_both_hold(connects, outer, between):
+    consumer = outer(between(allowed_hosts_only(connect.__wrapped__)))
+
+    assert not connects(b"http://elsewhere1", consumer=consumer)
+    assert connects(b"http://chat.example:1", consumer=consumer)
+    if outer is OnlyOdd:
+        assert not connects(b"http://chat.example", consumer=consumer)
 
 
 def test_a_validator_stands_on_methods_too_and_keeps_the_name(connects):

@@ -1,8 +1,11 @@
+import threading
+
 import pytest
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission, UserManager
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
@@ -60,6 +63,42 @@ def test_a_user_who_is_known_costs_one_query_and_is_a_user_of_its_own_each_time(
     assert first == second == ann
     assert user_logged_in(session).username == "ann"
     assert queries_for(session) == 1
+
+
+@pytest.fixture
+def give_users():
+    """Return a function that gives each user that is made from now on what a function returns for it."""
+    receivers = []
+
+    def give_users(name, value_for):
+        receivers.append(lambda instance, **options: setattr(instance, name, value_for(instance)))
+        post_init.connect(receivers[-1], sender=User)
+
+    yield give_users
+    for receiver in receivers:
+        post_init.disconnect(receiver, sender=User)
+
+
+def test_what_a_consumer_changes_in_place_is_not_for_the_next_one(ann, give_users):
+    session = login_of(ann)
+    # As the value of a JSON field, and a file, which knows its user.
+    give_users("preferences", lambda user: {"colours": ["red"], "of": user})
+    for _ in range(3):
+        user = user_logged_in(session)
+
+        assert user.preferences == {"colours": ["red"], "of": user}
+        assert user.preferences["of"] is user
+        user.preferences["colours"].append("green")
+        user._perm_cache = {"everything"}
+    assert "_perm_cache" not in user_logged_in(session).__dict__
+    assert queries_for(session) == 1
+
+
+def test_users_that_cannot_be_copied_are_looked_up_each_time(ann, give_users):
+    give_users("lock", lambda user: threading.Lock())
+
+    assert user_logged_in(login_of(ann)) == user_logged_in(login_of(ann)) == ann
+    assert users._known == {}
 
 
 def test_what_was_changed_in_the_database_counts_at_once(ann):
@@ -160,6 +199,17 @@ def test_a_check_of_logins_of_the_sites_own_is_made_each_time(ann, monkeypatch):
 
     assert user_logged_in(session | {auth.HASH_SESSION_KEY: "own"}) == ann
     assert users._known == {}
+
+
+def test_users_that_work_out_whether_they_are_active_are_asked_each_time(ann, monkeypatch):
+    session, banned = login_of(ann), set()
+    is_active = property(lambda self: self.pk not in banned, lambda self, value: None)
+    monkeypatch.setattr(User, "is_active", is_active)
+    before = user_logged_in(session)
+    banned.add(ann.pk)
+
+    assert before == ann
+    assert user_logged_in(session).is_anonymous
 
 
 def test_no_more_than_so_many_users_are_kept(ann, monkeypatch):

@@ -119,6 +119,19 @@ def test_a_layer_that_fails_is_told_again_and_the_failure_is_logged_once(caplog)
     assert caplog.messages == ["This process cannot reach the channel layer, and goes on trying: gone"]
 
 
+def test_interface_processes_hear_of_a_worker_whose_lease_cannot_be_renewed():
+    class Failing(Listener):
+        def renew_worker(self, worker, held):
+            super().renew_worker(worker, held)
+            raise ChannelLayerUnavailable("the first of two hosts is away")
+
+    layer = Failing(enough=1)
+
+    report_running(layer, ["orders"], list, layer.stop)
+
+    assert layer.heard_by_processes == ("channels.interface-processes", {"reads": ["orders"]})
+
+
 def test_an_end_that_a_layer_cannot_be_told_is_logged_without_a_traceback(caplog):
     class Away(Listener):
         def end_worker(self, worker):

@@ -20,7 +20,8 @@ _NOT_KEPT: Header = (b"cache-control", b"no-store")
 
 def is_asked_for(scope: Scope, limits: Limits) -> bool:
     """Return whether a request is for one of the two answers."""
-    return scope["type"] == "http" and _path(scope) in (limits.live_path or None, limits.ready_path or None)
+    path = _path(scope)
+    return scope["type"] == "http" and bool(path) and path in (limits.live_path, limits.ready_path)
 
 
 async def answer(process: InterfaceProcess, scope: Scope, send: Any) -> None:

@@ -73,6 +73,7 @@ class InterfaceProcess:
         self._upkeep = [
             self._loop.create_task(lease.keep()),
             self._loop.create_task(LaneWatch(layer, self.replies).keep()),
+            self._loop.create_task(self.replies.workers.keep()),
         ]
         # Closes the sockets.
         self._drain: asyncio.Task[Any] | None = None

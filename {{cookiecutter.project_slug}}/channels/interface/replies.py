@@ -56,7 +56,8 @@ class Replies:
         self._listen_to_workers()
 
     def _listen_to_workers(self) -> None:
-        # The layer is told of this membership as of all others, with the lease.
+        # The layer is told of this membership as of all others, with the lease: nothing is heard before.
+        self.workers.hear_nothing()
         self._connections[PLACE] = self.workers
         self._members.add(GROUP, PLACE)
 

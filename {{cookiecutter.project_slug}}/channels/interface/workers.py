@@ -7,6 +7,8 @@ is the same on all layers, no store is asked for it, and whoever hears of a work
 
 from __future__ import annotations
 
+import asyncio
+
 from ..layers.base import BaseChannelLayer, Content, Finish, Send
 from .connection import Connection
 
@@ -30,6 +32,8 @@ class Workers(Connection):
         self._listens_since = layer.clock()
         # When somebody last said that it reads a channel.
         self._heard: dict[str, float] = {}
+        # When this process was seen to run last.
+        self._ran_at = layer.clock()
 
     def broadcast(self, content: Content) -> None:
         """Take note of what a worker says."""
@@ -37,8 +41,20 @@ class Workers(Connection):
         self._heard.update((channel, now) for channel in content.get("reads", ()))
 
     def hear_nothing(self) -> None:
-        """Be told that the layer cannot be read: that no worker is heard says nothing now."""
+        """Be told that nothing can come from the layer: that no worker is heard says nothing now."""
         self._listens_since = self._layer.clock()
+
+    async def keep(self) -> None:
+        """Notice, for ever, when this process itself was stopped: it has heard nobody meanwhile."""
+        while True:
+            self._note_that_it_runs()
+            await asyncio.sleep(LATELY / 4)
+
+    def _note_that_it_runs(self) -> None:
+        now = self._layer.clock()
+        if now - self._ran_at > LATELY:
+            self._listens_since = now
+        self._ran_at = now
 
     def trouble(self, channel: str) -> str:
         """Say in a sentence why a message on a channel may find no worker; nothing if there is one."""
@@ -56,6 +72,8 @@ class Workers(Connection):
 
     def are_gone(self, channel: str) -> bool:
         """Say whether nobody has read a channel for longer than a restart of workers takes."""
+        # A request may have its turn before ``keep`` has.
+        self._note_that_it_runs()
         return self._layer.clock() - max(self._listens_since, self._heard.get(channel, 0.0)) > RESTART
 
     # It is one of the connections for the sake of its group, and none that a client has.

@@ -14,9 +14,11 @@ import functools
 import logging
 import re
 import types
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import is_same_domain
 
@@ -26,8 +28,8 @@ from ..sessions.channel_session import Consumer, message_of
 
 logger = logging.getLogger(__name__)
 
-# The origin of a page (RFC 6454, section 6.2).
-_ORIGIN = re.compile(r"(https?)://([!-~]+)")
+# The origin of a page (RFC 6454, section 6.2): scheme, host and port.
+_ORIGIN = re.compile(r"(https?)://([^/?#\s]+)", re.IGNORECASE)
 # What Django allows while DEBUG is on and ALLOWED_HOSTS is empty.
 _DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
@@ -40,8 +42,9 @@ class BaseOriginValidator:
     """
 
     def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
         functools.update_wrapper(self, consumer)
+        # After that: it takes over the attributes of the consumer, which may be a validator, too.
+        self._consumer = consumer
         # This is its rule. Decorators around this one take the attribute over.
         self.allowed_hosts_only = False
 
@@ -73,6 +76,9 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
     must be too. The port is not compared: subclass for that.
     """
 
+    # Where a site that is no host of ours could be let in.
+    _elsewhere = "any_origin"
+
     def validate_origin(self, message: Message, origin: str | None) -> bool:
         """Compare the host of the origin with the setting, and log why if it does not fit."""
         hosts = settings.ALLOWED_HOSTS or (_DEBUG_HOSTS if settings.DEBUG else [])
@@ -82,11 +88,12 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
             return True
         logger.warning(
             "Socket %r refused: its Origin is %s, allowed are %s pages of %s. "
-            "Add the host to ALLOWED_HOSTS if the page is yours; if not, see CHANNELS_ALLOWED_ORIGINS and any_origin.",
+            "Add the host to ALLOWED_HOSTS if the page is yours; if not, see %s.",
             message.get("path"),
             " and ".join(ascii(origin)[2:-1] for origin in _origins(message)) or "missing",
             " and ".join(schemes),
             ", ".join(hosts) or "no host",
+            self._elsewhere,
         )
         return False
 
@@ -108,9 +115,11 @@ any_origin = AnyOriginValidator
 class SiteOriginValidator(AllowedHostsOnlyOriginValidator):
     """Lets sockets connect from pages of the hosts in ``ALLOWED_HOSTS``, and of ``CHANNELS_ALLOWED_ORIGINS``."""
 
+    _elsewhere = "CHANNELS_ALLOWED_ORIGINS and any_origin"
+
     def validate_origin(self, message: Message, origin: str | None) -> bool:
         """Compare the origin with both."""
-        listed = getattr(settings, "CHANNELS_ALLOWED_ORIGINS", ())
+        listed = listed_origins()
         if "*" in listed or (origin and any(_is_listed(origin, each) for each in listed)):
             return True
         return super().validate_origin(message, origin)
@@ -126,11 +135,23 @@ def check_origin(consumer: Consumer, message: Message) -> None:
         _site(message)
 
 
+def listed_origins() -> Sequence[str]:
+    """Return ``CHANNELS_ALLOWED_ORIGINS``. Raises ``ImproperlyConfigured`` for what no browser names as an origin."""
+    listed = getattr(settings, "CHANNELS_ALLOWED_ORIGINS", ())
+    if isinstance(listed, list | tuple) and all(each == "*" or _ORIGIN.fullmatch(str(each)) for each in listed):
+        return listed
+    # A text, above all: it would have an asterisk in it that was meant to stand for one part of a host.
+    raise ImproperlyConfigured(
+        f"CHANNELS_ALLOWED_ORIGINS is {listed!r}; expected a list of origins, as ['https://partner.example']."
+    )
+
+
 def _is_listed(origin: str, listed: str) -> bool:
     """Compare an origin with one as CSRF_TRUSTED_ORIGINS has them: ``https://*.example.com`` names all below it."""
-    scheme, _, host = origin.lower().partition("://")
-    listed_scheme, _, listed_host = listed.lower().partition("://")
-    return scheme == listed_scheme and is_same_domain(host, listed_host.removeprefix("*"))
+    found, expected = _ORIGIN.fullmatch(origin.lower()), _ORIGIN.fullmatch(listed.lower())
+    if found is None or expected is None or found[1] != expected[1]:
+        return False
+    return is_same_domain(found[2], expected[2].removeprefix("*"))
 
 
 def _origins(message: Message) -> list[bytes]:

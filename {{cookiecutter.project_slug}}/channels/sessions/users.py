@@ -9,7 +9,13 @@ checked) may depend on more, and is asked each time.
 
 from __future__ import annotations
 
+import copy
+import datetime
+import decimal
 import functools
+import inspect
+import threading
+import uuid
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -23,14 +29,22 @@ from django.utils.module_loading import import_string
 KEYS = (auth.SESSION_KEY, auth.BACKEND_SESSION_KEY, auth.HASH_SESSION_KEY)
 # As many users are kept, for each process.
 MOST_KNOWN = 5000
+# What a copy may share with the user it is made of, since nobody can change it in place.
+_FIXED = frozenset(
+    {type(None), bool, int, float, str, bytes, uuid.UUID, decimal.Decimal}
+    | {datetime.datetime, datetime.date, datetime.time, datetime.timedelta}
+)
 
 
 class _Known(NamedTuple):
     row: Any
     user: Any
+    # The names of attributes that a consumer could change in place, as the value of a JSON field.
+    changeable: tuple[str, ...]
 
 
 _known: dict[tuple[Any, ...], _Known] = {}
+_remembering = threading.Lock()
 
 
 def user_logged_in(session: Any) -> Any:
@@ -40,21 +54,36 @@ def user_logged_in(session: Any) -> Any:
     login = (key, backend, shown, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     known = _known.get(login)
     if known is not None and row is not None and known.row == row:
-        return _copy(known.user)
+        return _copy(known.user, known.changeable)
     user = auth.get_user(_Request(session))  # type: ignore[arg-type]
     if row is not None and user.is_authenticated:
-        if len(_known) >= MOST_KNOWN:
-            _known.pop(next(iter(_known)), None)
         # The row was read first: if it has changed since, the user is looked up again the next time.
-        _known[login] = _Known(row, _copy(user))
+        _remember(login, row, user)
     return user
 
 
-def _copy(user: Any) -> Any:
-    """Do what ``copy.copy`` does, which takes the long way of pickling."""
+def _remember(login: tuple[Any, ...], row: Any, user: Any) -> None:
+    values = user.__dict__.items()
+    changeable = tuple(name for name, value in values if type(value) not in _FIXED and name != "_state")
+    try:
+        known = _Known(row, _copy(user, changeable), changeable)
+    except Exception:
+        # A site may give its users anything. One that cannot be copied is looked up each time.
+        return
+    with _remembering:
+        if len(_known) >= MOST_KNOWN:
+            del _known[next(iter(_known))]
+        _known[login] = known
+
+
+def _copy(user: Any, changeable: tuple[str, ...]) -> Any:
+    """Do what ``copy.copy`` does, which takes the long way of pickling; what can be changed in place is copied, too."""
     copied: Any = object.__new__(type(user))
     copied.__dict__.update(user.__dict__, _state=ModelState())
     copied._state.__dict__.update(user._state.__dict__, fields_cache={})
+    for name in changeable:
+        # A file knows its user.
+        copied.__dict__[name] = copy.deepcopy(user.__dict__[name], {id(user): copied})
     return copied
 
 
@@ -83,6 +112,7 @@ def _is_plain(backend: str, model: Any) -> bool:
         and type(model._default_manager).get_queryset is BaseManager.get_queryset
         and model._default_manager._queryset_class is QuerySet
         and getattr(model, "get_session_auth_hash", None) is AbstractBaseUser.get_session_auth_hash
+        and not isinstance(inspect.getattr_static(model, "is_active", True), property)
     )
 
 

@@ -82,12 +82,9 @@ def report_running(
     """
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     while True:
-        try:
-            layer.renew_worker(worker, has())
-            layer.send_group(GROUP, {"reads": list(reads)})
-            layer.outage.is_over("worker lease")
-        except Exception as error:
-            layer.outage.goes_on(error, "worker lease")
+        # Of several hosts one may be away: what it knows is not what the others tell.
+        _try(layer, "worker lease", lambda: layer.renew_worker(worker, has()))
+        _try(layer, "worker announcement", lambda: layer.send_group(GROUP, {"reads": list(reads)}))
         if stop.wait(layer.lease_interval or _INTERVAL):
             break
     try:
@@ -95,3 +92,11 @@ def report_running(
     except Exception as error:
         text = "The channel layer could not be told that this worker process ends, but will notice"
         layer.outage.hinders(error, text)
+
+
+def _try(layer: BaseChannelLayer, kind: str, action: Callable[[], object]) -> None:
+    try:
+        action()
+        layer.outage.is_over(kind)
+    except Exception as error:
+        layer.outage.goes_on(error, kind)
