@@ -340,6 +340,36 @@ def test_a_tracker_of_errors_whose_package_is_missing_is_told_in_a_sentence(bare
     assert "ImproperlyConfigured: SENTRY_DSN is set, but sentry-sdk is not installed." in refused.stdout
 
 
+SIGNS_UP_WITHOUT_TABLES = """
+import json, sentry_sdk
+from sentry_sdk.transport import Transport
+
+class Printing(Transport):
+    def capture_envelope(self, envelope):
+        print("REPORT", *[json.dumps(item.payload.json) for item in envelope.items])
+
+init = sentry_sdk.init
+sentry_sdk.init = lambda **options: init(transport=Printing, **options)
+import django
+django.setup()
+from django.test import Client
+
+fields = {"username": "anna", "password1": PASSWORD, "password2": PASSWORD}
+Client(raise_request_exception=False, SERVER_NAME="localhost").post("/accounts/signup/", fields)
+sentry_sdk.flush()
+"""
+
+
+def test_a_tracker_of_errors_never_learns_a_password(bare_project):
+    code = SIGNS_UP_WITHOUT_TABLES.replace("PASSWORD", "''.join(['river', '-stone'])")
+    variables = {"SENTRY_DSN": "https://key@127.0.0.1/1", "DEBUG": "true", "DJANGO_SETTINGS_MODULE": "config.settings"}
+
+    [report] = re.findall("REPORT.*", run(bare_project, "-c", code, **variables, **SECRET).stdout)
+
+    assert "no such table" in report
+    assert "river-stone" not in report
+
+
 def test_the_environment_wins_over_the_env_file(project):
     code = "from django.conf import settings; print(settings.SITE_NAME, settings.DEBUG)"
 

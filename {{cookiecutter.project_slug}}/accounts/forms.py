@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 from django import forms
 from django.contrib.auth.forms import (
     AdminUserCreationForm,
@@ -43,33 +45,43 @@ class SignUpForm(BaseUserCreationForm):
         super().validate_password_for_user(user, "password1")
 
 
-class SignInForm(AuthenticationForm):
-    """Each attempt is counted before the password is looked at, so that no number of them can run at once."""
+class PasswordAttempts:
+    """A form with a password. Attempts are counted before it is looked at, so that no number of them runs at once."""
 
-    error_messages = AuthenticationForm.error_messages | {
-        "invalid_login": "This name and this password do not belong together. Mind capital letters in the password."
-    }
     too_many = None
 
-    def clean(self):
+    def attempts(self):
+        """Return pairs: a limit, and who it is counted for; the widest first, so that many names make few counters."""
+        raise NotImplementedError
+
+    @contextmanager
+    def attempt(self):
+        """Count an attempt, and take it back if the password is right: if what is done meanwhile raises nothing."""
         attempts = self.attempts()
         try:
-            for limit, who in attempts:
-                limits.spend(limit, who)
+            limits.spend_all(attempts)
         except limits.TooMany as too_many:
             self.too_many = too_many
             raise ValidationError(str(too_many), code="rate") from None
-        cleaned = super().clean()
-        for limit, who in attempts:
-            limits.give_back(limit, who)
-        return cleaned
+        yield
+        limits.give_all_back(attempts)
+
+
+class SignInForm(PasswordAttempts, AuthenticationForm):
+    error_messages = AuthenticationForm.error_messages | {
+        "invalid_login": "This name and this password do not belong together. Mind capital letters in the password."
+    }
+
+    def clean(self):
+        with self.attempt():
+            return super().clean()
 
     def attempts(self):
         name = look_of(self.cleaned_data.get("username", ""))
         address = limits.address_of(self.request)
         return [
-            ("login", address and f"{address} {name}"),
             ("login_address", address),
+            ("login", address and f"{address} {name}"),
             ("login_name", name),
         ]
 
@@ -89,11 +101,16 @@ class NewPasswordForm(SetPasswordForm):
         self.fields["new_password1"].help_text = PASSWORD_RULES
 
 
-class ChangePasswordForm(PasswordChangeForm, NewPasswordForm):
-    pass
+class ChangePasswordForm(PasswordAttempts, PasswordChangeForm, NewPasswordForm):
+    def attempts(self):
+        return [("password", str(self.user.pk))]
+
+    def clean_old_password(self):
+        with self.attempt():
+            return super().clean_old_password()
 
 
-class EmailForm(forms.ModelForm):
+class EmailForm(PasswordAttempts, forms.ModelForm):
     """Wants the password too: whoever has the address has the account."""
 
     password = forms.CharField(
@@ -107,9 +124,13 @@ class EmailForm(forms.ModelForm):
         help_texts = {"email": EMAIL_USE}
         widgets = {"email": forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})}
 
+    def attempts(self):
+        return [("password", str(self.instance.pk))]
+
     def clean_password(self):
-        if not self.instance.check_password(self.cleaned_data["password"]):
-            raise ValidationError("This is not your password.", code="password_incorrect")
+        with self.attempt():
+            if not self.instance.check_password(self.cleaned_data["password"]):
+                raise ValidationError("This is not your password.", code="password_incorrect")
 
 
 class AdminCreationForm(AdminUserCreationForm):

@@ -49,6 +49,21 @@ def give_back(limit, who):
             return  # it has expired
 
 
+def spend_all(counted):
+    """Count pairs of a limit and who it is for: all or none. What is refused by one limit counts for no other."""
+    for number, (limit, who) in enumerate(counted):
+        try:
+            spend(limit, who)
+        except TooMany:
+            give_all_back(counted[:number])
+            raise
+
+
+def give_all_back(counted):
+    for limit, who in counted:
+        give_back(limit, who)
+
+
 def key_of(limit, who, now):
     """Name the counter of this stretch of time. By a hash: a cache may know neither long keys nor all characters."""
     digest = hashlib.sha256(who.encode(errors="replace")).hexdigest()[:32]
@@ -85,8 +100,7 @@ class LimitedForm:
 
     def form_valid(self, form):
         try:
-            for limit, who in self.counted(form):
-                spend(limit, who)
+            spend_all(self.counted(form))
         except TooMany as too_many:
             form.add_error(None, str(too_many))
             return with_status(self.form_invalid(form), too_many)
@@ -94,6 +108,14 @@ class LimitedForm:
 
     def accept(self, form):
         return super().form_valid(form)
+
+
+class LimitedAttempts:
+    """A view with a form that counts for itself (``PasswordAttempts``), with the same answer when it was too often."""
+
+    def form_invalid(self, form):
+        response = super().form_invalid(form)
+        return with_status(response, form.too_many) if form.too_many else response
 
 
 def with_status(response, too_many):

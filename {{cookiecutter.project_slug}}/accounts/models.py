@@ -43,8 +43,8 @@ class User(AbstractUser):
         validators=[validate_name],
         error_messages={"unique": TAKEN},
     )
-    # A small letter may be three characters long.
-    look = LookField(max_length=450, unique=True, editable=False)
+    # A letter of Greek may become four: itself and what stands around it.
+    look = LookField(max_length=600, unique=True, editable=False)
 
     objects = UserManager()
 

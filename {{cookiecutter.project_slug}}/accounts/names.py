@@ -30,11 +30,12 @@ TOGETHER = (
 INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0")
 
 # What is drawn like a letter, as a small one or as a capital. Names are compared in small letters; so i, l and 1 are
-# one, since the capital I is drawn like l.
+# one, since the capital I is drawn like l. Where both are drawn like different letters, the capital counts, which no
+# font tells apart: ν is drawn like v, but its capital like N.
 ALIKE = {
-    **{"a": "ɑᴀаα", "b": "ʙвьβ", "c": "ᴄс", "d": "ᴅԁ", "e": "ᴇеε", "ë": "ё", "g": "ɡɢց", "h": "ʜнһհ", "j": "ᴊјյ"},
-    **{"k": "ᴋкκ", "l": "1iıɩǀʟɪіӏι", "ï": "ї", "m": "ᴍмμ", "n": "ɴոη", "o": "0ᴏоοօ", "p": "ᴘрρ", "q": "ԛզ", "r": "ʀг"},
-    **{"s": "ꜱѕ", "t": "ᴛтτ", "u": "ᴜսυ", "v": "ᴠѵν", "w": "ᴡԝ", "x": "хχ", "y": "ʏуγ", "z": "ᴢζ", "3": "зӡ"},
+    **{"a": "ɑᴀаα", "b": "ʙвьβ", "c": "ᴄс", "d": "ᴅԁ", "e": "ᴇеε", "g": "ɡɢց", "h": "ʜнһհη", "j": "ᴊјյϳ"},
+    **{"k": "ᴋкκ", "l": "1iıɩǀʟɪіӏι", "m": "ᴍмμ", "n": "ɴոν", "o": "0ᴏоοօ", "p": "ᴘрρ", "q": "ԛզ", "r": "ʀг"},
+    **{"s": "ꜱѕ", "t": "ᴛтτ", "u": "ᴜս", "v": "ᴠѵ", "w": "ᴡԝ", "x": "хχ", "y": "ʏуүγυ", "z": "ᴢζ", "3": "зӡ"},
     **{"口": "ロ", "工": "エ", "二": "ニ", "力": "カ", "夕": "タ", "卜": "ト", "八": "ハ", "へ": "ヘ", "一": "ー"},
 }
 ONE_FOR_ALL = {ord(other): letter for letter, others in ALIKE.items() for other in others}
@@ -63,8 +64,8 @@ def script_of(character):
 def look_of(name):
     """Return what names have in common that can be taken for each other."""
     name = unicodedata.normalize("NFKC", name).casefold()
-    name = unicodedata.normalize("NFKC", name)  # a small letter may be one that can be made plainer still
-    name = name.translate(ONE_FOR_ALL)
+    # Letters and their accents apart: the table is about letters, whatever stands above them.
+    name = unicodedata.normalize("NFKD", name).translate(ONE_FOR_ALL)
     for letters, letter in LIGATURES:
         name = name.replace(letters, letter)
-    return name
+    return unicodedata.normalize("NFC", name)

@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import CreateView, UpdateView
 
 from .forms import ChangePasswordForm, EmailForm, NewPasswordForm, ResetForm, SignInForm, SignUpForm
-from .limits import LimitedForm, address_of, with_status
+from .limits import LimitedAttempts, LimitedForm, address_of
 from .models import TAKEN, User
 
 
@@ -35,16 +35,12 @@ class AccountPage(RedirectURLMixin):
         return super().get_context_data(**kwargs) | {"next": self.get_success_url()}
 
 
-class SignIn(AccountPage, djangos.LoginView):
+class SignIn(AccountPage, LimitedAttempts, djangos.LoginView):
     """Sign in, and go on where the visitor came from."""
 
     template_name = "accounts/login.html"
     form_class = SignInForm
     redirect_authenticated_user = True
-
-    def form_invalid(self, form):
-        response = super().form_invalid(form)
-        return with_status(response, form.too_many) if form.too_many else response
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
@@ -75,7 +71,7 @@ def account(request):
     return render(request, "accounts/account.html")
 
 
-class ChangePassword(SuccessMessageMixin, djangos.PasswordChangeView):
+class ChangePassword(LimitedAttempts, SuccessMessageMixin, djangos.PasswordChangeView):
     """Other browsers that are signed in to the account are signed out by the new password."""
 
     template_name = "accounts/password.html"
@@ -84,7 +80,7 @@ class ChangePassword(SuccessMessageMixin, djangos.PasswordChangeView):
     success_message = "Your password is changed. Everywhere else you are signed out."
 
 
-class ChangeEmail(LoginRequiredMixin, SuccessMessageMixin, UpdateView):
+class ChangeEmail(LoginRequiredMixin, LimitedAttempts, SuccessMessageMixin, UpdateView):
     template_name = "accounts/email.html"
     form_class = EmailForm
     success_url = reverse_lazy("account")

@@ -154,6 +154,7 @@ RATE_LIMITS = {
     "login": (10, 600),  # wrong passwords for one name from one address
     "login_address": (100, 600),  # wrong passwords from one address
     "login_name": (100, 3600),  # wrong passwords for one name, from anywhere
+    "password": (10, 600),  # wrong passwords on the pages of an account: a borrowed browser is no place to guess
     "reset": (20, 3600),  # links to a new password asked for from one address
     "reset_email": (3, 3600),  # links sent to one e-mail address
     "room": (10, 3600),  # rooms opened by one user
@@ -247,4 +248,5 @@ if SENTRY_DSN := env.text("SENTRY_DSN"):
             "SENTRY_DSN is set, but sentry-sdk is not installed. Add it to requirements.txt: "
             "python -m pip install sentry-sdk"
         ) from error
-    sentry_sdk.init(dsn=SENTRY_DSN)
+    # What visitors type, passwords among it, stays here: no bodies of requests, no variables of functions.
+    sentry_sdk.init(dsn=SENTRY_DSN, max_request_body_size="never", include_local_variables=False)

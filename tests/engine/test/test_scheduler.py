@@ -314,6 +314,16 @@ def test_a_message_expires_without_a_wait():
     assert time.monotonic() - began < 5
 
 
+def test_workers_are_there_however_much_time_has_passed():
+    accept = route("websocket.connect", lambda message: message.reply_channel.send({"accept": True}))
+    with Scheduler(routing=[accept], servers=2) as scheduler:
+        scheduler.advance(60)
+        sockets = [scheduler.connect("/", server=number) for number in (1, 2)]
+        scheduler.run()
+
+    assert [socket.is_open for socket in sockets] == [True, True]
+
+
 def test_a_socket_that_nobody_answers_is_rejected_in_time():
     with Scheduler(routing=[route("websocket.connect", lambda message: None)]) as scheduler:
         began = scheduler.clock.now

@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                         verbose_name="username",
                     ),
                 ),
-                ("look", accounts.models.LookField(editable=False, max_length=450, unique=True)),
+                ("look", accounts.models.LookField(editable=False, max_length=600, unique=True)),
                 (
                     "groups",
                     models.ManyToManyField(

@@ -3,7 +3,7 @@
 import pytest
 from django.test import RequestFactory
 
-from accounts.limits import TooMany, address_of, give_back, spend
+from accounts.limits import TooMany, address_of, give_back, spend, spend_all
 
 
 @pytest.fixture
@@ -39,6 +39,16 @@ def test_what_is_given_back_may_be_spent_again(now):
     give_back("knock", "nobody")
 
     spend("knock", "anna")
+
+
+def test_what_one_limit_refuses_counts_for_no_other(now, settings):
+    settings.RATE_LIMITS = {"house": (2, 600), "knock": (1, 600)}
+    spend_all([("house", "mill"), ("knock", "anna")])
+    for _ in range(5):
+        with pytest.raises(TooMany):
+            spend_all([("house", "mill"), ("knock", "anna")])
+
+    spend_all([("house", "mill"), ("knock", "ben")])
 
 
 @pytest.mark.parametrize(("limit", "who"), [("other", "anna"), ("knock", None)])

@@ -37,6 +37,8 @@ def test_letters_that_cannot_be_seen_are_refused(name):
         *(("anna", "ANNA"), ("anna", "Ａｎｎａ"), ("Straße", "STRASSE"), ("ﬁnn", "finn"), ("Σας", "ΣΑΣ")),
         *(("paypal", "paypaI"), ("bill", "bi11"), ("oleg", "0leg"), ("modern", "modem"), ("vvv", "wv")),
         *(("coco", "сосо"), ("Aho", "Ано"), ("ApoC", "АроС"), ("kate", "κατε"), ("anna", "ᴀɴɴᴀ"), ("口", "ロ")),
+        *(("ANNA", "ΑΝΝΑ"), ("HEY", "ΗΕΥ"), ("Tony", "ΤΟΝΥ"), ("YAXA", "ҮАХА")),
+        *(("ö", "ӧ"), ("Ë", "Ё"), ("Ï", "Ї"), ("ó", "ό"), ("べ", "ベ")),
     ],
 )
 def test_names_that_can_be_taken_for_each_other_look_the_same(one, other):

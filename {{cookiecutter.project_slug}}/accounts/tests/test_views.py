@@ -156,6 +156,37 @@ def test_wrong_passwords_have_an_end(counting, anna, settings, limit):
     assert elsewhere.status_code == (429 if limit == "login_name" else 302)
 
 
+def test_nobody_makes_the_cache_forget_an_attempt_by_many_names(counting, anna, settings):
+    settings.CACHES = {"default": settings.CACHES["default"] | {"OPTIONS": {"MAX_ENTRIES": 10}}}
+    settings.RATE_LIMITS = {"login_address": (2, 600), "login": (1, 600)}
+
+    def sign_in(name, address):
+        fields = {"username": name, "password": "wrong"}
+        return Client().post("/accounts/login/", fields, REMOTE_ADDR=address).status_code
+
+    assert [sign_in("anna", "10.0.0.1"), sign_in("anna", "10.0.0.1")] == [200, 429]
+    for number in range(20):
+        sign_in(f"name-{number}", "10.0.0.2")
+    assert sign_in("anna", "10.0.0.1") == 429
+
+
+@pytest.mark.parametrize("path", ["email/", "password/"])
+def test_who_finds_a_browser_signed_in_cannot_guess_the_password_there(counting, signed_in, anna, settings, path):
+    settings.RATE_LIMITS = {"password": (2, 600)}
+    new = {"email": "new@example.com", "new_password1": "another-stone-78", "new_password2": "another-stone-78"}
+    browser = signed_in(anna)
+
+    def change(password):
+        return browser.post(f"/accounts/{path}", new | {"password": password, "old_password": password})
+
+    answers = [change("wrong"), change("wrong"), change(PASSWORD)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert "That was too often." in answers[2].text and 0 < int(answers[2]["Retry-After"]) <= 600
+    settings.RATE_LIMITS = {"password": (9, 600)}
+    assert change(PASSWORD).status_code == 302
+
+
 def test_the_admin_has_the_same_limits(counting, client, anna, settings):
     settings.RATE_LIMITS = {"login": (1, 600)}
     pages = [client.post("/admin/login/", {"username": "anna", "password": "wrong"}).text for _ in range(2)]

@@ -49,6 +49,10 @@ class Server:
         messages = [message for each in connections for message in each.overdue(self._clock.now, -math.inf)]
         return [f"message {message.number} on {message.channel}" for message in messages]
 
+    def hear_of_workers(self, channels: Iterable[str]) -> None:
+        """Hear which channels workers read, which they say every few seconds."""
+        self.process.replies.workers.broadcast({"reads": channels})
+
     def close(self) -> None:
         """End everything, without a word to anybody."""
         self.is_over = True

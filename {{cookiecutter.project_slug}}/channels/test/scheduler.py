@@ -105,6 +105,7 @@ class Scheduler:
             stack.callback(server.close)
         self._later = Later(self.layer)
         self._workers = [ImaginaryWorker(f"worker {n}", self) for n in range(1, workers + 1)]
+        self._let_workers_be_heard_of()
         stack.callback(self._end_workers)
 
     def _end_workers(self) -> None:
@@ -257,7 +258,15 @@ class Scheduler:
             if wakes_at > end:
                 break
             self.clock.now = wakes_at
+            self._let_workers_be_heard_of()
         self.clock.now = end
+        self._let_workers_be_heard_of()
+
+    def _let_workers_be_heard_of(self) -> None:
+        # No steps, for nothing comes of their order: workers that stand still or are killed are there all the time.
+        for server in self._servers:
+            for worker in self._workers:
+                server.hear_of_workers(worker.channels)
 
     def _until_next(self) -> float:
         times = [server.loop.wakes_at - self.clock.now for server in self._servers]
