@@ -235,7 +235,7 @@ class Link:
         self._connection: Any = None
         self._lost = asyncio.Event()
         self._open = asyncio.Event()
-        # Set when it has been tried to connect, with or without success.
+        # Set when there has been a connection, or each address has been tried in vain.
         self._tried = asyncio.Event()
         # Why there is no connection; empty while nobody has tried.
         self._failure = ""
@@ -254,7 +254,8 @@ class Link:
                         await self.on_open()
             except Exception as error:
                 self._failure = _describe(address, error)
-                self._tried.set()
+                if number >= len(self._addresses):
+                    self._tried.set()
                 logger.debug("No connection to the broker: %s", self._failure)
                 self.close()
             else:
