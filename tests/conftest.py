@@ -20,7 +20,7 @@ ALONE = (
     "tests/deploy/test_store_failures.py::test_a_slow_store",
     "tests/deploy/test_store_failures.py::test_sockets_outlive_a_redis_that_is_stopped",
     "tests/deploy/test_store_failures.py::test_want_of_memory",
-    "tests/deploy/test_workers.py::test_forty_stops",
+    "tests/deploy/test_workers.py::test_twenty_stops",
     "tests/score/test_score.py::test_the_command_measures",
     "tests/engine/delay/test_processes.py::test_an_idle_process",
     "tests/engine/layers/redis/test_failures.py::test_a_slow_store",

@@ -119,7 +119,7 @@ def test_runserver_serves_sockets(runserver):
 
 
 def test_runserver_says_who_does_the_work(runserver):
-    assert "4 worker threads read chat-messages, http.request, websocket.connect" in runserver.log
+    assert "4 worker threads read accounts-reset, chat-messages, http.request, websocket.connect" in runserver.log
 
 
 def test_runserver_is_stopped_by_the_keyboard(project, tmp_path):
