@@ -45,7 +45,7 @@ ALPHABET = string.punctuation + string.ascii_letters + string.digits + " áßø�
 
 def names():
     choose = random.Random(7)
-    made = ("".join(choose.choices(ALPHABET, k=choose.randint(1, 80))) for _ in range(500))
+    made = ("".join(choose.choices(ALPHABET, k=choose.randint(1, 80))) for _ in range(150))
     return ODD + sorted({name.strip() for name in made} - {""})
 
 
@@ -58,8 +58,8 @@ def test_every_name_gives_a_room_that_opens_and_groups_of_its_own():
     opened = [client.get(answer["Location"]).status_code for answer in answers if answer.status_code == 302]
     refused = [answer.status_code for answer in answers if answer.status_code != 302]
 
-    assert len(answers) > 500
-    assert set(opened) == {200} and len(opened) == Room.objects.count() > 500
+    assert len(answers) > 150
+    assert set(opened) == {200} and len(opened) == Room.objects.count() > 150
     assert set(refused) <= {200}  # shown again, with what is wrong with it
 
 

@@ -175,4 +175,4 @@ class LayerMachine(RuleBasedStateMachine):
 
 
 TestLayerAndModel = LayerMachine.TestCase
-TestLayerAndModel.settings = settings(max_examples=500, stateful_step_count=50, deadline=None)
+TestLayerAndModel.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
