@@ -47,15 +47,10 @@ def kill_workers(session):
         visitors = Visitors(stage.serve().port, rooms=20, per_room=5, path="working")
         workers, layer, unfinished = stage.start_workers(4, "--threads", str(threads)), stage.layer(), [0]
 
-        def kill():
-            for _ in range(kills):
-                time.sleep(chance.uniform(0, 0.2))
-                index = chance.randrange(len(workers))
-                workers[index].process.kill()
-                workers[index] = stage.work("--threads", str(threads))
-                unfinished.append(_left_by_the_killed(layer))
+        def look():
+            unfinished.append(_left_by_the_killed(layer))
 
-        asyncio.run(visitors.visit(200, meanwhile=kill))
+        _kill_one_by_one(stage, workers, visitors, kills, threads, chance, look)
         account = session.account("killed workers", stage, visitors)
     return {
         **visitors.figures(),
@@ -79,7 +74,7 @@ def kill_unseen(session):
     return {**visitors.figures(), "wanted": PER_RESTART * kills, "kills": kills, "in_hand": kills * threads}
 
 
-def _kill_one_by_one(stage, workers, visitors, kills, threads, chance):
+def _kill_one_by_one(stage, workers, visitors, kills, threads, chance, after=lambda: None):
     """Kill one worker after the other at random moments while visitors speak, and start another one each time."""
 
     def kill():
@@ -88,6 +83,7 @@ def _kill_one_by_one(stage, workers, visitors, kills, threads, chance):
             index = chance.randrange(len(workers))
             workers[index].process.kill()
             workers[index] = stage.work("--threads", str(threads))
+            after()
 
     asyncio.run(visitors.visit(200, meanwhile=kill))
 

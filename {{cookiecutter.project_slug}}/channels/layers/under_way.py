@@ -1,12 +1,15 @@
-"""Pack what a worker process is working on, for a layer that keeps it in a store."""
+"""What a worker process is working on: packed for a layer that keeps it, and told of when the process has died."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import ormsgpack
 
 from .base import UnderWay
+
+logger = logging.getLogger(__name__)
 
 
 def pack_messages(messages: Sequence[UnderWay]) -> bytes:
@@ -21,3 +24,15 @@ def unpack_messages(packed: bytes) -> list[UnderWay]:
     except (ValueError, TypeError):
         return []
     return [m for m in messages if isinstance(m.reply_channel, str) and isinstance(m.number, int | None)]
+
+
+def log_dead_worker(worker: str, had: Sequence[UnderWay], silence: float) -> None:
+    """Say that a worker process has died, after how many seconds without a word, and what is lost with it."""
+    logger.error("Worker process %s has said nothing for %.0f s and is taken for dead", worker, silence)
+    for message in had:
+        logger.error(
+            "A message on %s from %s is lost with it, after %.0f s of work",
+            message.channel,
+            message.reply_channel or "nobody",
+            message.seconds,
+        )

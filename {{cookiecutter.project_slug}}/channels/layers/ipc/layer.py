@@ -21,8 +21,10 @@ from ...values.names import local_part, queue_of, require_channel_name, require_
 from ..base import BaseChannelLayer, Content, Delivery, Entry, Lease, Send, UnderWay
 from ..envelope import pack_message, packed_send
 from ..joined_sends import JoinedSends
+from ..under_way import log_dead_worker
 from . import counts, groups, processes, queues
 from .folder import default_path, prepare_folder
+from .leases import LEASE
 from .losses import Losses
 from .readers import LOOK_AGAIN, QueueReader, ThreadReader
 from .store import MapIsFull, store_of
@@ -273,7 +275,7 @@ class IPCChannelLayer(BaseChannelLayer):
     def renew_worker(self, worker: str, has: Sequence[UnderWay]) -> None:
         self.store.visit(self, lambda visit: processes.renew_worker(visit, worker, has))
         while dead := self.store.visit(self, processes.take_dead_worker):
-            processes.log_dead_worker(*dead)
+            log_dead_worker(*dead, LEASE)
 
     def end_worker(self, worker: str) -> None:
         self.store.visit(self, lambda visit: processes.end_worker(visit, worker))

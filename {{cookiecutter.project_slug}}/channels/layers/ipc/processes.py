@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 
 from ..base import Lease, Send, UnderWay
 from ..envelope import packed_send
 from ..under_way import pack_messages, unpack_messages
 from . import groups, leases
-from .leases import INTERFACE, LEASE, WORKER
+from .leases import INTERFACE, WORKER
 from .queues import drop_all, push
 from .visit import Visit, below, key
-
-logger = logging.getLogger(__name__)
 
 # As many bytes of last wills are carried out in one step: what they took before is free only after it.
 _WILLS_SIZE = 64 * 1024
@@ -98,18 +95,6 @@ def drop_if_ended(visit: Visit, queue: str) -> bool:
         return False
     drop_all(visit, queue, _ENDED)
     return True
-
-
-def log_dead_worker(worker: str, had: Sequence[UnderWay]) -> None:
-    """Say that a worker process has died, and what is lost with it."""
-    logger.error("Worker process %s has said nothing for %.0f s and is taken for dead", worker, LEASE)
-    for message in had:
-        logger.error(
-            "A message on %s from %s is lost with it, after %.0f s of work",
-            message.channel,
-            message.reply_channel or "nobody",
-            message.seconds,
-        )
 
 
 def _forget(visit: Visit, queue: str) -> None:

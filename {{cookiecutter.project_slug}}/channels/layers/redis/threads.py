@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import random
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from ...exceptions import ChannelLayerUnavailable
 from ...values.names import prefix_of
 from ..base import Delivery, Send, UnderWay
-from ..under_way import pack_messages, unpack_messages
+from ..under_way import log_dead_worker, pack_messages, unpack_messages
 from . import keyspace, scripts
 from .connections import Command, StoreIsFull, packed, refusal
 from .counts import Figures
@@ -21,8 +20,6 @@ from .hosts import StoreHost
 from .reader import Reader, readable
 from .scripts import SEND
 from .store import BLOCK, LEASE, SWEEP_BATCH, WILLS_BATCH, Store, log_collected
-
-logger = logging.getLogger(__name__)
 
 
 class HostForThreads:
@@ -197,7 +194,7 @@ class HostForThreads:
             self.save_counts()
         self._run(scripts.RENEW_WORKER, *self._store.head, worker, self._store.lease, pack_messages(has))
         while collected := self._run(scripts.COLLECT_WORKER, *self._store.look):
-            _log_lost(collected[0].decode(), unpack_messages(collected[1]))
+            log_dead_worker(collected[0].decode(), unpack_messages(collected[1]), LEASE)
 
     def end_worker(self, worker: str) -> None:
         self.save_counts()
@@ -216,14 +213,3 @@ def _pop(prefix: str, names: Sequence[str], first: int, wait: float) -> bytes:
         # Zero would mean to wait for ever.
         return packed([("BLMPOP", f"{max(wait, 0.001):.3f}", len(keys), *keys, "LEFT")])
     return packed([("LMPOP", len(keys), *keys, "LEFT")])
-
-
-def _log_lost(worker: str, had: Sequence[UnderWay]) -> None:
-    logger.error("Worker process %s has said nothing for %.0f s and is taken for dead", worker, LEASE)
-    for message in had:
-        logger.error(
-            "A message on %s from %s is lost with it, after %.0f s of work",
-            message.channel,
-            message.reply_channel or "nobody",
-            message.seconds,
-        )
