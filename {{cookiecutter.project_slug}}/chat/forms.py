@@ -11,7 +11,6 @@ class RoomForm(forms.ModelForm):
         fields = ["name"]
         labels = {"name": "Name of the new room"}
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "off"})}
-        error_messages = {"name": {"unique": "There is a room of this name already."}}
 
 
 class MessageForm(forms.ModelForm):
@@ -23,4 +22,4 @@ class MessageForm(forms.ModelForm):
         model = Message
         fields = ["text"]
         labels = {"text": "Message"}
-        widgets = {"text": forms.Textarea(attrs={"rows": 1, "maxlength": MAX_TEXT, "placeholder": "Write a message"})}
+        widgets = {"text": forms.Textarea(attrs={"rows": 1, "data-most": MAX_TEXT, "placeholder": "Write a message"})}

@@ -5,6 +5,7 @@ A message may be saved from anywhere: a consumer, a view, the admin, a shell. ``
 open windows about each one, so nothing here needs to know that windows exist.
 """
 
+import hashlib
 import unicodedata
 import uuid
 from datetime import timedelta
@@ -20,7 +21,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
 
+from accounts.names import look_of
+
 MAX_TEXT = 2000
+
+ROOM_TAKEN = "There is a room of this name already, or of one that looks like it."
 
 # A user may send this many messages within this many seconds.
 RATE_MESSAGES = 10
@@ -84,25 +89,47 @@ class RoomManager(models.Manager):
         )
 
 
+def look_of_room(name):
+    """Return what names of rooms that can be taken for each other have in common, by a hash: a name may be long."""
+    return hashlib.sha256(look_of(" ".join(name.split())).encode(errors="replace")).hexdigest()
+
+
+class RoomLookField(models.CharField):
+    """What the name of a room looks like, made from it whenever the room is saved, by ``bulk_create`` as well."""
+
+    def pre_save(self, instance, add):
+        instance.look = look_of_room(instance.name)
+        return instance.look
+
+
 class Room(models.Model):
     """A place to talk. Its name is any text; its address and its group never depend on that text alone."""
 
     name = models.CharField(max_length=80, unique=True, validators=[validate_text])
     slug = models.SlugField(max_length=100, unique=True, allow_unicode=True, editable=False)
 
+    # Not unique in the database: rooms from before there were looks may share one.
+    look = RoomLookField(max_length=64, db_default="", db_index=True, editable=False)
+
     objects = RoomManager()
 
     def __str__(self):
         return self.name
 
-    def save(self, **kwargs):
+    def save(self, *, update_fields=None, **kwargs):
+        if update_fields is not None and "name" in update_fields:
+            update_fields = {*update_fields, "look"}
         if self.slug:
-            super().save(**kwargs)
+            super().save(update_fields=update_fields, **kwargs)
         else:
-            self.save_with_free_slug(**kwargs)
+            self.save_with_free_slug(update_fields=update_fields, **kwargs)
 
     def get_absolute_url(self):
         return reverse("room", args=[self.slug])
+
+    def clean(self):
+        if Room.objects.filter(look=look_of_room(self.name)).exclude(pk=self.pk).exists():
+            raise ValidationError({"name": ValidationError(ROOM_TAKEN, code="unique")})
 
     def save_with_free_slug(self, **kwargs):
         """Save under an address of its own, also when another room takes the one that was just free."""

@@ -53,6 +53,30 @@ def test_a_room_is_opened_by_a_user(signed_in, anna):
     assert Room.objects.get().get_absolute_url() == answer["Location"]
 
 
+@pytest.mark.parametrize("name", ["Boat shed", "boat SHED", "Boat  shed", "В\u043eat shed"])
+def test_a_room_whose_name_looks_like_another_is_refused(signed_in, anna, room, name):
+    answer = signed_in(anna).post("/new/", {"name": name})
+
+    assert answer.text.count("There is a room of this name already") == 1
+    assert Room.objects.count() == 1
+
+
+def test_what_was_written_is_offered_back_when_the_page_was_too_old(anna, room):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(anna)
+    answer = client.post("/rooms/boat-shed/say/", {"text": "A long <text>"})
+
+    assert answer.status_code == 403
+    assert "A long &lt;text&gt;</textarea>" in answer.text
+
+
+def test_what_has_just_been_said_is_new(client, room):
+    Message.objects.create(room=room, text="Hello")
+    page = client.get("/").text
+
+    assert "0\xa0minutes" not in page and ">now</time>" in page
+
+
 def test_nobody_opens_rooms_without_end(counting, signed_in, anna, ben, settings):
     settings.RATE_LIMITS = {"room": (2, 3600)}
     annas = signed_in(anna)

@@ -5,14 +5,17 @@
  *
  *     connecting   the first socket is being opened
  *     live         the server has answered
+ *     waiting      it has not answered for three seconds
  *     lost         the socket is gone, and others are being tried
  *     gone         refused for good: nothing is tried any more
  *
  * A link can die without a word, on a phone that leaves the Wi-Fi or a laptop that wakes up. So the
- * connection asks something every 20 seconds, and gives up on a socket that does not answer within ten.
+ * connection asks something every 20 seconds, says after three that there is no answer, and gives up on the
+ * socket after ten. What the browser knows of the network is heeded at once.
  */
 
 const HEARTBEAT = 20_000;
+const LATE = 3_000;
 const ANSWER_WITHIN = 10_000;
 const FIRST_RETRY = 1_000;
 const LAST_RETRY = 30_000;
@@ -34,7 +37,7 @@ export function retryDelay(attempt, random = Math.random) {
 export class Connection {
   #socket = null;
   #attempt = 0;
-  #timers = { retry: 0, heartbeat: 0, answer: 0 };
+  #timers = { retry: 0, heartbeat: 0, late: 0, answer: 0 };
 
   /**
    * @param {string} url
@@ -48,6 +51,8 @@ export class Connection {
     this.url = url;
     this.page = page;
     this.state = "";
+    addEventListener("online", () => this.wake());
+    addEventListener("offline", () => this.#socket && this.#lost());
   }
 
   open() {
@@ -69,6 +74,7 @@ export class Connection {
   send(frame) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(frame));
+    this.#expectAnswer();
     return true;
   }
 
@@ -76,13 +82,13 @@ export class Connection {
   ask() {
     clearTimeout(this.#timers.heartbeat);
     this.#timers.heartbeat = setTimeout(() => this.ask(), HEARTBEAT);
-    if (this.send(this.page.question())) this.#expectAnswer();
+    this.send(this.page.question());
   }
 
   /** Somebody looks at the page, or the network is back: do not wait any longer. */
   wake() {
     if (this.state === "lost" && !this.#socket) this.open();
-    else if (this.state === "live") this.ask();
+    else if (this.state === "live" || this.state === "waiting") this.ask();
   }
 
   #become(state) {
@@ -91,15 +97,21 @@ export class Connection {
   }
 
   #heard(frame) {
-    clearTimeout(this.#timers.answer);
-    this.#timers.answer = 0;
+    this.#stopExpecting();
     this.#attempt = 0;
     if (this.state !== "live") this.#become("live");
     this.page.onFrame(frame);
   }
 
   #expectAnswer() {
+    this.#timers.late ||= setTimeout(() => this.state === "live" && this.#become("waiting"), LATE);
     this.#timers.answer ||= setTimeout(() => this.#lost(), ANSWER_WITHIN);
+  }
+
+  #stopExpecting() {
+    clearTimeout(this.#timers.late);
+    clearTimeout(this.#timers.answer);
+    this.#timers.late = this.#timers.answer = 0;
   }
 
   async #lost(code, opened = true) {
@@ -115,8 +127,9 @@ export class Connection {
 
   /** Forget the socket at once: a dead one would take minutes to notice that it was closed. */
   #drop() {
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-    this.#timers.answer = 0;
+    this.#stopExpecting();
+    clearTimeout(this.#timers.heartbeat);
+    clearTimeout(this.#timers.retry);
     if (!this.#socket) return;
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();

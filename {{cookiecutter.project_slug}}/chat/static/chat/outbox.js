@@ -5,24 +5,28 @@
  * come back: said twice, it is saved once. All survive a reload of the page, and a visit to the login form.
  */
 
+const LATE = 3_000;
 const ANSWER_WITHIN = 10_000;
 
 export class Outbox {
   #draft = "";
   #underWay = null;
   #timer = 0;
+  #lateTimer = 0;
 
   /**
    * @param {string} key where they are kept in the session storage: a name per user and room
    * @param {object} page
    * @param {(item: object) => boolean} page.send
    * @param {(items: object[]) => void} page.onChange
+   * @param {() => void} page.onLate a message has been under way for three seconds, or is no more: see isLate
    */
   constructor(key, page) {
     this.key = key;
     this.page = page;
     this.items = [];
     this.open = false;
+    this.isLate = false;
     this.#restore();
   }
 
@@ -36,7 +40,7 @@ export class Outbox {
   }
 
   add(text) {
-    this.items.push({ id: newId(), text });
+    this.items.push({ id: newId(), text, written: Date.now() });
     this.#changed();
     this.#sendNext();
   }
@@ -69,6 +73,8 @@ export class Outbox {
     const item = this.items.find((item) => item.id === id);
     if (!item) return;
     item.delay = reason;
+    this.#stopWaiting();
+    this.#underWay = id;
     this.#changed();
     this.#timer = this.#wait(seconds * 1000);
   }
@@ -91,6 +97,7 @@ export class Outbox {
     if (!item || !this.page.send(item)) return;
     delete item.delay;
     this.#underWay = item.id;
+    this.#lateTimer ||= setTimeout(() => this.#becomeLate(true), LATE);
     this.#timer = this.#wait(ANSWER_WITHIN);
   }
 
@@ -104,7 +111,15 @@ export class Outbox {
 
   #stopWaiting() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#lateTimer);
+    this.#lateTimer = 0;
     this.#underWay = null;
+    if (this.isLate) this.#becomeLate(false);
+  }
+
+  #becomeLate(isLate) {
+    this.isLate = isLate;
+    this.page.onLate();
   }
 
   #changed() {

@@ -10,7 +10,7 @@
 
 import { Connection } from "./connection.js";
 
-const STATES = { connecting: "Connecting…", live: "Live", lost: "Not connected, trying again", gone: "" };
+const STATES = { connecting: "Connecting…", live: "Live", waiting: "No answer yet", lost: "Not connected, trying again", gone: "" };
 
 // The first page holds this many rooms; those that new ones push out are on the next page.
 const PAGE_ROOMS = 50;
@@ -57,7 +57,9 @@ const streams = {
     const before = new Map(rooms);
     for (const [pk, room] of before) if (room.heard !== asked) rooms.delete(pk);
     for (const { pk, ...room } of answer.rooms) if (!gone.has(pk)) rooms.set(pk, roomOf(room, before.get(pk)));
+    const wasSignedIn = isAnswered && isSignedIn;
     isSignedIn = Boolean(user) && String(answer.user) === user;
+    if (wasSignedIn && !isSignedIn) location.reload(); // the page shows a name
     isAnswered = true;
   },
 
@@ -140,8 +142,8 @@ function fill(item, pk, room) {
 /** Return how long ago something was, in the words of the page's language. */
 function ago(time) {
   const seconds = (Date.now() - time) / 1000;
-  const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? UNITS.at(-1);
-  return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" }).format(
+  const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? ["second", Infinity]; // "now"
+  return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: size === Infinity ? "auto" : "always" }).format(
     -Math.max(0, Math.floor(seconds / size)),
     unit,
   );
@@ -163,7 +165,6 @@ async function verdict() {
 }
 
 document.addEventListener("visibilitychange", () => document.hidden || connection.wake());
-addEventListener("online", () => connection.wake());
 addEventListener("pageshow", (event) => event.persisted && connection.wake());
 
 connection.open();

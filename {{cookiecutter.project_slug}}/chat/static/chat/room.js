@@ -13,9 +13,16 @@ import { Outbox } from "./outbox.js";
 const STATES = {
   connecting: "Connecting…",
   live: "Live",
+  waiting: "No answer yet",
   lost: "Not connected, trying again",
   gone: "This room is gone.",
 };
+const NOT_SENT = "Not sent yet";
+const roomLeft = (length, most) => `${length.toLocaleString()} of ${most.toLocaleString()} characters`;
+const tooLong = (length, most) => `${roomLeft(length, most)}. Shorten the text to send it.`;
+
+// What comes back within this time, in milliseconds, was sent at once.
+const SENT_AT_ONCE = 1_000;
 
 // A window that missed more pages of messages than this begins anew with the newest ones.
 const MOST_MISSED_PAGES = 10;
@@ -33,6 +40,7 @@ let isAtEnd = true;
 let isSeen = !document.hidden;
 let unread = 0;
 let missedPages = 0;
+let unsentTimer = 0;
 
 const log = new Log(byId("log"), byId("message"), { me: user, site: siteName }, Boolean(earlier));
 
@@ -43,6 +51,7 @@ let complete = log.settled;
 const outbox = new Outbox(`unsent messages of ${user} in ${roomUrl}`, {
   send: ({ id, text }) => connection.send({ type: "say", id, text }),
   onChange: showUnsent,
+  onLate: () => showState(connection.state),
 });
 
 const connection = new Connection(new URL(roomUrl, location.href.replace(/^http/, "ws")), {
@@ -121,25 +130,41 @@ function showMessages(messages) {
 }
 
 function showState(state) {
-  if (state !== "live") outbox.stop();
-  byId("state").dataset.state = state;
-  byId("state").textContent = STATES[state];
+  if (state !== "live" && state !== "waiting") outbox.stop();
+  const shown = state === "live" && outbox.isLate ? "waiting" : state;
+  byId("state").dataset.state = shown;
+  byId("state").textContent = STATES[shown];
   byId("retry").hidden = state !== "lost";
+  if (form && state === "gone") closeComposer();
+}
+
+/** Nothing can be sent any more, but what was typed can still be copied. */
+function closeComposer() {
+  form.elements.text.readOnly = true;
+  form.querySelector("button").disabled = true;
 }
 
 function showSignedOut(isSignedOut) {
   const notice = byId("signed-out");
   if (notice) notice.hidden = !isSignedOut;
+  document.querySelector(".site nav").hidden = isSignedOut; // it shows a name
 }
 
 function showUnsent(items) {
   byId("unsent").replaceChildren(...items.map(unsentItem));
+  clearTimeout(unsentTimer);
+  if (items.some(isJustWritten)) unsentTimer = setTimeout(() => showUnsent(outbox.items), SENT_AT_ONCE);
+}
+
+function isJustWritten({ written, problem, delay }) {
+  return !problem && !delay && Date.now() - written < SENT_AT_ONCE;
 }
 
 function unsentItem(item) {
   const element = byId("unsent-message").content.cloneNode(true).querySelector("li");
   element.querySelector(".text").textContent = item.text;
-  element.querySelector(".problem").textContent = item.problem ?? item.delay ?? "Not sent yet";
+  element.querySelector(".problem").textContent = item.problem ?? item.delay ?? NOT_SENT;
+  element.querySelector(".hint").hidden = isJustWritten(item);
   element.classList.toggle("rejected", Boolean(item.problem));
   element.querySelector(".edit").onclick = () => edit(item);
   element.querySelector(".discard").onclick = () => outbox.remove(item.id);
@@ -166,26 +191,43 @@ function written() {
 function say(event) {
   event.preventDefault();
   const text = form.elements.text.value.trim();
-  if (!text) return;
+  if (!text || form.elements.text.readOnly || lengthOf(text) > mostText()) return;
   outbox.add(text);
   write("");
   scrollToEnd();
 }
 
-/** Enter sends, Shift and Enter makes a new line. While a word is being composed, Enter ends the word. */
+/**
+ * Enter sends, Shift and Enter makes a new line. While a word is being composed, Enter ends the word. The keyboard
+ * of a phone has no Shift and Enter: there Enter makes a new line, and the button sends.
+ */
 function sendOnEnter(event) {
   const isComposing = event.isComposing || event.keyCode === 229; // as Safari puts it
-  if (event.key !== "Enter" || event.shiftKey || isComposing) return;
+  const isPhone = matchMedia("(pointer: coarse)").matches;
+  if (event.key !== "Enter" || event.shiftKey || isComposing || isPhone) return;
   event.preventDefault();
   form.requestSubmit();
 }
 
 /** Make the field as high as its text, and say how much room is left when it gets tight. */
 function fitComposer() {
-  const { value, maxLength, style } = form.elements.text;
+  const { value, style } = form.elements.text;
   style.height = "auto";
   style.height = `${form.elements.text.scrollHeight + 2}px`;
-  byId("room-left").textContent = value.length > maxLength - 200 ? `${value.length} of ${maxLength} characters` : "";
+  const length = lengthOf(value.trim());
+  const most = mostText();
+  form.elements.text.ariaInvalid = length > most;
+  if (length > most) byId("room-left").textContent = tooLong(length, most);
+  else byId("room-left").textContent = length > most - 200 ? roomLeft(length, most) : "";
+}
+
+function mostText() {
+  return Number(form.elements.text.dataset.most);
+}
+
+/** Count characters as the server does: an emoji is one. */
+function lengthOf(text) {
+  return [...text].length;
 }
 
 async function showEarlier(event) {
@@ -232,7 +274,6 @@ byId("retry").addEventListener("click", () => connection.wake());
 byId("newest").addEventListener("click", scrollToEnd);
 scroller.addEventListener("scroll", scrolled);
 document.addEventListener("visibilitychange", looked);
-addEventListener("online", () => connection.wake());
 addEventListener("pageshow", (event) => event.persisted && connection.wake());
 
 const sizes = new ResizeObserver(keepAtEnd);
