@@ -1,6 +1,7 @@
 import uuid
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from .models import MAX_TEXT, Message, Room
 
@@ -9,9 +10,9 @@ class RoomForm(forms.ModelForm):
     class Meta:
         model = Room
         fields = ["name"]
-        labels = {"name": "Name of the new room"}
+        labels = {"name": _("Name of the new room")}
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "off"})}
-        error_messages = {"name": {"unique": "There is a room of this name already."}}
+        error_messages = {"name": {"unique": _("There is a room of this name already.")}}
 
 
 class MessageForm(forms.ModelForm):
@@ -22,5 +23,7 @@ class MessageForm(forms.ModelForm):
     class Meta:
         model = Message
         fields = ["text"]
-        labels = {"text": "Message"}
-        widgets = {"text": forms.Textarea(attrs={"rows": 1, "maxlength": MAX_TEXT, "placeholder": "Write a message"})}
+        labels = {"text": _("Message")}
+        widgets = {
+            "text": forms.Textarea(attrs={"rows": 1, "maxlength": MAX_TEXT, "placeholder": _("Write a message")}),
+        }

@@ -19,6 +19,8 @@ from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 MAX_TEXT = 2000
 
@@ -37,7 +39,10 @@ class TooFast(Exception):
     """A user has sent more than the rate allows. ``seconds``: when to try again."""
 
     def __init__(self, seconds):
-        super().__init__(f"You are writing too fast. Wait {seconds} seconds.")
+        sentence = ngettext(
+            "You are writing too fast. Wait a second.", "You are writing too fast. Wait %(seconds)d seconds.", seconds
+        )
+        super().__init__(sentence % {"seconds": seconds})
         self.seconds = seconds
 
 
@@ -49,9 +54,9 @@ def validate_text(text):
     """
     categories = {unicodedata.category(character) for character in text if character not in "\r\n\t"}
     if categories & {"Cc", "Cs"}:
-        raise ValidationError("The text holds characters that cannot be shown.", code="unprintable")
+        raise ValidationError(_("The text holds characters that cannot be shown."), code="unprintable")
     if not any(category[0] in "LNPS" for category in categories):
-        raise ValidationError("Write something first.", code="empty")
+        raise ValidationError(_("Write something first."), code="empty")
 
 
 class RoomManager(models.Manager):

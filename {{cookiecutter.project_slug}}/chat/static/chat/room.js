@@ -10,13 +10,6 @@ import { Connection } from "./connection.js";
 import { Log } from "./log.js";
 import { Outbox } from "./outbox.js";
 
-const STATES = {
-  connecting: "Connecting…",
-  live: "Live",
-  lost: "Not connected, trying again",
-  gone: "This room is gone.",
-};
-
 // A window that missed more pages of messages than this begins anew with the newest ones.
 const MOST_MISSED_PAGES = 10;
 
@@ -26,6 +19,7 @@ const NEAR_END = 80;
 const byId = (id) => document.getElementById(id);
 const { roomUrl, historyUrl, user, siteName } = byId("room").dataset;
 const title = document.title;
+const refusals = byId("unsent-message").dataset; // a reason -> what the page says, in its language
 const scroller = byId("scroller");
 const form = byId("composer");
 const earlier = byId("earlier");
@@ -73,12 +67,12 @@ const handlers = {
 
   refused(frame) {
     if (frame.reason === "rate") {
-      outbox.delay(frame.id, frame.seconds, frame.detail);
+      outbox.delay(frame.id, frame.seconds, refusals.rate);
     } else if (frame.reason === "login") {
       outbox.stop();
       showSignedOut(true);
     } else if (frame.id) {
-      outbox.reject(frame.id, frame.detail);
+      outbox.reject(frame.id, refusals[frame.reason] ?? frame.detail);
     }
   },
 };
@@ -123,7 +117,7 @@ function showMessages(messages) {
 function showState(state) {
   if (state !== "live") outbox.stop();
   byId("state").dataset.state = state;
-  byId("state").textContent = STATES[state];
+  byId("state").textContent = byId("state").dataset[state];
   byId("retry").hidden = state !== "lost";
 }
 
@@ -139,7 +133,8 @@ function showUnsent(items) {
 function unsentItem(item) {
   const element = byId("unsent-message").content.cloneNode(true).querySelector("li");
   element.querySelector(".text").textContent = item.text;
-  element.querySelector(".problem").textContent = item.problem ?? item.delay ?? "Not sent yet";
+  const problem = item.problem ?? item.delay;
+  if (problem) element.querySelector(".problem").textContent = problem;
   element.classList.toggle("rejected", Boolean(item.problem));
   element.querySelector(".edit").onclick = () => edit(item);
   element.querySelector(".discard").onclick = () => outbox.remove(item.id);
@@ -185,7 +180,8 @@ function fitComposer() {
   const { value, maxLength, style } = form.elements.text;
   style.height = "auto";
   style.height = `${form.elements.text.scrollHeight + 2}px`;
-  byId("room-left").textContent = value.length > maxLength - 200 ? `${value.length} of ${maxLength} characters` : "";
+  const words = byId("room-left").dataset.words.replace("{number}", value.length).replace("{most}", maxLength);
+  byId("room-left").textContent = value.length > maxLength - 200 ? words : "";
 }
 
 async function showEarlier(event) {
