@@ -11,6 +11,8 @@ from django.contrib.auth.forms import (
     UserChangeForm,
 )
 from django.core.exceptions import ValidationError
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 
 from channels import Channel
 
@@ -19,19 +21,19 @@ from .models import User
 from .names import LONGEST, look_of
 
 # What AUTH_PASSWORD_VALIDATORS want, in short: who does not keep to it is told more.
-PASSWORD_RULES = "Eight characters or more, but not a common password, your name, or digits alone."  # noqa: S105
-EMAIL_USE = "Only for a link to a new password, if you forget yours. Nobody sees it."
+PASSWORD_RULES = _("Eight characters or more, but not a common password, your name, or digits alone.")
+EMAIL_USE = _("Only for a link to a new password, if you forget yours. Nobody sees it.")
 
 
 class SignUpForm(BaseUserCreationForm):
     username = BaseUserCreationForm.Meta.field_classes["username"](
-        label="Username", max_length=LONGEST, help_text="Letters, digits and @ . + - _"
+        label=_("Username"), max_length=LONGEST, help_text=_("Letters, digits and @ . + - _")
     )
 
     class Meta(BaseUserCreationForm.Meta):
         model = User
         fields = ["username", "email"]
-        labels = {"email": "E-mail (optional)"}
+        labels = {"email": _("E-mail (optional)")}
         help_texts = {"email": EMAIL_USE}
 
     def __init__(self, *args, **kwargs):
@@ -69,7 +71,7 @@ class PasswordAttempts:
 
 class SignInForm(PasswordAttempts, AuthenticationForm):
     error_messages = AuthenticationForm.error_messages | {
-        "invalid_login": "This name and this password do not belong together. Mind capital letters in the password."
+        "invalid_login": _("This name and this password do not belong together. Mind capital letters in the password.")
     }
 
     def clean(self):
@@ -91,7 +93,12 @@ class ResetForm(PasswordResetForm):
 
     def save(self, *, request, use_https, **options):
         Channel("accounts-reset").send(
-            {"email": self.cleaned_data["email"], "host": request.get_host(), "secure": use_https}
+            {
+                "email": self.cleaned_data["email"],
+                "host": request.get_host(),
+                "secure": use_https,
+                "language": get_language(),
+            }
         )
 
 
@@ -114,13 +121,13 @@ class EmailForm(PasswordAttempts, forms.ModelForm):
     """Wants the password too: whoever has the address has the account."""
 
     password = forms.CharField(
-        label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        label=_("Your password"), strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
 
     class Meta:
         model = User
         fields = ["email"]
-        labels = {"email": "E-mail"}
+        labels = {"email": _("E-mail")}
         help_texts = {"email": EMAIL_USE}
         widgets = {"email": forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})}
 
@@ -130,7 +137,7 @@ class EmailForm(PasswordAttempts, forms.ModelForm):
     def clean_password(self):
         with self.attempt():
             if not self.instance.check_password(self.cleaned_data["password"]):
-                raise ValidationError("This is not your password.", code="password_incorrect")
+                raise ValidationError(_("This is not your password."), code="password_incorrect")
 
 
 class AdminCreationForm(AdminUserCreationForm):

@@ -12,6 +12,7 @@ import time
 
 from django.conf import settings
 from django.core.cache import cache
+from django.utils.translation import ngettext
 
 
 class TooMany(Exception):
@@ -19,8 +20,12 @@ class TooMany(Exception):
 
     def __init__(self, seconds):
         minutes = math.ceil(seconds / 60)
-        wait = "a minute" if minutes == 1 else f"{minutes} minutes"
-        super().__init__(f"That was too often. Please try again in {wait}.")
+        sentence = ngettext(
+            "That was too often. Please try again in a minute.",
+            "That was too often. Please try again in %(minutes)d minutes.",
+            minutes,
+        )
+        super().__init__(sentence % {"minutes": minutes})
         self.seconds = math.ceil(seconds)
 
 

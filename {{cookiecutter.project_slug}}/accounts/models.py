@@ -5,10 +5,11 @@ from django.contrib.auth.models import UserManager as DjangosUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from .names import look_of, problem_with
 
-TAKEN = "This name is taken, or looks like one that is."
+TAKEN = _("This name is taken, or looks like one that is.")
 
 
 def validate_name(name):

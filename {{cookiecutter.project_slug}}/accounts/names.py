@@ -12,6 +12,9 @@ them, and puts together those that the "highly restrictive" level of UTS 39 does
 
 import unicodedata
 
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+
 LONGEST = 30
 
 # The first word of the names that Unicode gives to the letters of a script.
@@ -47,13 +50,13 @@ def problem_with(name):
     """Return a sentence that says why nobody may have this name, or None."""
     name = unicodedata.normalize("NFKC", name)  # as it is stored
     if INVISIBLE.intersection(name):
-        return "A name has letters that can be seen."
+        return _("A name has letters that can be seen.")
     scripts = {script_of(character) for character in name if character.isalpha() or not character.isascii()}
     if not scripts <= SCRIPTS:
-        return "A name has letters of a script that is in everyday use, digits and @ . + - _"
+        return _("A name has letters of a script that is in everyday use, digits and @ . + - _")
     if len(scripts) > 1 and not any(scripts <= together for together in TOGETHER):
-        first, *others = sorted(script.capitalize() for script in scripts)
-        return f"The letters of a name are of one alphabet; these are {first} and {' and '.join(others)}."
+        found = get_text_list(sorted(script.capitalize() for script in scripts), _("and"))
+        return _("The letters of a name are of one alphabet; these are %(scripts)s.") % {"scripts": found}
     return None
 
 

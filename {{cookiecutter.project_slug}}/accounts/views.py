@@ -13,6 +13,7 @@ from django.http import HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import CreateView, UpdateView
 
@@ -77,14 +78,14 @@ class ChangePassword(LimitedAttempts, SuccessMessageMixin, djangos.PasswordChang
     template_name = "accounts/password.html"
     form_class = ChangePasswordForm
     success_url = reverse_lazy("account")
-    success_message = "Your password is changed. Everywhere else you are signed out."
+    success_message = _("Your password is changed. Everywhere else you are signed out.")
 
 
 class ChangeEmail(LoginRequiredMixin, LimitedAttempts, SuccessMessageMixin, UpdateView):
     template_name = "accounts/email.html"
     form_class = EmailForm
     success_url = reverse_lazy("account")
-    success_message = "Your e-mail address is changed."
+    success_message = _("Your e-mail address is changed.")
 
     def get_object(self, queryset=None):
         # Not the user that the page shows: the form writes into it what may be wrong.
@@ -111,4 +112,4 @@ class NewPassword(SuccessMessageMixin, djangos.PasswordResetConfirmView):
     template_name = "accounts/new_password.html"
     form_class = NewPasswordForm
     success_url = reverse_lazy("login")
-    success_message = "Your password is changed. Sign in with the new one."
+    success_message = _("Your password is changed. Sign in with the new one.")

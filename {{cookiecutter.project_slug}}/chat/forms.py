@@ -1,6 +1,7 @@
 import uuid
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from .models import MAX_TEXT, Message, Room
 
@@ -9,7 +10,7 @@ class RoomForm(forms.ModelForm):
     class Meta:
         model = Room
         fields = ["name"]
-        labels = {"name": "Name of the new room"}
+        labels = {"name": _("Name of the new room")}
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "off"})}
 
 
@@ -21,5 +22,7 @@ class MessageForm(forms.ModelForm):
     class Meta:
         model = Message
         fields = ["text"]
-        labels = {"text": "Message"}
-        widgets = {"text": forms.Textarea(attrs={"rows": 1, "data-most": MAX_TEXT, "placeholder": "Write a message"})}
+        labels = {"text": _("Message")}
+        widgets = {
+            "text": forms.Textarea(attrs={"rows": 1, "data-most": MAX_TEXT, "placeholder": _("Write a message")}),
+        }

@@ -20,12 +20,12 @@ from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.names import look_of
 
 MAX_TEXT = 2000
-
-ROOM_TAKEN = "There is a room of this name already, or of one that looks like it."
 
 # A user may send this many messages within this many seconds.
 RATE_MESSAGES = 10
@@ -42,7 +42,10 @@ class TooFast(Exception):
     """A user has sent more than the rate allows. ``seconds``: when to try again."""
 
     def __init__(self, seconds):
-        super().__init__(f"You are writing too fast. Wait {seconds} seconds.")
+        sentence = ngettext(
+            "You are writing too fast. Wait a second.", "You are writing too fast. Wait %(seconds)d seconds.", seconds
+        )
+        super().__init__(sentence % {"seconds": seconds})
         self.seconds = seconds
 
 
@@ -54,9 +57,9 @@ def validate_text(text):
     """
     categories = {unicodedata.category(character) for character in text if character not in "\r\n\t"}
     if categories & {"Cc", "Cs"}:
-        raise ValidationError("The text holds characters that cannot be shown.", code="unprintable")
+        raise ValidationError(_("The text holds characters that cannot be shown."), code="unprintable")
     if not any(category[0] in "LNPS" for category in categories):
-        raise ValidationError("Write something first.", code="empty")
+        raise ValidationError(_("Write something first."), code="empty")
 
 
 class RoomManager(models.Manager):
@@ -129,7 +132,8 @@ class Room(models.Model):
 
     def clean(self):
         if Room.objects.filter(look=look_of_room(self.name)).exclude(pk=self.pk).exists():
-            raise ValidationError({"name": ValidationError(ROOM_TAKEN, code="unique")})
+            sentence = _("There is a room of this name already, or of one that looks like it.")
+            raise ValidationError({"name": ValidationError(sentence, code="unique")})
 
     def save_with_free_slug(self, **kwargs):
         """Save under an address of its own, also when another room takes the one that was just free."""

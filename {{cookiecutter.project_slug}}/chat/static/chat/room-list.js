@@ -10,8 +10,6 @@
 
 import { Connection } from "./connection.js";
 
-const STATES = { connecting: "Connecting…", live: "Live", waiting: "No answer yet", lost: "Not connected, trying again", gone: "" };
-
 // The first page holds this many rooms; those that new ones push out are on the next page.
 const PAGE_ROOMS = 50;
 
@@ -78,7 +76,7 @@ const streams = {
     if (!room) return action === "create" && page === 1 && lookSoon();
     if (action === "create" && String(data.author) !== user) room.later.set(pk, asked);
     if (action === "delete") room.later.delete(pk);
-    const text = action === "delete" ? "Message deleted" : data.text;
+    const text = action === "delete" ? list.dataset.deleted : data.text;
     const isLatest = action === "delete" ? room.latest?.pk === pk : !(room.latest?.pk > pk);
     if (isLatest) room.latest = { pk, text, created: data.created, heard: asked };
   },
@@ -132,7 +130,7 @@ function fill(item, pk, room) {
   item.querySelector("bdi").textContent = name;
   item.querySelector(".number").textContent = unread > MOST_UNREAD ? `${MOST_UNREAD}+` : unread;
   item.querySelector(".unread").hidden = !unread;
-  item.querySelector(".latest").textContent = latest?.text ?? "Nobody has written yet";
+  item.querySelector(".latest").textContent = latest?.text ?? list.dataset.empty;
   const time = item.querySelector("time");
   time.textContent = latest ? ago(new Date(latest.created)) : "";
   if (latest) time.dateTime = latest.created;
@@ -151,7 +149,7 @@ function ago(time) {
 
 function showState(name) {
   state.dataset.state = name;
-  state.textContent = STATES[name];
+  state.textContent = state.dataset[name] ?? "";
 }
 
 /** Find out why the server did not open a socket: a browser does not tell a page the status of a refusal. */

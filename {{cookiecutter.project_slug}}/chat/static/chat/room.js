@@ -10,17 +10,6 @@ import { Connection } from "./connection.js";
 import { Log } from "./log.js";
 import { Outbox } from "./outbox.js";
 
-const STATES = {
-  connecting: "Connecting…",
-  live: "Live",
-  waiting: "No answer yet",
-  lost: "Not connected, trying again",
-  gone: "This room is gone.",
-};
-const NOT_SENT = "Not sent yet";
-const roomLeft = (length, most) => `${length.toLocaleString()} of ${most.toLocaleString()} characters`;
-const tooLong = (length, most) => `${roomLeft(length, most)}. Shorten the text to send it.`;
-
 // What comes back within this time, in milliseconds, was sent at once.
 const SENT_AT_ONCE = 1_000;
 
@@ -33,6 +22,7 @@ const NEAR_END = 80;
 const byId = (id) => document.getElementById(id);
 const { roomUrl, historyUrl, user, siteName } = byId("room").dataset;
 const title = document.title;
+const refusals = byId("unsent-message").dataset; // a reason -> what the page says, in its language
 const scroller = byId("scroller");
 const form = byId("composer");
 const earlier = byId("earlier");
@@ -82,12 +72,12 @@ const handlers = {
 
   refused(frame) {
     if (frame.reason === "rate") {
-      outbox.delay(frame.id, frame.seconds, frame.detail);
+      outbox.delay(frame.id, frame.seconds, refusals.rate);
     } else if (frame.reason === "login") {
       outbox.stop();
       showSignedOut(true);
     } else if (frame.id) {
-      outbox.reject(frame.id, frame.detail);
+      outbox.reject(frame.id, refusals[frame.reason] ?? frame.detail);
     }
   },
 };
@@ -133,7 +123,7 @@ function showState(state) {
   if (state !== "live" && state !== "waiting") outbox.stop();
   const shown = state === "live" && outbox.isLate ? "waiting" : state;
   byId("state").dataset.state = shown;
-  byId("state").textContent = STATES[shown];
+  byId("state").textContent = byId("state").dataset[shown];
   byId("retry").hidden = state !== "lost";
   if (form && state === "gone") closeComposer();
 }
@@ -163,7 +153,8 @@ function isJustWritten({ written, problem, delay }) {
 function unsentItem(item) {
   const element = byId("unsent-message").content.cloneNode(true).querySelector("li");
   element.querySelector(".text").textContent = item.text;
-  element.querySelector(".problem").textContent = item.problem ?? item.delay ?? NOT_SENT;
+  const problem = item.problem ?? item.delay;
+  if (problem) element.querySelector(".problem").textContent = problem;
   element.querySelector(".hint").hidden = isJustWritten(item);
   element.classList.toggle("rejected", Boolean(item.problem));
   element.querySelector(".edit").onclick = () => edit(item);
@@ -216,9 +207,12 @@ function fitComposer() {
   style.height = `${form.elements.text.scrollHeight + 2}px`;
   const length = lengthOf(value.trim());
   const most = mostText();
+  const { words, tooLong } = byId("room-left").dataset;
+  const sentence = length > most ? tooLong : length > most - 200 ? words : "";
   form.elements.text.ariaInvalid = length > most;
-  if (length > most) byId("room-left").textContent = tooLong(length, most);
-  else byId("room-left").textContent = length > most - 200 ? roomLeft(length, most) : "";
+  byId("room-left").textContent = sentence
+    .replace("{number}", length.toLocaleString())
+    .replace("{most}", most.toLocaleString());
 }
 
 function mostText() {
