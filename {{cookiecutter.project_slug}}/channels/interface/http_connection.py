@@ -7,6 +7,8 @@ import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+from django.conf import settings
+
 from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Finish, Send, Ticket
 from .connection import Connection
@@ -135,7 +137,8 @@ class HttpConnection(Connection):
             message["headers"] = headers_with_length(message["headers"], self._body.size)
         if reason := self._process.reason_to_refuse("http.request"):
             self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
-            self._refuse(503, reason)
+            # How the site is run is nothing for its visitors.
+            self._refuse(503, reason if settings.DEBUG else BUSY)
             return
         self._dispatched = True
         layer = self._process.layer

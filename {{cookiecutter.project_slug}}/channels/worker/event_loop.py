@@ -29,7 +29,10 @@ def run_beside_loop(run: Callable[[], None]) -> None:
 
     def run_loop() -> None:
         try:
-            asyncio.run(call())
+            with asyncio.Runner() as runner:
+                # First, or a loop that cannot be made would leave a call behind that nobody awaits.
+                runner.get_loop()
+                runner.run(call())
         except Exception as error:
             here.fail(error)
 
