@@ -1,5 +1,6 @@
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 
@@ -37,3 +38,19 @@ def test_whose_account_is_closed_is_not_heard_any_more(site, open_socket):
     get_user_model().objects.update(is_active=False)
 
     assert anna.send("hello") == []
+
+
+def test_who_has_lost_a_permission_is_closed(serve, open_socket, settings, django_capture_on_commit_callbacks):
+    settings.CHANNELS_SOCKETS_FOLLOW_ACCOUNT = 300
+    cookie = sign_in("anna")
+    user = get_user_model().objects.get()
+    user.user_permissions.add(Permission.objects.get(codename="change_room"))
+    anna = open_socket(serve("docs/auth.md", "recheck"), cookie=cookie)
+    assert anna.connect() == [{"accept": True}]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        user.user_permissions.clear()
+    anna.received()
+    anna.site.work()
+
+    assert anna.received() == [{"close": 4403}]

@@ -4,7 +4,7 @@ import ast
 import re
 from dataclasses import fields
 
-from channels.interface.limits import Limits
+from channels.interface.limits import NO_KEYS, Limits
 from channels.layers.content import MAX_SESSION_SIZE
 from channels.worker.group import SLOW_CONSUMER
 from channels.worker.supervisor import READY_VARIABLE
@@ -35,7 +35,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code():
 
 
 def test_every_limit_of_interface_servers_is_explained_with_its_default():
-    limits = {field.name: field.default for field in fields(Limits) if field.name != "session_size"}
+    limits = {field.name: field.default for field in fields(Limits) if field.name not in NO_KEYS}
     explained = {}
     for names, defaults, *_ in table_rows("docs/interface.md", "Limits"):
         values = ast.literal_eval(f"[{defaults.replace('`', '')}]")

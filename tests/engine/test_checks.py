@@ -87,6 +87,11 @@ def test_limits_that_make_no_sense_are_an_error(settings):
     assert (error.id, error.hint) == ("channels.E003", "Look at CHANNELS_INTERFACE.")
     assert error.msg == "CHANNELS_INTERFACE['body_limit'] is 'x'; expected a whole number, 0 or more."
 
+    settings.CHANNELS_INTERFACE, settings.CHANNELS_SOCKETS_FOLLOW_ACCOUNT = {}, True
+    [error] = check_limits()
+    assert (error.id, error.hint) == ("channels.E003", "Look at CHANNELS_SOCKETS_FOLLOW_ACCOUNT.")
+    assert error.msg == "CHANNELS_SOCKETS_FOLLOW_ACCOUNT is True; expected a number, 0 or more."
+
 
 def test_the_visitors_sessions_may_be_cookies(settings):
     settings.SESSION_ENGINE = COOKIES

@@ -21,10 +21,12 @@ class ChannelsConfig(AppConfig):
         """Register checks and bindings, and take ``runserver`` from apps in front that know nothing of workers."""
         from . import checks  # noqa: F401
         from .binding.base import BindingMetaclass
+        from .security import accounts
 
         # Bindings are at work wherever something is saved, also where no routing brings their modules in.
         autodiscover_modules("binding", "bindings")
         BindingMetaclass.register_all()
+        accounts.register()
         names = [config.name for config in apps.get_app_configs()]
         # Where Django looks commands up: by the order of the apps, the first of them would win.
         commands = get_commands()

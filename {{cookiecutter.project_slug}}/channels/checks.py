@@ -12,6 +12,7 @@ System checks: mistakes that are better told at the start than by the first visi
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -64,7 +65,9 @@ def check_limits(**kwargs: Any) -> list[CheckMessage]:
     try:
         Limits.from_settings(settings)
     except InvalidChannelLayerError as error:
-        return [Error(str(error), hint="Look at CHANNELS_INTERFACE.", id="channels.E003")]
+        text = str(error)
+        setting = re.split(r"\W", text)[0]
+        return [Error(text, hint=f"Look at {setting}.", id="channels.E003")]
     return []
 
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from django.conf import settings
+
 from .exceptions import InvalidChannelLayerError
 from .values.paths import behind
 
@@ -137,6 +139,8 @@ class Router:
         self.add_route(Route("http.request", http_consumer))
         self.add_route(Route("websocket.connect", accept_connection))
         self.add_route(Route(["websocket.receive", "websocket.disconnect"], ignore_message))
+        if getattr(settings, "CHANNELS_SOCKETS_FOLLOW_ACCOUNT", 0):
+            self.add_route(Route("websocket.recheck", "channels.auth.recheck"))
 
 
 def accept_connection(message: Any, **kwargs: Any) -> None:

@@ -104,6 +104,8 @@ if CHANNEL_LAYER_KEYS := env.texts("CHANNEL_LAYER_KEYS"):
 # Workers that run as threads inside the interface server. No other process can reach a layer in
 # memory, so there they are the only workers; with any other layer start `manage.py runworker`.
 WORKER_THREADS = env.count("WORKER_THREADS", default=4 if CHANNEL_LAYER_URL.startswith("memory:") else 0)
+# The sockets of a user are looked at when the account has changed, and once in so many seconds (docs/auth.md).
+CHANNELS_SOCKETS_FOLLOW_ACCOUNT = 300
 
 # Database
 

@@ -44,6 +44,9 @@ class Connection(ABC):
     def take_will(self, again: bool) -> Send | None:
         """Return the last will if the layer does not have it as it is now, or in any case ``again``."""
 
+    def recheck(self) -> None:  # noqa: B027
+        """Have consumers look whether its user may still have it."""
+
     # Ends
 
     def stop(self) -> None:  # noqa: B027

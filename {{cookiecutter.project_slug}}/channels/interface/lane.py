@@ -27,12 +27,17 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Whether another message may go under way."""
-        return len(self._under_way) < self.width and _CONNECT not in self._under_way
+        return len(self._under_way) < self.width and not self.is_connecting
 
     @property
     def is_empty(self) -> bool:
         """Whether no message is under way."""
         return not self._under_way
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the connect message is under way."""
+        return _CONNECT in self._under_way
 
     def has(self, number: int) -> bool:
         """Say whether a message is under way."""

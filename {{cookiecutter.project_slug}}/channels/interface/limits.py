@@ -13,6 +13,8 @@ from ..layers.content import MAX_SESSION_SIZE
 
 # What the whole path of a request may be behind the prefix of the site.
 _PATH = re.compile(r"/[^?#]*")
+# What is set by settings of its own, since workers need it, too.
+NO_KEYS = {"session_size", "recheck_period"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,14 @@ class Limits:
 
     # What a channel session may come to: the setting CHANNEL_SESSION_SIZE, which workers know, too.
     session_size: int = MAX_SESSION_SIZE
+    # So often consumers look at each socket whose user is signed in: CHANNELS_SOCKETS_FOLLOW_ACCOUNT; zero: never.
+    recheck_period: float = 0.0
 
     @classmethod
     def from_settings(cls, settings: Any) -> Limits:
         """Read the setting. Raises ``InvalidChannelLayerError`` for a name or a value that makes no sense."""
         chosen = dict(getattr(settings, "CHANNELS_INTERFACE", {}))
-        defaults = {field.name: field.default for field in fields(cls) if field.name != "session_size"}
+        defaults = {field.name: field.default for field in fields(cls) if field.name not in NO_KEYS}
         for name, value in chosen.items():
             if name not in defaults:
                 raise InvalidChannelLayerError(
@@ -75,7 +79,11 @@ class Limits:
                 )
             if expected := _expected(value, defaults[name], least=1 if name == "messages_under_way" else 0):
                 raise InvalidChannelLayerError(f"CHANNELS_INTERFACE[{name!r}] is {value!r}; expected {expected}.")
-        return cls(**chosen, session_size=getattr(settings, "CHANNEL_SESSION_SIZE", MAX_SESSION_SIZE))
+        period = getattr(settings, "CHANNELS_SOCKETS_FOLLOW_ACCOUNT", 0.0)
+        if expected := _expected(period, 0.0, least=0):
+            raise InvalidChannelLayerError(f"CHANNELS_SOCKETS_FOLLOW_ACCOUNT is {period!r}; expected {expected}.")
+        size = getattr(settings, "CHANNEL_SESSION_SIZE", MAX_SESSION_SIZE)
+        return cls(**chosen, session_size=size, recheck_period=period)
 
 
 def _expected(value: Any, default: Any, least: int) -> str:

@@ -25,6 +25,7 @@ from .lease import LeaseKeeper
 from .limits import Limits
 from .replies import UPKEEP, Replies
 from .spool import Spool
+from .websocket import RECHECK_CHANNEL
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ WILLS_AT_ONCE = 100
 # grace, so that not all clients come back in one second; the other half is for what consumers still do.
 DRAIN_INTERVAL = 0.1
 STOPPED_AT_ONCE = 25
+# So often, in seconds, consumers are asked to look at some of the sockets.
+RECHECK_INTERVAL = 1.0
 
 
 class EmbeddedWorkers(Protocol):
@@ -75,6 +78,8 @@ class InterfaceProcess:
             self._loop.create_task(LaneWatch(layer, self.replies).keep()),
             self._loop.create_task(self.replies.workers.keep()),
         ]
+        if limits.recheck_period:
+            self._upkeep.append(self._loop.create_task(self._recheck_sockets()))
         # Closes the sockets.
         self._drain: asyncio.Task[Any] | None = None
         self._stopped: asyncio.Task[None] | None = None
@@ -160,6 +165,21 @@ class InterfaceProcess:
         self._kept.discard(task)
         if not self._kept:
             self._told.set()
+
+    async def _recheck_sockets(self) -> None:
+        """Have consumers look at each socket once in a period, spread over all of it."""
+        period = self.limits.recheck_period
+        while True:
+            sockets = [connection for connection in self._connections if connection.is_socket]
+            size = math.ceil(len(sockets) * RECHECK_INTERVAL / period)
+            began, turns = self._loop.time(), 0
+            while sockets:
+                turns += 1
+                await asyncio.sleep(began + turns * min(RECHECK_INTERVAL, period) - self._loop.time())
+                some, sockets = sockets[:size], sockets[size:]
+                if not self.replies.workers.are_gone(RECHECK_CHANNEL):
+                    await self._in_turns((each for each in some if each in self._connections), methodcaller("recheck"))
+            await asyncio.sleep(max(0.0, began + period - self._loop.time()))
 
     def reason_to_refuse(self, channel: str) -> str:
         """Say in a sentence why a message that opens a connection is not even tried to be sent; nothing if it is."""

@@ -15,7 +15,7 @@ from .outbox import Outbox
 from .process import InterfaceProcess
 from .scope import Event, Scope
 from .socket_messages import SocketMessages
-from .websocket import MESSAGE_TOO_BIG, SERVICE_RESTART, TRY_AGAIN_LATER, State, WebSocket
+from .websocket import MESSAGE_TOO_BIG, RECHECK, SERVICE_RESTART, TRY_AGAIN_LATER, State, WebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,7 @@ class SocketConnection(Connection):
         if is_answer and socket.state is not State.CONNECTING:
             self._cancel_timer()
             self._messages.allow(socket.messages_under_way)
+            self._messages.recheck_if_due()
         self._perform(events)
         if is_answer or socket.state is State.CLOSED:
             self._go_on()
@@ -171,8 +172,14 @@ class SocketConnection(Connection):
     def broadcast(self, content: Content) -> None:
         """Take a message sent to a group this socket is in."""
         self._perform(self._socket.broadcast(content))
+        if content.get(RECHECK):
+            self._messages.recheck()
         if self._socket.state is State.CLOSED:
             self._go_on()
+
+    def recheck(self) -> None:
+        """Have consumers look whether the user of the socket may stay, unless they have too much to do."""
+        self._messages.recheck(patience=0.0)
 
     def stop(self) -> None:
         """Close the socket because the server stops."""

@@ -12,7 +12,7 @@ from .outbox import size_of
 from .process import InterfaceProcess
 from .scope import Event, Scope
 from .session import merged
-from .websocket import MESSAGE_TOO_BIG, TRY_AGAIN_LATER, WebSocket
+from .websocket import MESSAGE_TOO_BIG, RECHECK_CHANNEL, TRY_AGAIN_LATER, State, WebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +21,14 @@ MAX_FRAMES_AHEAD = 16
 MAX_SIZE_AHEAD = 64 * 1024
 # Most sockets have no session, and all of these the same: sessions are replaced, never changed.
 _NO_SESSION: Content = {}
+# What a channel session holds if its user is signed in, under the key that Django has for it.
+_LOGIN = "_auth_user_id"
 
 
 class SocketMessages:
     """What consumers are told of one socket, and what of that they have still to do."""
 
-    __slots__ = ("_dispatching", "_frames", "_lane", "_process", "_session", "_socket")
+    __slots__ = ("_dispatching", "_frames", "_lane", "_process", "_session", "_socket", "_to_recheck")
 
     def __init__(self, process: InterfaceProcess, socket: WebSocket) -> None:
         self._process = process
@@ -38,6 +40,8 @@ class SocketMessages:
         self._frames: list[Event] | None = None
         # True while a message is on its way into the layer: nothing must overtake it.
         self._dispatching = False
+        # True while consumers are to look at it as soon as its connect consumer has ended.
+        self._to_recheck = False
 
     async def connect(self, scope: Scope) -> bool:
         """Send the connect message; return whether the layer has taken it. Raises ``MessageTooLarge``."""
@@ -110,10 +114,25 @@ class SocketMessages:
             return False
         if finish.keeps_order:
             lane.keep_order()
-        if not finish.changed and not finish.removed:
-            return False
-        self._session = merged(self._session, finish, self._process.limits.session_size)
-        return True
+        has_changed = bool(finish.changed or finish.removed)
+        if has_changed:
+            self._session = merged(self._session, finish, self._process.limits.session_size)
+        self.recheck_if_due()
+        return has_changed
+
+    # The account
+
+    def recheck(self, patience: float | None = None) -> None:
+        """
+        Have consumers look whether the user may stay, if one is signed in; beside the lane, for no frame waits for it.
+
+        While the connect consumer runs nobody knows whose socket it is: it is done after that.
+        """
+        socket = self._socket
+        self._to_recheck = socket.state is not State.CLOSED and (not socket.was_accepted or self._lane.is_connecting)
+        if not self._to_recheck and socket.state is State.OPEN and _LOGIN in self._session:
+            ticket = Ticket(None, self._session)
+            self._process.tell(RECHECK_CHANNEL, socket.recheck_message(), socket.reply_channel, ticket, patience)
 
     def overdue(self, now: float, patience: float) -> list[UnderWay]:
         """Return the messages that have been under way for so many seconds or longer."""
@@ -136,6 +155,11 @@ class SocketMessages:
         text = "Message %d of socket %r on %s was lost with its worker, or expired; the next one follows"
         logger.warning(text, number, path, channel)
         return False
+
+    def recheck_if_due(self) -> None:
+        """Do so now if that was put off."""
+        if self._to_recheck:
+            self.recheck()
 
     # The end
 

@@ -19,6 +19,9 @@ from .scope import Event, Scope, described
 logger = logging.getLogger(__name__)
 
 
+# The channel on which consumers look whether a socket may stay, and the key of the message to a group that asks for it.
+RECHECK_CHANNEL = "websocket.recheck"
+RECHECK = "recheck"
 MESSAGE_TOO_BIG = 1009
 # The registry at IANA calls it so; the client is to come back at once.
 SERVICE_RESTART = 1012
@@ -27,7 +30,7 @@ TRY_AGAIN_LATER = 1013
 MAX_EARLY_BROADCASTS = 100
 # What a peer may see in a close frame (RFC 6455, section 7.4; the registry at IANA).
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
-_REPLY_KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "messages_under_way"})
+_REPLY_KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "messages_under_way", RECHECK})
 
 
 class State(enum.Enum):
@@ -115,6 +118,10 @@ class WebSocket:
         """End a socket that no consumer has heard of, so that none hears of its end."""
         self.state = State.CLOSED
         self._reported = True
+
+    def recheck_message(self) -> Content:
+        """Return the ``websocket.recheck`` message, which has no place in the order of the others."""
+        return self._name()
 
     # Replies
 

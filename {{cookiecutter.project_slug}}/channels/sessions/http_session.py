@@ -68,7 +68,7 @@ def _opened(message: Message, find_key: Callable[[], str | None]) -> Iterator[No
         yield
         return
     key = find_key()
-    session = message.http_session = _existing_session(key) if key else None
+    session = message.http_session = existing_session(key) if key else None
     yield
     # One that was flushed is gone.
     if session is not None and session.modified and not session.is_empty():
@@ -105,7 +105,8 @@ def _session_key_in_url(message: Message) -> str | None:
     return keys[0] if keys else None
 
 
-def _existing_session(key: str) -> SessionBase | None:
+def existing_session(key: str) -> SessionBase | None:
+    """Return the session of a key, None if there is none, or no longer."""
     session: SessionBase = _store(settings.SESSION_ENGINE)(key)
     # Engines tell of a session that is not there, or no longer, when it is loaded: by dropping its key.
     session.keys()

@@ -11,7 +11,10 @@ import sys
 from collections import defaultdict, deque
 from typing import NamedTuple
 
+from django.contrib.auth import SESSION_KEY
+
 from ..interface.session import merged
+from ..interface.websocket import RECHECK, RECHECK_CHANNEL
 from ..layers.base import BaseChannelLayer, Content, Delivery, Finish, Send, Ticket
 from ..registry import AnyLayer, layer_behind
 from .process_queue import MemberMessages, entries_there
@@ -39,8 +42,10 @@ class InterfaceServer:
         self.sessions: dict[str, Content] = {}
         self.finishes: list[tuple[str, Finish]] = []
         self._members = MemberMessages(layer)
-        # The connections that have sent something, and may have been told something.
-        self._open: set[str] = set()
+        # The connections that have sent something, and may have been told something; and the path of each.
+        self._open: dict[str, str] = {}
+        # Those whose connect consumer has not ended; and whether they are to be looked at after that.
+        self._connecting: dict[str, bool] = {}
         self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
 
     @classmethod
@@ -87,6 +92,9 @@ class InterfaceServer:
         if "!" in channel or channel in self._replies:
             replies = self.replies(channel)
             return Delivery(channel, replies.popleft().content) if replies else None
+        if channel == RECHECK_CHANNEL:
+            for queue in {_queue(name) for name in self._open if "!" in name}:
+                self._read(queue)
         delivery = self.layer.take([channel])
         return self.let_go(delivery) if delivery is not None else None
 
@@ -125,12 +133,26 @@ class InterfaceServer:
             if entry.finish is not None:
                 self._finish(queue + entry.local, entry.finish)
             for name, content in self._members.made_of(queue, [entry]):
-                self._replies[name].append(Reply(content, bool(entry.group)))
+                if content.get(RECHECK):
+                    self._recheck(name)
+                else:
+                    self._replies[name].append(Reply(content, bool(entry.group)))
+
+    def _recheck(self, reply_channel: str) -> None:
+        """Have a consumer look whether the user of a socket may stay, if one is signed in."""
+        session = self.sessions.get(reply_channel, {})
+        if reply_channel in self._connecting:
+            self._connecting[reply_channel] = True
+        elif SESSION_KEY in session:
+            content = {"reply_channel": reply_channel, "path": self._open.get(reply_channel, "/")}
+            self.layer.send_many([self.layer.prepare(RECHECK_CHANNEL, content, ticket=Ticket(None, session))])
 
     def _finish(self, reply_channel: str, finish: Finish) -> None:
         self.finishes.append((reply_channel, finish))
         session = self.sessions.get(reply_channel, {})
         self.sessions[reply_channel] = merged(session, finish, sys.maxsize)
+        if finish.number == 0 and not finish.comes_again and self._connecting.pop(reply_channel, False):
+            self._recheck(reply_channel)
 
     def _ticket(self, channel: str, content: Content) -> Ticket | None:
         reply_channel = content.get("reply_channel")
@@ -139,7 +161,9 @@ class InterfaceServer:
         order = content.get("order")
         number = order if type(order) is int and not channel.endswith(".disconnect") else None
         session = self.session(reply_channel)
-        self._open.add(reply_channel)
+        if number == 0:
+            self._connecting[reply_channel] = False
+        self._open.setdefault(reply_channel, content.get("path") or "/")
         return Ticket(number, session)
 
     def _leave_groups(self, reply_channel: str) -> None:
