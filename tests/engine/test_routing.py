@@ -261,7 +261,8 @@ def test_what_no_route_takes_is_for_the_views_and_sockets_are_accepted(make_site
 def test_the_routes_of_the_site_come_before_the_default_ones(defaults):
     assert found(defaults, "http.request", path="/own/") == (other, {})
     assert found(defaults, "http.request", path="/") == (consumer, {})
-    assert defaults.channels == {"http.request", "websocket.connect", "websocket.receive", "websocket.disconnect"}
+    events = ("connect", "receive", "recheck", "disconnect")
+    assert defaults.channels == {"http.request", *(f"websocket.{event}" for event in events)}
 
 
 def test_other_channels_have_no_default(defaults):

@@ -84,5 +84,6 @@ def test_a_worker_serves_them_without_more_ado(settings, make_site, views):
         "http.request",
         "websocket.connect",
         "websocket.receive",
+        "websocket.recheck",
         "websocket.disconnect",
     }

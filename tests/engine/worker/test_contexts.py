@@ -77,6 +77,7 @@ def german(settings):
     """Let pages speak the language of their visitor; sockets speak that of the site."""
     settings.ROOT_URLCONF = "tests.engine.worker.test_contexts"
     settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware"]
+    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
     settings.LANGUAGE_CODE, settings.TIME_ZONE, settings.USE_I18N = "en-us", "UTC", True
 
 

@@ -328,6 +328,7 @@ def test_a_router_that_is_prepared_has_the_default_routes(make_site):
         "http.request",
         "websocket.connect",
         "websocket.receive",
+        "websocket.recheck",
         "websocket.disconnect",
     }
 
