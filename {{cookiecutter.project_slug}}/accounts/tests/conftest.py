@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings as site_settings
 from django.contrib.auth import get_user_model
 from django.test import Client
+from django.utils import translation
 
 from channels.test import memory_layers
 
@@ -13,6 +14,13 @@ from channels.test import memory_layers
 @pytest.fixture(autouse=True)
 def fresh_layer():
     with memory_layers():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def language_of_the_site():
+    """Leave nothing of the language of a test's visitor to the next test."""
+    with translation.override(site_settings.LANGUAGE_CODE):
         yield
 
 

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from django.conf import settings
-
 from ..exceptions import MessageTooLarge
 from ..layers.base import Content, Finish, Send, Ticket
 from .connection import Connection
@@ -138,7 +136,7 @@ class HttpConnection(Connection):
         if reason := self._process.reason_to_refuse("http.request"):
             self._process.log_refused("Request %r refused", self._exchange.path, "http.request")
             # How the site is run is nothing for its visitors.
-            self._refuse(503, reason if settings.DEBUG else BUSY)
+            self._refuse(503, reason if self._process.stopping else BUSY)
             return
         self._dispatched = True
         layer = self._process.layer

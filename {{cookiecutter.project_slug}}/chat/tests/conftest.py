@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth import get_user_model
 
-from accounts.tests.conftest import anna, counting, fresh_layer, signed_in  # noqa: F401
+from accounts.tests.conftest import anna, counting, fresh_layer, language_of_the_site, signed_in  # noqa: F401
 from chat.models import Room
 
 from .sockets import RoomSocket
