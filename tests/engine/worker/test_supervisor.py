@@ -207,7 +207,7 @@ def test_a_child_that_is_killed_before_any_is_ready_is_replaced(new_parent):
 
 
 def test_a_child_that_can_tell_nothing_any_more_is_waited_for_at_rest(new_parent):
-    new_parent.start(ready_timeout=3)
+    new_parent.start(ready_timeout=8)
     new_parent.wait_for("ready", 2)
     new_parent.behave("mute")
     new_parent.send(signal.SIGHUP)
